@@ -1,0 +1,2 @@
+//! Stamped lines, credit, frames.
+pub(crate) mod page;

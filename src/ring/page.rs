@@ -1,0 +1,231 @@
+//! The two shared pages of a stream, byte by byte. This file is the only one that knows the offsets.
+//!
+//! A stream's memory begins with its **stream page**, which the producer alone writes; the area with
+//! the elements follows at `area_offset`. Every subscription has a **credit page** of its own, which
+//! its consumer alone writes. Each side maps the page of the other read-only.
+//!
+//! ```text
+//! stream page, 4096 bytes                        credit page, 4096 bytes
+//!    0  header, written once at creation            0  header, written once at creation
+//!  256  waiting: word by which the producer         128  control: word by which the consumer
+//!       says that it is parked                           says that it is parked or has closed
+//!  384  end: kind, position, fault                  256  credit: granted, released, released bytes
+//!  768  reserved, zero                              384  reserved, zero
+//! 4096  schema, then the area (page aligned)
+//! ```
+//!
+//! Words that different sides write stand at least 128 bytes apart: two 64-byte lines, because x86-64
+//! prefetches lines in pairs. The padding is written out, so no dependency can move a field.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::primitive::atomic::AtomicU64;
+
+/// Bytes of each page.
+pub(crate) const PAGE: usize = 4096;
+/// First bytes of a stream page: not text, and broken by any newline translation (after PNG's).
+pub(crate) const STREAM_MAGIC: [u8; 8] = *b"\x89MLS\r\n\x1a\n";
+/// First bytes of a credit page.
+pub(crate) const CREDIT_MAGIC: [u8; 8] = *b"\x89MLC\r\n\x1a\n";
+/// Layout version. A different major number means that neither side can read the other.
+pub(crate) const MAJOR: u16 = 1;
+/// Layout revision within the major version.
+pub(crate) const MINOR: u16 = 0;
+/// Reads differently on a machine of the other byte order.
+pub(crate) const ENDIAN_MARK: u32 = 0x0102_0304;
+/// Longest message of a fault, in bytes of UTF-8.
+pub(crate) const FAULT_MESSAGE: usize = 256;
+
+/// `StreamHeader::kind`: elements of one size, in blocks.
+pub(crate) const KIND_ELEMENTS: u32 = 1;
+/// `StreamHeader::kind`: frames of bytes.
+pub(crate) const KIND_FRAMES: u32 = 2;
+
+/// The header of a stream page. Written before the page is shared, checked once by whoever maps it,
+/// copied to private memory and not read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct StreamHeader {
+    pub(crate) magic: [u8; 8],
+    pub(crate) major: u16,
+    pub(crate) minor: u16,
+    /// Bytes of this header that have a meaning.
+    pub(crate) header_len: u32,
+    /// [`KIND_ELEMENTS`] or [`KIND_FRAMES`].
+    pub(crate) kind: u32,
+    pub(crate) endian: u32,
+    /// Bytes of an element; 0 for frames.
+    pub(crate) element_size: u32,
+    /// Alignment of an element; 1 for frames.
+    pub(crate) element_align: u32,
+    /// Elements in a block; 0 for frames.
+    pub(crate) per_block: u32,
+    /// Offset of the first element in its block; 8 for frames.
+    pub(crate) first: u32,
+    /// Bytes from block to block; 0 for frames.
+    pub(crate) stride: u64,
+    /// Blocks in the area; 0 for frames.
+    pub(crate) blocks: u64,
+    /// Where the area begins, from the start of the memory.
+    pub(crate) area_offset: u64,
+    /// Bytes of the area.
+    pub(crate) area_len: u64,
+    /// Elements that the producer may hold beyond the demand.
+    pub(crate) buffer_size: u64,
+    /// The largest window (demand not yet taken) that a consumer may keep.
+    pub(crate) max_demand: u64,
+    /// Position of the first element.
+    pub(crate) base: u64,
+    /// Longest frame in bytes; 0 for elements.
+    pub(crate) max_frame: u64,
+    /// Random number of this incarnation of the name.
+    pub(crate) epoch: u64,
+    pub(crate) reserved0: u64,
+    /// Fingerprint of the element's type, little-endian; zero for frames.
+    pub(crate) fingerprint: [u8; 16],
+    /// Where the encoded schema begins, from the start of the memory.
+    pub(crate) schema_offset: u32,
+    /// Bytes of the encoded schema; 0 for frames.
+    pub(crate) schema_len: u32,
+    pub(crate) reserved: [u64; 14],
+}
+
+/// The header of a credit page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct CreditHeader {
+    pub(crate) magic: [u8; 8],
+    pub(crate) major: u16,
+    pub(crate) minor: u16,
+    pub(crate) header_len: u32,
+    /// The epoch of the stream that this page belongs to.
+    pub(crate) epoch: u64,
+    /// Position of the first element that this subscription gets.
+    pub(crate) start: u64,
+    /// For frames: the byte position that belongs to `start`.
+    pub(crate) start_byte: u64,
+    /// The window agreed at the handshake.
+    pub(crate) window: u64,
+    pub(crate) reserved: [u64; 10],
+}
+
+/// `EndLine::kind`: the stream goes on.
+pub(crate) const END_OPEN: u64 = 0;
+/// `EndLine::kind`: the producer completed the stream at `position`.
+pub(crate) const END_COMPLETED: u64 = 1;
+/// `EndLine::kind`: the producer failed the stream at `position`; the fault says why.
+pub(crate) const END_FAILED: u64 = 2;
+
+/// Word that its owner alone writes, on two lines of its own.
+#[repr(C, align(128))]
+#[derive(Debug)]
+pub(crate) struct WordLine {
+    pub(crate) word: AtomicU64,
+}
+
+/// How a stream ended. Written once: everything else first, then `kind` with Release.
+#[repr(C, align(128))]
+#[derive(Debug)]
+pub(crate) struct EndLine {
+    /// Pairs its Release store with the consumer's Acquire load: the rest of the line is then valid.
+    pub(crate) kind: AtomicU64,
+    /// Position just after the last element.
+    pub(crate) position: AtomicU64,
+    pub(crate) fault_code: AtomicU64,
+    /// Bytes of the message.
+    pub(crate) fault_len: AtomicU64,
+    /// The message in words of eight bytes, little-endian.
+    pub(crate) fault_message: [AtomicU64; FAULT_MESSAGE / 8],
+}
+
+/// The page that the producer writes.
+#[repr(C, align(4096))]
+#[derive(Debug)]
+pub(crate) struct StreamPage {
+    header: [u64; 32],
+    pub(crate) waiting: WordLine,
+    pub(crate) end: EndLine,
+}
+
+/// What the consumer has let the producer do. Only ever grows (in wrapping arithmetic).
+#[repr(C, align(128))]
+#[derive(Debug)]
+pub(crate) struct CreditLine {
+    /// Position up to which the consumer asked for elements.
+    pub(crate) granted: AtomicU64,
+    /// Position before which the consumer needs nothing any more. Lags behind what it has taken.
+    pub(crate) released: AtomicU64,
+    /// For frames: bytes of the area before which the consumer needs nothing any more.
+    pub(crate) released_bytes: AtomicU64,
+}
+
+/// The page that one consumer writes.
+#[repr(C, align(4096))]
+#[derive(Debug)]
+pub(crate) struct CreditPage {
+    header: [u64; 16],
+    pub(crate) control: WordLine,
+    pub(crate) credit: CreditLine,
+}
+
+/// Bits of the words in [`WordLine`]. A parked endpoint writes `PARKED` with a sequence number above
+/// [`WORD_SEQUENCE`]'s shift, so that its peer can tell one sleep from the next without writing.
+pub(crate) const WORD_PARKED: u64 = 1;
+/// The consumer takes nothing any more and has released nothing since: the producer owns the ring.
+pub(crate) const WORD_CLOSED: u64 = 2;
+/// One unit of the sleep's sequence number.
+pub(crate) const WORD_SEQUENCE: u64 = 4;
+
+impl StreamPage {
+    /// A page for a stream in one process, whose header nobody reads.
+    pub(crate) fn new() -> Self {
+        Self { header: [0; 32], waiting: WordLine::new(), end: EndLine::new() }
+    }
+}
+
+impl CreditPage {
+    /// A page for a stream in one process, whose consumer starts at `start`.
+    pub(crate) fn new(start: u64) -> Self {
+        Self {
+            header: [0; 16],
+            control: WordLine::new(),
+            credit: CreditLine {
+                granted: AtomicU64::new(start),
+                released: AtomicU64::new(start),
+                released_bytes: AtomicU64::new(0),
+            },
+        }
+    }
+}
+
+impl WordLine {
+    fn new() -> Self {
+        Self { word: AtomicU64::new(0) }
+    }
+}
+
+impl EndLine {
+    fn new() -> Self {
+        Self {
+            kind: AtomicU64::new(END_OPEN),
+            position: AtomicU64::new(0),
+            fault_code: AtomicU64::new(0),
+            fault_len: AtomicU64::new(0),
+            fault_message: std::array::from_fn(|_| AtomicU64::new(0)),
+        }
+    }
+}
+
+#[cfg(not(millstream_loom))]
+const _: () = {
+    use std::mem::{offset_of, size_of};
+    assert!(size_of::<StreamHeader>() == 256);
+    assert!(size_of::<CreditHeader>() == 128);
+    assert!(size_of::<StreamPage>() == PAGE);
+    assert!(size_of::<CreditPage>() == PAGE);
+    assert!(offset_of!(StreamPage, waiting) == 256);
+    assert!(offset_of!(StreamPage, end) == 384);
+    assert!(size_of::<EndLine>() == 384);
+    assert!(offset_of!(CreditPage, control) == 128);
+    assert!(offset_of!(CreditPage, credit) == 256);
+};
