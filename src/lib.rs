@@ -1,4 +1,17 @@
 //! Streams between a producer and a consumer at memory speed, paced by the consumer's demand.
 
+extern crate self as millstream;
+
+mod memory;
 mod primitive;
 mod ring;
+mod stream;
+mod wait;
+
+pub use ring::Corruption;
+pub use stream::{
+    ChannelBuilder, ChannelError, Claim, ClaimError, CloseReason, End, EndError, EndedMeanwhile, NotDrained,
+    Peek, PeekIter, PutDeadlineError, PutError, PutSliceError, RequestError, SinkRef, SourceRef, StreamFault, TimedOut,
+    TryNext, TryPutError, channel,
+};
+pub use wait::{Fence, WaitStrategy};

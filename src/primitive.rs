@@ -15,6 +15,24 @@ mod imp {
     }
     pub(crate) mod hint {
         pub(crate) use std::hint::spin_loop;
+
+        /// Asks for a line in the state in which it can be written. A hint: any address is allowed.
+        ///
+        /// By `prefetchw`, because the compiler's own intrinsic becomes a read prefetch on the baseline
+        /// x86-64, which would leave the line shared with the consumer's cache.
+        #[inline(always)]
+        pub(crate) fn prefetch_write(_at: *const u8) {
+            // SAFETY: a prefetch never faults and changes no memory, register or flag.
+            #[cfg(all(target_arch = "x86_64", not(miri)))]
+            unsafe {
+                std::arch::asm!("prefetchw [{0}]", in(reg) _at, options(nomem, nostack, preserves_flags));
+            }
+            // SAFETY: as above.
+            #[cfg(all(target_arch = "aarch64", not(miri)))]
+            unsafe {
+                std::arch::asm!("prfm pstl1keep, [{0}]", in(reg) _at, options(nomem, nostack, preserves_flags));
+            }
+        }
     }
 }
 
@@ -25,7 +43,7 @@ mod imp {
         /// Loom executes one thread at a time and does not reorder by compilation.
         pub(crate) fn compiler_fence(_: Ordering) {}
     }
-    pub(crate) use loom::sync::{Arc, Mutex};
+    pub(crate) use loom::sync::{Arc, Condvar, Mutex};
     pub(crate) mod thread {
         pub(crate) use loom::thread::yield_now;
     }
@@ -34,5 +52,10 @@ mod imp {
         pub(crate) fn spin_loop() {
             loom::thread::yield_now();
         }
+        /// Loom has no caches.
+        pub(crate) fn prefetch_write(_: *const u8) {}
+    }
+    pub(crate) mod cell {
+        pub(crate) use loom::cell::UnsafeCell;
     }
 }

@@ -176,36 +176,25 @@ pub(crate) const WORD_CLOSED: u64 = 2;
 /// One unit of the sleep's sequence number.
 pub(crate) const WORD_SEQUENCE: u64 = 4;
 
-impl StreamPage {
-    /// A page for a stream in one process, whose header nobody reads.
-    pub(crate) fn new() -> Self {
-        Self { header: [0; 32], waiting: WordLine::new(), end: EndLine::new() }
-    }
-}
-
-impl CreditPage {
-    /// A page for a stream in one process, whose consumer starts at `start`.
+impl CreditLine {
+    /// The credit of a consumer that starts at `start` and has asked for nothing.
     pub(crate) fn new(start: u64) -> Self {
         Self {
-            header: [0; 16],
-            control: WordLine::new(),
-            credit: CreditLine {
-                granted: AtomicU64::new(start),
-                released: AtomicU64::new(start),
-                released_bytes: AtomicU64::new(0),
-            },
+            granted: AtomicU64::new(start),
+            released: AtomicU64::new(start),
+            released_bytes: AtomicU64::new(0),
         }
     }
 }
 
 impl WordLine {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { word: AtomicU64::new(0) }
     }
 }
 
 impl EndLine {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             kind: AtomicU64::new(END_OPEN),
             position: AtomicU64::new(0),

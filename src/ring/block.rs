@@ -1,0 +1,322 @@
+//! The area of a stream of elements: blocks of one stamp and some elements, back to back.
+//!
+//! ```text
+//! 0        first                                                   stride
+//! +--------+-----------+-----------+-- ... --+---------------------+
+//! | stamp  | element 0 | element 1 |         | element per - 1     |
+//! +--------+-----------+-----------+-- ... --+---------------------+
+//! ```
+//!
+//! Elements of up to 56 bytes share a line of 64 bytes with their stamp (`stride` = 64). A larger one is a
+//! record by itself (`per` = 1, `stride` = `first` + size), packed against the next. The stamp is the
+//! position just after the newest element published in the block; the position of an element alone
+//! says where it lies, so producer and consumer walk the blocks in step and share no index.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use crate::primitive::atomic::AtomicU64;
+#[cfg(millstream_loom)]
+use crate::primitive::{Arc, cell::UnsafeCell};
+
+/// Bytes of a cache line.
+pub(crate) const LINE: usize = 64;
+/// Bytes of a stamp.
+pub(crate) const STAMP: usize = size_of::<u64>();
+/// How many lines ahead of its writing the producer asks for ownership. Four was best at capacities of
+/// 64 and of 1,024 elements; without it each store waits for the consumer's cache in turn.
+const AHEAD: usize = 4;
+
+/// Sizes of a block, known at compile time ([`Fixed`]) or when the stream is opened ([`Measured`]).
+pub(crate) trait Shape: Copy + fmt::Debug {
+    /// Bytes of an element.
+    fn size(self) -> usize;
+    /// Elements in a block.
+    fn per(self) -> usize;
+    /// Offset of the first element.
+    fn first(self) -> usize;
+    /// Bytes from block to block.
+    fn stride(self) -> usize;
+}
+
+/// The shape of blocks of `T`.
+pub(crate) struct Fixed<T>(PhantomData<fn() -> T>);
+
+/// A shape read from the header of a stream whose type is not known to this program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Measured {
+    pub(crate) size: usize,
+    pub(crate) per: usize,
+    pub(crate) first: usize,
+    pub(crate) stride: usize,
+}
+
+impl Measured {
+    /// The shape for elements of `size` bytes aligned to `align`, a power of two.
+    ///
+    /// `None` when a block would not fit in memory.
+    pub(crate) const fn of(size: usize, align: usize) -> Option<Self> {
+        let first = if align > STAMP { align } else { STAMP };
+        // A type without a size still takes a step through the block, so that its stamps move on.
+        let step = if size == 0 { 1 } else { size };
+        if first < LINE && step <= LINE - first {
+            return Some(Self { size, per: (LINE - first) / step, first, stride: LINE });
+        }
+        let Some(end) = first.checked_add(size) else { return None };
+        let Some(padded) = end.checked_add(first - 1) else { return None };
+        Some(Self { size, per: 1, first, stride: padded & !(first - 1) })
+    }
+
+    /// How many blocks hold `capacity` elements while the producer never enters a block that the
+    /// consumer has not left. `None` when that overflows.
+    pub(crate) fn blocks(self, capacity: usize) -> Option<usize> {
+        Some(capacity.checked_add(self.per - 1)?.div_ceil(self.per).max(1))
+    }
+}
+
+impl<T> Fixed<T> {
+    const SHAPE: Measured = match Measured::of(size_of::<T>(), align_of::<T>()) {
+        Some(shape) => shape,
+        None => panic!("no type is larger than isize::MAX, less its alignment"),
+    };
+
+    pub(crate) const fn new() -> Self {
+        Self(PhantomData)
+    }
+
+    /// The same sizes as values.
+    pub(crate) const fn measured() -> Measured {
+        Self::SHAPE
+    }
+}
+
+impl<T> Clone for Fixed<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Fixed<T> {}
+
+impl<T> fmt::Debug for Fixed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Self::SHAPE.fmt(f)
+    }
+}
+
+impl<T> Shape for Fixed<T> {
+    #[inline(always)]
+    fn size(self) -> usize {
+        Self::SHAPE.size
+    }
+    #[inline(always)]
+    fn per(self) -> usize {
+        Self::SHAPE.per
+    }
+    #[inline(always)]
+    fn first(self) -> usize {
+        Self::SHAPE.first
+    }
+    #[inline(always)]
+    fn stride(self) -> usize {
+        Self::SHAPE.stride
+    }
+}
+
+impl Shape for Measured {
+    #[inline(always)]
+    fn size(self) -> usize {
+        self.size
+    }
+    #[inline(always)]
+    fn per(self) -> usize {
+        self.per
+    }
+    #[inline(always)]
+    fn first(self) -> usize {
+        self.first
+    }
+    #[inline(always)]
+    fn stride(self) -> usize {
+        self.stride
+    }
+}
+
+/// Where the blocks of a stream lie. The memory belongs to somebody else, who keeps it alive.
+#[derive(Clone, Debug)]
+pub(crate) struct Area {
+    begin: *mut u8,
+    blocks: usize,
+    #[cfg(millstream_loom)]
+    shadow: Arc<Shadow>,
+}
+
+/// What loom must see: its atomics have another size, so they stand beside the bytes.
+#[cfg(millstream_loom)]
+#[derive(Debug)]
+struct Shadow {
+    stamps: Vec<AtomicU64>,
+    elements: Vec<UnsafeCell<()>>,
+}
+
+impl Area {
+    /// The `blocks` blocks that begin at `begin`, whose stamps all read `base`.
+    ///
+    /// # Safety
+    /// `begin` is aligned to a line and to the elements, and valid for reads (for writes too, if a
+    /// producer is made of it) of `blocks` strides for as long as any [`Place`] of it is used. All
+    /// accesses to the stamps are atomic.
+    pub(crate) unsafe fn new(begin: *mut u8, blocks: usize, _shape: impl Shape, _base: u64) -> Self {
+        debug_assert!(blocks > 0);
+        Self {
+            begin,
+            blocks,
+            #[cfg(millstream_loom)]
+            shadow: Arc::new(Shadow {
+                stamps: (0..blocks).map(|_| AtomicU64::new(_base)).collect(),
+                elements: (0..blocks * _shape.per()).map(|_| UnsafeCell::new(())).collect(),
+            }),
+        }
+    }
+
+    /// The place of the element that comes `distance` elements after the first of the stream.
+    pub(crate) fn place(&self, shape: impl Shape, distance: u64) -> Place {
+        let per = shape.per() as u64;
+        let block = (distance / per) % self.blocks as u64;
+        // Both fit: they are below the number of blocks and of elements in one.
+        let (block, slot) = (block as usize, (distance % per) as usize);
+        Place {
+            block: self.begin.wrapping_add(block * shape.stride()),
+            slot,
+            begin: self.begin,
+            end: self.begin.wrapping_add(self.blocks * shape.stride()),
+            // A ring of a few lines has no line ahead that the consumer is not reading.
+            ahead: if self.blocks * shape.stride() >= 2 * AHEAD * LINE { AHEAD * LINE } else { 0 },
+            #[cfg(millstream_loom)]
+            index: block,
+            #[cfg(millstream_loom)]
+            shadow: self.shadow.clone(),
+        }
+    }
+}
+
+/// A walk through the blocks: the block and the slot of the next element.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    block: *mut u8,
+    slot: usize,
+    begin: *mut u8,
+    end: *mut u8,
+    ahead: usize,
+    #[cfg(millstream_loom)]
+    index: usize,
+    #[cfg(millstream_loom)]
+    shadow: Arc<Shadow>,
+}
+
+impl Place {
+    /// A place outside of every ring, at which nothing is published after `pos`.
+    ///
+    /// # Safety
+    /// `grave` is valid for as long as the place is used, and reached by nobody else.
+    pub(crate) unsafe fn sealed(grave: *mut u64, pos: u64) -> Self {
+        const SHAPE: Measured = Measured { size: 0, per: 1, first: STAMP, stride: STAMP };
+        // SAFETY: valid, and nobody else's.
+        unsafe { grave.write(pos) };
+        // SAFETY: an aligned word that is valid as long as the place, as the caller promises.
+        unsafe { Area::new(grave.cast(), 1, SHAPE, pos) }.place(SHAPE, 0)
+    }
+
+    /// The slot within the block.
+    #[inline(always)]
+    pub(crate) fn slot(&self) -> usize {
+        self.slot
+    }
+
+    /// The stamp of this block.
+    #[inline(always)]
+    pub(crate) fn stamp(&self) -> &AtomicU64 {
+        #[cfg(millstream_loom)]
+        return &self.shadow.stamps[self.index];
+        // SAFETY: a place lies at a block of its area (see `Area::new`), which begins with the stamp, aligned
+        // to eight bytes and only accessed atomically.
+        #[cfg(not(millstream_loom))]
+        unsafe {
+            AtomicU64::from_ptr(self.block.cast())
+        }
+    }
+
+    /// Where the element of this slot lies.
+    #[inline(always)]
+    pub(crate) fn element(&self, shape: impl Shape) -> *mut u8 {
+        self.block.wrapping_add(shape.first() + self.slot * shape.size())
+    }
+
+    /// Tells loom that this element is read.
+    #[inline(always)]
+    pub(crate) fn reading(&self, _shape: impl Shape) {
+        #[cfg(millstream_loom)]
+        self.shadow.elements[self.index * _shape.per() + self.slot].with(|_| ());
+    }
+
+    /// Tells loom that this element is written.
+    #[inline(always)]
+    pub(crate) fn writing(&self, _shape: impl Shape) {
+        #[cfg(millstream_loom)]
+        self.shadow.elements[self.index * _shape.per() + self.slot].with_mut(|_| ());
+    }
+
+    /// Moves to the next element; true when that one is in another block.
+    #[inline(always)]
+    pub(crate) fn step(&mut self, shape: impl Shape) -> bool {
+        self.slot += 1;
+        if self.slot == shape.per() {
+            self.next_block(shape);
+            return true;
+        }
+        false
+    }
+
+    /// Moves on by `count` elements that lie in this block.
+    #[inline(always)]
+    pub(crate) fn step_within(&mut self, shape: impl Shape, count: usize) {
+        self.slot += count;
+        debug_assert!(self.slot <= shape.per());
+        if self.slot == shape.per() {
+            self.next_block(shape);
+        }
+    }
+
+    /// Moves to the first slot of the next block.
+    #[inline(always)]
+    pub(crate) fn next_block(&mut self, shape: impl Shape) {
+        self.slot = 0;
+        self.block = self.block.wrapping_add(shape.stride());
+        if self.block == self.end {
+            self.block = self.begin;
+        }
+        #[cfg(millstream_loom)]
+        {
+            self.index = (self.index + 1) % self.shadow.stamps.len();
+        }
+    }
+
+    /// Asks for ownership of the lines that the producer will write a little later, one for each line of
+    /// this block. Past the end of the area nothing is asked for the few lines there.
+    #[inline(always)]
+    pub(crate) fn claim_ahead(&self, shape: impl Shape) {
+        if self.ahead == 0 {
+            return;
+        }
+        let from = self.block.wrapping_add(self.ahead);
+        let mut line = 0;
+        while line < shape.stride() {
+            let mut at = from.wrapping_add(line);
+            if at >= self.end {
+                at = at.wrapping_sub(self.end as usize - self.begin as usize);
+            }
+            crate::primitive::hint::prefetch_write(at);
+            line += LINE;
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The consumer's side of a ring of blocks: cursors and taking.
+
+use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence};
+
+use super::block::{Place, Shape};
+
+/// The consumer's cursors. `pos..avail` is known to be published, all of it in the present block.
+#[derive(Debug)]
+pub(crate) struct Consumer<S> {
+    shape: S,
+    place: Place,
+    pos: u64,
+    avail: u64,
+    /// Position at which credit is to be given back.
+    pub(crate) mark: u64,
+}
+
+// SAFETY: the pointers lead to memory that the owner of the consumer keeps alive and that is accessed by
+// the ring's protocol alone; a consumer is moved, never shared.
+unsafe impl<S: Send> Send for Consumer<S> {}
+
+impl<S: Shape> Consumer<S> {
+    /// # Safety
+    /// `place` is the place of `pos`, in an area that outlives this consumer, of which it is the only one
+    /// that takes elements.
+    pub(crate) unsafe fn new(shape: S, place: Place, pos: u64) -> Self {
+        Self { shape, place, pos, avail: pos, mark: pos }
+    }
+
+    pub(crate) fn shape(&self) -> S {
+        self.shape
+    }
+
+    /// Position of the next element.
+    #[inline(always)]
+    pub(crate) fn pos(&self) -> u64 {
+        self.pos
+    }
+
+    /// Whether the next element is there. False also when the stamp makes no sense; the caller then finds
+    /// out by [`stamp`](Self::stamp), off the hot path.
+    #[inline(always)]
+    pub(crate) fn ready(&mut self) -> bool {
+        if self.pos != self.avail {
+            return true;
+        }
+        // Pairs with the Release in `Producer::put` and `Producer::publish`.
+        let stamp = self.place.stamp().load(Ordering::Acquire);
+        let fresh = stamp.wrapping_sub(self.pos);
+        // One comparison for "nothing yet" (0, or an older lap: huge) and for "more than the block holds".
+        if fresh.wrapping_sub(1) >= (self.shape.per() - self.place.slot()) as u64 {
+            return false;
+        }
+        self.avail = stamp;
+        true
+    }
+
+    /// Elements known to be there in the present block.
+    #[inline(always)]
+    pub(crate) fn run(&self) -> usize {
+        // At most the elements of a block, see `ready`.
+        self.avail.wrapping_sub(self.pos) as usize
+    }
+
+    /// Reads the next element and moves past it.
+    ///
+    /// # Safety
+    /// [`ready`](Self::ready) returned true since the last element was taken, and `read` copies the element out.
+    #[inline(always)]
+    pub(crate) unsafe fn take<R>(&mut self, read: impl FnOnce(*const u8) -> R) -> R {
+        debug_assert!(self.pos != self.avail);
+        self.place.reading(self.shape);
+        let value = read(self.place.element(self.shape));
+        // A peer in another process may write where it must not: what was copied is not fetched again.
+        compiler_fence(Ordering::Acquire);
+        self.pos = self.pos.wrapping_add(1);
+        self.place.step(self.shape);
+        value
+    }
+
+    /// The stamp of the present block.
+    #[inline(always)]
+    pub(crate) fn stamp(&self) -> &AtomicU64 {
+        self.place.stamp()
+    }
+
+    /// The highest stamp that the present block can carry.
+    pub(crate) fn highest_stamp(&self) -> u64 {
+        self.pos.wrapping_add((self.shape.per() - self.place.slot()) as u64)
+    }
+
+    /// A second look from the same position: reads on without taking.
+    #[inline(always)]
+    pub(crate) fn lookahead(&self) -> Self {
+        Self {
+            shape: self.shape,
+            place: self.place.clone(),
+            pos: self.pos,
+            avail: self.avail,
+            mark: self.mark,
+        }
+    }
+
+    /// Moves past `count` elements of the present run without reading them.
+    #[inline(always)]
+    pub(crate) fn skip(&mut self, count: usize) {
+        debug_assert!(count <= self.run());
+        self.pos = self.pos.wrapping_add(count as u64);
+        self.place.step_within(self.shape, count);
+    }
+
+    /// Whether credit is due.
+    #[inline(always)]
+    pub(crate) fn past_mark(&self) -> bool {
+        self.pos.wrapping_sub(self.mark) as i64 >= 0
+    }
+
+    /// Lets nothing be taken any more: what lies in the ring is the producer's from here on.
+    ///
+    /// # Safety
+    /// As [`Place::sealed`].
+    pub(crate) unsafe fn seal(&mut self, grave: *mut u64) {
+        self.avail = self.pos;
+        // SAFETY: as the caller promises.
+        self.place = unsafe { Place::sealed(grave, self.pos) };
+    }
+}

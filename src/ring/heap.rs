@@ -1,0 +1,91 @@
+//! A ring of any type within one process.
+
+use std::marker::PhantomData;
+use std::mem::needs_drop;
+
+use crate::memory::HeapMemory;
+use crate::primitive::atomic::{AtomicU64, Ordering};
+
+use super::block::{Area, Fixed, LINE, Measured, Place, Shape};
+use super::page::{CreditLine, EndLine, WordLine};
+
+/// The lines and blocks of a stream in one process. Dropped after both ends: drops what was never taken.
+#[derive(Debug)]
+pub(crate) struct HeapRing<T> {
+    pub(crate) waiting: WordLine,
+    pub(crate) end: EndLine,
+    pub(crate) control: WordLine,
+    pub(crate) credit: CreditLine,
+    /// Nothing besides the consumer can happen to a producer here: always 0.
+    pub(crate) notice: AtomicU64,
+    area: Area,
+    base: u64,
+    _memory: HeapMemory,
+    element: PhantomData<T>,
+}
+
+// SAFETY: elements are moved in by the producer's thread and out by the consumer's (or dropped by the last
+// owner's), so `T: Send` is what it takes; the lines are atomic.
+unsafe impl<T: Send> Send for HeapRing<T> {}
+// SAFETY: as above; shared access reaches only the lines.
+unsafe impl<T: Send> Sync for HeapRing<T> {}
+
+impl<T> HeapRing<T> {
+    /// A ring for `capacity` elements from position `base` on. `None` when there is no memory for it.
+    pub(crate) fn new(capacity: usize, base: u64) -> Option<Self> {
+        let shape = Fixed::<T>::measured();
+        let blocks = shape.blocks(capacity)?;
+        let bytes = blocks.checked_mul(shape.stride)?;
+        let align = LINE.max(align_of::<T>());
+        let memory = HeapMemory::zeroed(bytes, align)?;
+        if base != 0 {
+            stamp_all(memory.as_ptr(), blocks, shape, base);
+        }
+        // SAFETY: the memory is aligned, as large as the blocks, and lives as long as the ring, which both
+        // ends keep.
+        let area = unsafe { Area::new(memory.as_ptr(), blocks, shape, base) };
+        Some(Self {
+            waiting: WordLine::new(),
+            end: EndLine::new(),
+            control: WordLine::new(),
+            credit: CreditLine::new(base),
+            notice: AtomicU64::new(0),
+            area,
+            base,
+            _memory: memory,
+            element: PhantomData,
+        })
+    }
+
+    /// Where the first element goes.
+    pub(crate) fn first(&self) -> Place {
+        self.area.place(Fixed::<T>::new(), 0)
+    }
+}
+
+/// Sets the stamps of fresh blocks to `base`, so that none looks published.
+pub(crate) fn stamp_all(begin: *mut u8, blocks: usize, shape: Measured, base: u64) {
+    for block in 0..blocks {
+        let at = begin.wrapping_add(block * shape.stride);
+        // SAFETY: the caller just allocated `blocks` blocks of this shape and shares them with nobody yet.
+        unsafe { at.cast::<u64>().write(base) };
+    }
+}
+
+impl<T> Drop for HeapRing<T> {
+    fn drop(&mut self) {
+        if !needs_drop::<T>() {
+            return;
+        }
+        // Both ends are gone: the consumer left `released` exact, the producer the end's position.
+        let (from, to) = (self.credit.released.load(Ordering::Acquire), self.end.position.load(Ordering::Acquire));
+        let shape = Fixed::<T>::new();
+        let mut place = self.area.place(shape, from.wrapping_sub(self.base));
+        for _ in 0..to.wrapping_sub(from) {
+            let element = place.element(shape).cast::<T>();
+            // SAFETY: published by the producer, and not taken by the consumer, which says so by `released`.
+            unsafe { element.drop_in_place() };
+            place.step(shape);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The producer's side of a ring of blocks: cursors, publishing, the watch on the consumer.
+
+use crate::primitive::atomic::{AtomicU64, Ordering};
+
+use super::block::{Place, Shape};
+
+/// What the producer looks at after each publication: a word of its own process (`notice`: a new
+/// subscription, a peer that is gone) and the consumer's control word (parked, closed). As long as they
+/// read `quiet`, nothing happened that was not attended to already.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watch {
+    notice: *const AtomicU64,
+    control: *const AtomicU64,
+    quiet: u64,
+}
+
+impl Watch {
+    /// # Safety
+    /// Both words outlive every use of the watch.
+    pub(crate) unsafe fn new(notice: *const AtomicU64, control: *const AtomicU64, quiet: u64) -> Self {
+        Self { notice, control, quiet }
+    }
+
+    /// Both words at once; their bits are disjoint.
+    ///
+    /// Relaxed: a consumer that parks after this load sees the stamp stored before it, because it issues the
+    /// heavy side of the fence between its `parked` store and its last look (see `wait::fence`).
+    #[inline(always)]
+    pub(crate) fn word(&self) -> u64 {
+        // SAFETY: the words outlive the watch, as `new` demands.
+        unsafe { (*self.notice).load(Ordering::Relaxed) | (*self.control).load(Ordering::Relaxed) }
+    }
+
+    /// Whether something happened since it was last attended to.
+    #[inline(always)]
+    pub(crate) fn disturbed(&self) -> bool {
+        self.word() != self.quiet
+    }
+}
+
+/// The producer's cursors. `pos` never passes `limit`, which is at most the capacity ahead of what the
+/// consumer has released.
+#[derive(Debug)]
+pub(crate) struct Producer<S> {
+    shape: S,
+    place: Place,
+    pos: u64,
+    pub(crate) limit: u64,
+    pub(crate) watch: Watch,
+}
+
+// SAFETY: the pointers lead to memory that the owner of the producer keeps alive and that is accessed by
+// the ring's protocol alone; a producer is moved, never shared.
+unsafe impl<S: Send> Send for Producer<S> {}
+
+impl<S: Shape> Producer<S> {
+    /// # Safety
+    /// `place` is the place of `pos`, in an area that this producer alone writes and that outlives it.
+    pub(crate) unsafe fn new(shape: S, place: Place, pos: u64, watch: Watch) -> Self {
+        Self { shape, place, pos, limit: pos, watch }
+    }
+
+    pub(crate) fn shape(&self) -> S {
+        self.shape
+    }
+
+    /// Position of the next element.
+    #[inline(always)]
+    pub(crate) fn pos(&self) -> u64 {
+        self.pos
+    }
+
+    /// Whether the limit known to the producer is used up.
+    #[inline(always)]
+    pub(crate) fn is_full(&self) -> bool {
+        self.pos == self.limit
+    }
+
+    /// Elements that may be written before the limit is read again.
+    #[inline(always)]
+    pub(crate) fn free(&self) -> u64 {
+        self.limit.wrapping_sub(self.pos)
+    }
+
+    /// Writes one element and publishes it. Returns where it lies.
+    ///
+    /// # Safety
+    /// The ring is not full, and `write` writes a whole element.
+    #[inline(always)]
+    pub(crate) unsafe fn put(&mut self, write: impl FnOnce(*mut u8)) -> *mut u8 {
+        debug_assert!(!self.is_full());
+        let at = self.place.element(self.shape);
+        self.place.writing(self.shape);
+        write(at);
+        self.pos = self.pos.wrapping_add(1);
+        // Pairs with the Acquire in `Consumer::ready`: who reads this stamp sees the element.
+        self.place.stamp().store(self.pos, Ordering::Release);
+        if self.place.step(self.shape) {
+            self.place.claim_ahead(self.shape);
+        }
+        at
+    }
+
+    /// Gives up the element published last, which the consumer will not take, and closes the ring.
+    #[inline(always)]
+    pub(crate) fn retract(&mut self) {
+        self.pos = self.pos.wrapping_sub(1);
+        self.limit = self.pos;
+    }
+
+    /// A walk that starts at the next element and leaves the producer where it is.
+    #[inline(always)]
+    pub(crate) fn ahead(&self) -> Place {
+        self.place.clone()
+    }
+
+    /// Publishes the next `count` elements together: the consumer sees none of them, then all.
+    ///
+    /// # Safety
+    /// `count` is at most [`free`](Self::free), and that many elements were written from
+    /// [`ahead`](Self::ahead) on.
+    #[inline(always)]
+    pub(crate) unsafe fn publish(&mut self, count: usize) {
+        debug_assert!(count as u64 <= self.free());
+        if count == 0 {
+            return;
+        }
+        let per = self.shape.per();
+        let first = self.place.clone();
+        let head = count.min(per - first.slot());
+        let published = self.pos.wrapping_add(head as u64);
+        self.pos = published;
+        self.place.step_within(self.shape, head);
+        let mut left = count - head;
+        if head + first.slot() == per {
+            self.place.claim_ahead(self.shape);
+        }
+        while left > 0 {
+            let some = left.min(per);
+            self.pos = self.pos.wrapping_add(some as u64);
+            // Nobody looks here before the first stamp is there; Release for observers that scan.
+            self.place.stamp().store(self.pos, Ordering::Release);
+            self.place.step_within(self.shape, some);
+            if some == per {
+                self.place.claim_ahead(self.shape);
+            }
+            left -= some;
+        }
+        // The consumer polls this stamp alone, so it is stored last: it cannot chase inside the batch. Pairs with the
+        // Acquire in `Consumer::ready`.
+        first.stamp().store(published, Ordering::Release);
+    }
+}

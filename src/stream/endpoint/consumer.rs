@@ -1,0 +1,451 @@
+//! The cold side of a consumer: credit, the end, waiting, cancelling.
+
+use std::cell::UnsafeCell;
+use std::time::{Duration, Instant};
+
+use super::{Keep, earlier};
+use crate::primitive::atomic::{AtomicU64, Ordering};
+use crate::ring::Corruption;
+use crate::ring::page::{
+    CreditLine, END_COMPLETED, END_FAILED, END_OPEN, EndLine, FAULT_MESSAGE, WORD_CLOSED, WORD_PARKED,
+    WORD_SEQUENCE, WordLine,
+};
+use crate::stream::end::{End, StreamFault};
+use crate::wait::{Doorbell, Fence, Rung, Turn, Turns, WaitStrategy};
+
+/// The lines of a stream as its consumer sees them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConsumerLines {
+    pub(crate) control: *const WordLine,
+    pub(crate) credit: *const CreditLine,
+    pub(crate) waiting: *const WordLine,
+    pub(crate) end: *const EndLine,
+    pub(crate) notice: *const AtomicU64,
+}
+
+/// How a consumer asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Demand {
+    /// The most that may be open at a time.
+    pub(crate) window: u64,
+    /// Elements asked for and not taken; `u64::MAX` asks for ever.
+    pub(crate) asked: u64,
+    /// Elements taken between two times that credit is given back.
+    pub(crate) step: u64,
+    /// Elements just taken that do not count as released yet: 1 where a successor would need the
+    /// one that the user still works on.
+    pub(crate) lag: u64,
+}
+
+impl Demand {
+    /// A window that replenishes itself, or by hand; with every element or about every half window.
+    pub(crate) fn new(window: u64, manual: bool, eager: bool, resumable: bool) -> Self {
+        Self {
+            window,
+            asked: if manual { 0 } else { u64::MAX },
+            step: if eager { 1 } else { (window / 2).max(1) },
+            lag: resumable.into(),
+        }
+    }
+}
+
+/// What an unsuccessful look for the next element found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Vacancy {
+    /// Nothing yet.
+    Empty,
+    /// Something came meanwhile.
+    Appeared,
+    /// Nothing will come any more.
+    Ended,
+}
+
+/// What ended a wait for the next element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    Ready,
+    Ended,
+    TimedOut,
+}
+
+/// How a consumer's endpoint is made.
+#[derive(Debug)]
+pub(crate) struct ConsumerSettings {
+    pub(crate) lines: ConsumerLines,
+    pub(crate) start: u64,
+    pub(crate) demand: Demand,
+    pub(crate) idle: Option<Duration>,
+    pub(crate) resumable: bool,
+    pub(crate) strategy: WaitStrategy,
+    pub(crate) fence: Fence,
+    pub(crate) bell: Doorbell,
+    pub(crate) keep: Keep,
+}
+
+#[derive(Debug)]
+pub(crate) struct ConsumerEndpoint {
+    lines: ConsumerLines,
+    demand: Demand,
+    automatic: bool,
+    /// Position at which credit was given last.
+    credited: u64,
+    /// What was given: released, granted.
+    released: u64,
+    granted: u64,
+    /// For frames: bytes before `credited`.
+    bytes: u64,
+    ended: Option<End>,
+    idle: Option<Duration>,
+    resumable: bool,
+    strategy: WaitStrategy,
+    fence: Fence,
+    /// The producer's waiting word for which the bell was rung last.
+    rung: u64,
+    sleeps: u64,
+    hung_up: bool,
+    bell: Doorbell,
+    /// Where the cursors lie after the end: a stamp at which nothing comes any more.
+    grave: Box<UnsafeCell<u64>>,
+    keep: Keep,
+}
+
+// SAFETY: the lines are kept alive by `keep` and only accessed atomically; the rest is Send.
+unsafe impl Send for ConsumerEndpoint {}
+
+impl ConsumerEndpoint {
+    /// Gives the first credit.
+    ///
+    /// # Safety
+    /// `settings.keep` keeps the lines alive.
+    pub(crate) unsafe fn new(settings: ConsumerSettings) -> Self {
+        let mut endpoint = Self {
+            lines: settings.lines,
+            automatic: settings.demand.asked == u64::MAX,
+            demand: settings.demand,
+            credited: settings.start,
+            released: settings.start,
+            granted: settings.start,
+            bytes: 0,
+            ended: None,
+            idle: settings.idle,
+            resumable: settings.resumable,
+            strategy: settings.strategy,
+            fence: settings.fence,
+            rung: 0,
+            sleeps: 0,
+            hung_up: false,
+            bell: settings.bell,
+            grave: Box::default(),
+            keep: settings.keep,
+        };
+        endpoint.credit(settings.start, 0);
+        endpoint
+    }
+
+    fn control(&self) -> &WordLine {
+        // SAFETY: kept alive by `keep`.
+        unsafe { &*self.lines.control }
+    }
+
+    fn credit_line(&self) -> &CreditLine {
+        // SAFETY: kept alive by `keep`.
+        unsafe { &*self.lines.credit }
+    }
+
+    fn waiting(&self) -> &WordLine {
+        // SAFETY: kept alive by `keep`.
+        unsafe { &*self.lines.waiting }
+    }
+
+    fn end_line(&self) -> &EndLine {
+        // SAFETY: kept alive by `keep`.
+        unsafe { &*self.lines.end }
+    }
+
+    fn notice(&self) -> &AtomicU64 {
+        // SAFETY: kept alive by `keep`.
+        unsafe { &*self.lines.notice }
+    }
+
+    pub(crate) fn fence(&self) -> Fence {
+        self.fence
+    }
+
+    pub(crate) fn end(&self) -> Option<&End> {
+        self.ended.as_ref()
+    }
+
+    pub(crate) fn is_automatic(&self) -> bool {
+        self.automatic
+    }
+
+    pub(crate) fn is_resumable(&self) -> bool {
+        self.resumable
+    }
+
+    /// As [`credit`](Self::credit), from the hot path: the user still works on the element taken last.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn credit_taken(&mut self, pos: u64) -> u64 {
+        self.credit(pos, self.demand.lag)
+    }
+
+    /// As [`vacant`](Self::vacant), with the position at which to give credit again.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn vacant_mark(
+        &mut self,
+        pos: u64,
+        there: impl Fn() -> Result<bool, Corruption>,
+    ) -> (Vacancy, u64) {
+        let vacancy = self.vacant(pos, there);
+        (vacancy, self.mark())
+    }
+
+    /// As [`wait`](Self::wait), with the position at which to give credit again.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn wait_mark(
+        &mut self,
+        pos: u64,
+        deadline: Option<Instant>,
+        there: impl Fn() -> Result<bool, Corruption>,
+    ) -> (Waited, u64) {
+        let waited = self.wait(pos, deadline, there);
+        (waited, self.mark())
+    }
+
+    /// Position at which to give credit next.
+    pub(crate) fn mark(&self) -> u64 {
+        self.credited.wrapping_add(self.demand.step)
+    }
+
+    /// Where the cursors go after the end.
+    pub(crate) fn grave(&self) -> *mut u64 {
+        self.grave.get()
+    }
+
+    /// No more elements than this can lie in the ring.
+    pub(crate) fn most_in_ring(&self) -> u64 {
+        crate::stream::channel::MOST_ELEMENTS
+    }
+
+    /// What a resumable consumer leaves when its source is dropped: the stream goes on without it.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn depart(&mut self, pos: u64) {
+        if self.ended.is_none() {
+            // The element that a panic interrupted is the successor's to do again.
+            self.leave(pos, if std::thread::panicking() { self.demand.lag } else { 0 });
+        }
+    }
+
+    /// The position up to which the producer may go.
+    pub(crate) fn granted(&self) -> u64 {
+        self.granted
+    }
+
+    /// Gives credit for what was taken up to `pos`. Returns the position at which to give some again.
+    pub(crate) fn credit(&mut self, pos: u64, lag: u64) -> u64 {
+        let taken = pos.wrapping_sub(self.credited);
+        if self.demand.asked != u64::MAX {
+            self.demand.asked = self.demand.asked.saturating_sub(taken);
+        }
+        self.credited = pos;
+        let released = pos.wrapping_sub(lag.min(pos.wrapping_sub(self.released)));
+        let ahead = pos.wrapping_sub(released);
+        let granted = released.wrapping_add(self.demand.window.min(self.demand.asked.saturating_add(ahead)));
+        if released == self.released && granted == self.granted {
+            return pos.wrapping_add(self.demand.step);
+        }
+        self.released = released;
+        self.granted = granted;
+        let line = self.credit_line();
+        line.released.store(released, Ordering::Release);
+        line.released_bytes.store(self.bytes, Ordering::Release);
+        // Pairs with the Acquire in `Ledger::refresh_granted`: the elements before it were read.
+        line.granted.store(granted, Ordering::Release);
+        self.wake();
+        pos.wrapping_add(self.demand.step)
+    }
+
+    /// Rings the producer if it is parked and was not rung for this sleep.
+    fn wake(&mut self) {
+        self.fence.light();
+        let waiting = self.waiting().word.load(Ordering::Relaxed);
+        if waiting & WORD_PARKED != 0 && waiting != self.rung {
+            self.rung = waiting;
+            self.bell.ring();
+        }
+    }
+
+    /// Asks for `count` elements more; saturates at `u64::MAX`, which asks for ever.
+    pub(crate) fn request(&mut self, count: u64, pos: u64) -> u64 {
+        self.credit(pos, 0);
+        self.demand.asked = self.demand.asked.saturating_add(count);
+        self.credit(pos, 0)
+    }
+
+    /// What there is at `pos`, where the hot look found nothing. `there` looks again, with Acquire.
+    fn vacant(&mut self, pos: u64, there: impl Fn() -> Result<bool, Corruption>) -> Vacancy {
+        if self.ended.is_some() {
+            return Vacancy::Ended;
+        }
+        // Whoever finds nothing has worked on everything before, so all of it is released, and a producer
+        // without credit gets some: neither waits for the other.
+        if self.released != pos {
+            self.credit(pos, 0);
+        }
+        match self.look(pos, there) {
+            Ok(vacancy) => vacancy,
+            Err(corruption) => {
+                self.close(End::PeerCorrupt(corruption), pos);
+                Vacancy::Ended
+            }
+        }
+    }
+
+    fn look(&mut self, pos: u64, there: impl Fn() -> Result<bool, Corruption>) -> Result<Vacancy, Corruption> {
+        if there()? {
+            return Ok(Vacancy::Appeared);
+        }
+        // Pairs with the Release in `ProducerEndpoint::finish`: every stamp before the end is visible now.
+        let kind = self.end_line().kind.load(Ordering::Acquire);
+        if kind != END_OPEN {
+            if there()? {
+                return Ok(Vacancy::Appeared);
+            }
+            let position = self.end_line().position.load(Ordering::Relaxed);
+            if position != pos {
+                return Err(Corruption::new("end position", position, pos, pos));
+            }
+            let end = match kind {
+                END_COMPLETED => End::Completed,
+                END_FAILED => End::Failed(self.fault()?),
+                _ => return Err(Corruption::new("end kind", kind, END_OPEN, END_FAILED)),
+            };
+            self.close(end, pos);
+            return Ok(Vacancy::Ended);
+        }
+        if self.hung_up || self.notice().load(Ordering::Acquire) != 0 {
+            // The producer wrote nothing after it hung up, so what is not there now never comes.
+            if there()? {
+                return Ok(Vacancy::Appeared);
+            }
+            if self.end_line().kind.load(Ordering::Acquire) != END_OPEN {
+                return Ok(Vacancy::Empty);
+            }
+            self.close(End::PeerGone, pos);
+            return Ok(Vacancy::Ended);
+        }
+        Ok(Vacancy::Empty)
+    }
+
+    fn fault(&self) -> Result<StreamFault, Corruption> {
+        let line = self.end_line();
+        let code = line.fault_code.load(Ordering::Relaxed);
+        let code =
+            u32::try_from(code).map_err(|_| Corruption::new("fault code", code, 0, u64::from(u32::MAX)))?;
+        let len = line.fault_len.load(Ordering::Relaxed);
+        if len > FAULT_MESSAGE as u64 {
+            return Err(Corruption::new("fault length", len, 0, FAULT_MESSAGE as u64));
+        }
+        let bytes: Vec<u8> =
+            line.fault_message.iter().flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes()).collect();
+        Ok(StreamFault::new(code, String::from_utf8_lossy(&bytes[..len as usize])))
+    }
+
+    /// Waits at `pos` until something is there, the stream ends, the deadline passes or the idle timeout ends it.
+    fn wait(
+        &mut self,
+        pos: u64,
+        deadline: Option<Instant>,
+        there: impl Fn() -> Result<bool, Corruption>,
+    ) -> Waited {
+        let mut turns = Turns::new(self.strategy);
+        let mut idle_end = None;
+        match self.vacant(pos, &there) {
+            Vacancy::Appeared => return Waited::Ready,
+            Vacancy::Ended => return Waited::Ended,
+            Vacancy::Empty => {}
+        }
+        loop {
+            // The word that carries the element is looked at every turn, everything else now and then.
+            if !matches!(there(), Ok(false)) {
+                match self.vacant(pos, &there) {
+                    Vacancy::Appeared => return Waited::Ready,
+                    Vacancy::Ended => return Waited::Ended,
+                    Vacancy::Empty => {}
+                }
+            }
+            let mut left = None;
+            if turns.is_round() {
+                match self.vacant(pos, &there) {
+                    Vacancy::Appeared => return Waited::Ready,
+                    Vacancy::Ended => return Waited::Ended,
+                    Vacancy::Empty => {}
+                }
+                if deadline.is_some() || self.idle.is_some() {
+                    let now = Instant::now();
+                    // Idle time counts from here: from when the reader waits.
+                    let idle_end = *idle_end.get_or_insert_with(|| self.idle.and_then(|idle| now.checked_add(idle)));
+                    if deadline.is_some_and(|deadline| now >= deadline) {
+                        return Waited::TimedOut;
+                    }
+                    if idle_end.is_some_and(|end| now >= end) {
+                        self.close(End::IdleTimeout, pos);
+                        return Waited::Ended;
+                    }
+                    left = earlier(deadline, idle_end).map(|end| end.saturating_duration_since(now));
+                }
+            }
+            if turns.turn() == Turn::Park {
+                self.park(pos, left, &there);
+            }
+        }
+    }
+
+    /// Sleeps until the producer publishes or ends, unless the last look finds something.
+    fn park(&mut self, pos: u64, left: Option<Duration>, there: &impl Fn() -> Result<bool, Corruption>) {
+        self.sleeps = self.sleeps.wrapping_add(1);
+        let word = (self.sleeps.wrapping_mul(WORD_SEQUENCE) & SEQUENCE_BITS) | WORD_PARKED;
+        self.control().word.store(word, Ordering::Relaxed);
+        // Between `parked` and the last look; pairs with the plain load in `Watch::word`.
+        self.fence.heavy();
+        if self.vacant(pos, there) == Vacancy::Empty && self.bell.sleep(left) == Rung::HungUp {
+            self.hung_up = true;
+        }
+        if self.ended.is_none() {
+            self.control().word.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Ends the stream at `pos` from this side: nothing is taken any more.
+    pub(crate) fn close(&mut self, end: End, pos: u64) {
+        if self.ended.is_some() {
+            return;
+        }
+        self.ended = Some(end);
+        self.leave(pos, 0);
+        // Last, so that the producer that sees it sees `released` and owns what lies behind it. Pairs with the
+        // Acquire in `ProducerEndpoint::look`.
+        self.control().word.store(WORD_CLOSED, Ordering::Release);
+        Fence::Full.light();
+        let waiting = self.waiting().word.load(Ordering::Relaxed);
+        if waiting & WORD_PARKED != 0 {
+            self.bell.ring();
+        }
+    }
+
+    /// Tells how far everything is released.
+    pub(crate) fn leave(&mut self, pos: u64, lag: u64) {
+        let released = pos.wrapping_sub(lag.min(pos.wrapping_sub(self.released)));
+        self.released = released;
+        let line = self.credit_line();
+        line.released.store(released, Ordering::Release);
+        line.released_bytes.store(self.bytes, Ordering::Release);
+    }
+}
+
+/// Bits of a control word that the sleep's number may use; those above are the notice's.
+const SEQUENCE_BITS: u64 = (1 << 60) - 1;

@@ -1,0 +1,25 @@
+//! What typed and byte handles share: the cold side of a producer and of a consumer.
+//!
+//! A handle keeps its cursors (`ring`) beside a boxed endpoint. Whatever happens off the hot path (no room, a
+//! word that changed, a wait, an end) is a call to the endpoint, which gets positions by value and gives
+//! limits by value: the cursors' addresses never leave the handle, so they stay in registers.
+
+mod consumer;
+mod producer;
+
+use std::any::Any;
+use std::time::Instant;
+
+pub(crate) use consumer::{ConsumerEndpoint, ConsumerLines, ConsumerSettings, Demand, Vacancy, Waited};
+pub(crate) use producer::{Audience, Fate, Granted, ProducerEndpoint, ProducerLines, ProducerSettings};
+
+/// What keeps an endpoint's memory alive. Dropped last.
+pub(crate) type Keep = Box<dyn Any + Send>;
+
+/// The earlier of two moments that may be missing.
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}

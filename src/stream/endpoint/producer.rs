@@ -1,0 +1,474 @@
+//! The cold side of a producer: room, wake-ups, waiting, the end.
+
+use std::time::{Duration, Instant};
+
+use super::Keep;
+use crate::primitive::atomic::{AtomicU64, Ordering};
+use crate::ring::page::{
+    END_COMPLETED, END_FAILED, END_OPEN, EndLine, WORD_CLOSED, WORD_PARKED, WORD_SEQUENCE, WordLine,
+};
+use crate::ring::{Corruption, Ledger, Watch};
+use crate::stream::end::{CloseReason, StreamFault};
+use crate::stream::error::{EndError, NotDrained};
+use crate::wait::{Doorbell, Fence, Turn, Turns, WaitStrategy};
+
+/// The lines that a producer writes, and the notice word of its own process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ProducerLines {
+    pub(crate) waiting: *const WordLine,
+    pub(crate) end: *const EndLine,
+    pub(crate) notice: *const AtomicU64,
+}
+
+/// What a look for room found. `limit` equals the position asked about when there is none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    pub(crate) limit: u64,
+    pub(crate) watch: Watch,
+}
+
+/// What became of the element whose publication disturbed the watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It travels.
+    Published,
+    /// The consumer closed before it got there: it is the producer's again.
+    Returned(CloseReason),
+}
+
+/// What ended a wait for room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Granted {
+    Room,
+    Closed(CloseReason),
+    TimedOut,
+}
+
+/// The peers of a producer: one in this process, or whoever subscribes.
+#[derive(Debug)]
+pub(crate) enum Audience {
+    Local,
+    #[cfg(any())]
+    Published(crate::process::Publication),
+}
+
+#[derive(Debug)]
+pub(crate) struct ProducerEndpoint {
+    lines: ProducerLines,
+    ledgers: Vec<Ledger>,
+    /// What counts as granted while nobody has subscribed.
+    vacant: u64,
+    /// Elements taken beyond the demand.
+    buffer: u64,
+    closed: Option<CloseReason>,
+    /// Whether the end stands in the end line.
+    ended: bool,
+    complete_on_drop: bool,
+    strategy: WaitStrategy,
+    fence: Fence,
+    quiet: u64,
+    /// The consumer's control word for which the bell was rung last.
+    rung: u64,
+    sleeps: u64,
+    bell: Doorbell,
+    audience: Audience,
+    keep: Keep,
+}
+
+// SAFETY: the lines are kept alive by `keep` and only accessed atomically; the rest is Send.
+unsafe impl Send for ProducerEndpoint {}
+
+/// How a producer's endpoint is made.
+#[derive(Debug)]
+pub(crate) struct ProducerSettings {
+    pub(crate) lines: ProducerLines,
+    pub(crate) base: u64,
+    pub(crate) buffer: u64,
+    pub(crate) complete_on_drop: bool,
+    pub(crate) strategy: WaitStrategy,
+    pub(crate) fence: Fence,
+    pub(crate) bell: Doorbell,
+    pub(crate) audience: Audience,
+    pub(crate) ledger: Option<Ledger>,
+    pub(crate) keep: Keep,
+}
+
+impl ProducerEndpoint {
+    /// # Safety
+    /// `settings.keep` keeps the lines and the ledger's lines alive.
+    pub(crate) unsafe fn new(settings: ProducerSettings) -> Self {
+        Self {
+            lines: settings.lines,
+            ledgers: settings.ledger.into_iter().collect(),
+            vacant: settings.base,
+            buffer: settings.buffer,
+            closed: None,
+            ended: false,
+            complete_on_drop: settings.complete_on_drop,
+            strategy: settings.strategy,
+            fence: settings.fence,
+            quiet: 0,
+            rung: 0,
+            sleeps: 0,
+            bell: settings.bell,
+            audience: settings.audience,
+            keep: settings.keep,
+        }
+    }
+
+    fn waiting(&self) -> &WordLine {
+        // SAFETY: kept alive by `keep`.
+        unsafe { &*self.lines.waiting }
+    }
+
+    fn end_line(&self) -> &EndLine {
+        // SAFETY: kept alive by `keep`.
+        unsafe { &*self.lines.end }
+    }
+
+    fn notice(&self) -> &AtomicU64 {
+        // SAFETY: kept alive by `keep`.
+        unsafe { &*self.lines.notice }
+    }
+
+    pub(crate) fn fence(&self) -> Fence {
+        self.fence
+    }
+
+    pub(crate) fn closed(&self) -> Option<CloseReason> {
+        self.closed
+    }
+
+    pub(crate) fn buffer(&self) -> u64 {
+        self.buffer
+    }
+
+    /// The watch for the cursors to keep.
+    pub(crate) fn watch(&self) -> Watch {
+        let control: *const AtomicU64 = match self.ledgers.first() {
+            Some(ledger) => &raw const ledger.control().word,
+            None => self.lines.notice,
+        };
+        // A full fence is due after every publication then, so the watch never reads as quiet.
+        let quiet = if self.fence == Fence::Full { u64::MAX } else { self.quiet };
+        // SAFETY: `keep` and the ledgers' owners outlive the cursors, which stand beside this endpoint.
+        unsafe { Watch::new(self.lines.notice, control, quiet) }
+    }
+
+    /// How far the producer may go from `pos`; the limit is `pos` when there is no room or the stream is closed.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn room(&mut self, pos: u64) -> Room {
+        self.look();
+        let limit = match self.closed {
+            Some(_) => pos,
+            None => self.limit(pos).unwrap_or_else(|corruption| {
+                self.close(CloseReason::PeerCorrupt(corruption));
+                pos
+            }),
+        };
+        Room { limit, watch: self.watch() }
+    }
+
+    fn limit(&mut self, pos: u64) -> Result<u64, Corruption> {
+        let mut ahead = None::<i64>;
+        for ledger in &mut self.ledgers {
+            let granted = ledger.refresh_granted(pos)?;
+            // A resumed consumer may stand behind what was granted to the one before it.
+            let room = granted.wrapping_add(self.buffer).wrapping_sub(pos) as i64;
+            ahead = Some(ahead.map_or(room, |least| least.min(room)));
+        }
+        let ahead = ahead.unwrap_or_else(|| self.vacant.wrapping_add(self.buffer).wrapping_sub(pos) as i64);
+        Ok(pos.wrapping_add(ahead.max(0) as u64))
+    }
+
+    /// Attends to whatever disturbed the watch after `pos - 1` was published.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn attend(&mut self, pos: u64) -> (Fate, Watch) {
+        // Stands between the stamp and the look at `parked`, where the kernel gave no asymmetric fence.
+        self.fence.light();
+        self.look();
+        let closed = self.closed;
+        let fate = match closed {
+            Some(reason) if !self.released_past(pos.wrapping_sub(1), pos) => Fate::Returned(reason),
+            _ => Fate::Published,
+        };
+        (fate, self.watch())
+    }
+
+    /// Whether the consumer, which takes nothing any more, had taken the element at `pos`.
+    fn released_past(&mut self, pos: u64, end: u64) -> bool {
+        self.ledgers.iter_mut().any(|ledger| {
+            ledger.refresh_released(end).is_ok_and(|released| released.wrapping_sub(pos) as i64 > 0)
+        })
+    }
+
+    /// Looks at the notice and control words: arrivals, deaths, closes, sleepers.
+    fn look(&mut self) {
+        if self.closed.is_some() {
+            return;
+        }
+        let notice = self.notice().load(Ordering::Acquire);
+        if notice != 0 {
+            self.heed(notice);
+        }
+        // Acquire pairs with the Release in `ConsumerEndpoint::close`: its last `released` is visible.
+        let control = self.ledgers.first().map_or(0, |ledger| ledger.control().word.load(Ordering::Acquire));
+        if control & WORD_CLOSED != 0 {
+            self.close(CloseReason::Cancelled);
+        } else if control & WORD_PARKED != 0 && control != self.rung {
+            self.rung = control;
+            self.bell.ring();
+        }
+        self.quiet = self.notice().load(Ordering::Relaxed) | control;
+    }
+
+    /// Attends to the word that the process's background thread writes.
+    #[cfg(any())]
+    fn heed(&mut self, notice: u64) {
+        use crate::process::Notice;
+        let Audience::Published(publication) = &mut self.audience else { return };
+        let mut arrived = None;
+        while let Some(arrival) = publication.take_arrival() {
+            arrived = Some(arrival);
+        }
+        if let Some(arrival) = arrived {
+            self.welcome(arrival);
+        }
+        if notice & Notice::GONE != 0 {
+            let cancelled = self
+                .ledgers
+                .first()
+                .is_some_and(|ledger| ledger.control().word.load(Ordering::Acquire) & WORD_CLOSED != 0);
+            self.close(if cancelled { CloseReason::Cancelled } else { CloseReason::PeerGone });
+        }
+    }
+
+    #[cfg(not(any()))]
+    fn heed(&mut self, _: u64) {}
+
+    /// Makes the room closed for good.
+    fn close(&mut self, reason: CloseReason) {
+        self.closed.get_or_insert(reason);
+    }
+
+    /// Waits until `ready` finds something, the stream closes or the deadline passes.
+    pub(crate) fn wait(
+        &mut self,
+        deadline: Option<Instant>,
+        mut ready: impl FnMut(&mut Self) -> bool,
+    ) -> Granted {
+        let mut turns = Turns::new(self.strategy);
+        loop {
+            if ready(self) {
+                return Granted::Room;
+            }
+            if let Some(reason) = self.closed {
+                return Granted::Closed(reason);
+            }
+            let mut left = None;
+            if turns.is_round()
+                && let Some(deadline) = deadline
+            {
+                let now = Instant::now();
+                if now >= deadline {
+                    return Granted::TimedOut;
+                }
+                left = Some(deadline - now);
+            }
+            if turns.turn() == Turn::Park {
+                self.park(left, &mut ready);
+            }
+        }
+    }
+
+    /// Sleeps until the consumer gives credit, unless `ready` finds something at the last look.
+    fn park(&mut self, left: Option<Duration>, ready: &mut impl FnMut(&mut Self) -> bool) {
+        self.sleeps = self.sleeps.wrapping_add(1);
+        let word = self.sleeps.wrapping_mul(WORD_SEQUENCE) | WORD_PARKED;
+        self.waiting().word.store(word, Ordering::Relaxed);
+        // Between `parked` and the last look; pairs with the light side in `ConsumerEndpoint::credit`.
+        self.fence.heavy();
+        if !ready(self) && self.closed.is_none() {
+            // A hang-up ends the sleep; what it means (a cancel, a death, a consumer that will resume) the
+            // background thread says by the notice.
+            let _ = self.bell.sleep(left);
+        }
+        self.waiting().word.store(0, Ordering::Relaxed);
+    }
+
+    /// Waits for room for `need` elements from `pos` on.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn wait_room(&mut self, pos: u64, need: u64, deadline: Option<Instant>) -> (Granted, Room) {
+        let mut room = self.room(pos);
+        let granted = self.wait(deadline, |endpoint| {
+            room = endpoint.room(pos);
+            room.limit.wrapping_sub(pos) >= need
+        });
+        (granted, room)
+    }
+
+    /// The demand that is open beyond `pos`, counted in elements.
+    pub(crate) fn demand(&self, pos: u64) -> u64 {
+        self.ledgers
+            .iter()
+            .map(|ledger| ledger.peek_granted().wrapping_sub(pos) as i64)
+            .min()
+            .map_or(0, |ahead| ahead.max(0) as u64)
+    }
+
+    /// Whether the stream takes nothing any more, by a fresh look.
+    pub(crate) fn is_closed(&self) -> bool {
+        let gone = || match &self.audience {
+            Audience::Local => false,
+            #[cfg(any())]
+            Audience::Published(_) => {
+                self.notice().load(Ordering::Acquire) & crate::process::Notice::GONE != 0
+            }
+        };
+        let cancelled = || {
+            self.ledgers
+                .iter()
+                .any(|ledger| ledger.control().word.load(Ordering::Acquire) & WORD_CLOSED != 0)
+        };
+        self.closed.is_some() || gone() || cancelled()
+    }
+
+    /// Completes the stream at `pos`. Completing twice is completing once.
+    pub(crate) fn complete(&mut self, pos: u64) -> Result<(), EndError> {
+        self.finish(pos, CloseReason::Completed, END_COMPLETED, None)
+    }
+
+    /// Fails the stream at `pos`.
+    pub(crate) fn fail(&mut self, pos: u64, fault: &StreamFault) -> Result<(), EndError> {
+        self.finish(pos, CloseReason::Failed, END_FAILED, Some(fault))
+    }
+
+    fn finish(
+        &mut self,
+        pos: u64,
+        reason: CloseReason,
+        kind: u64,
+        fault: Option<&StreamFault>,
+    ) -> Result<(), EndError> {
+        self.look();
+        match self.closed {
+            Some(before) if before == reason => return Ok(()),
+            Some(before) => return Err(EndError { reason: before }),
+            None => self.close(reason),
+        }
+        let line = self.end_line();
+        line.position.store(pos, Ordering::Relaxed);
+        if let Some(fault) = fault {
+            let text = fault.message().as_bytes();
+            line.fault_code.store(fault.code().into(), Ordering::Relaxed);
+            line.fault_len.store(text.len() as u64, Ordering::Relaxed);
+            for (word, bytes) in line.fault_message.iter().zip(text.chunks(8)) {
+                let mut eight = [0; 8];
+                eight[..bytes.len()].copy_from_slice(bytes);
+                word.store(u64::from_le_bytes(eight), Ordering::Relaxed);
+            }
+        }
+        debug_assert_eq!(line.kind.load(Ordering::Relaxed), END_OPEN);
+        // Pairs with the Acquire in `ConsumerEndpoint::vacant`: who sees the kind sees the rest.
+        line.kind.store(kind, Ordering::Release);
+        self.ended = true;
+        self.wake();
+        Ok(())
+    }
+
+    /// Rings a consumer that is parked; for the rare publications that do not pass the watch.
+    fn wake(&mut self) {
+        // Full: this is no hot path, and needs nothing of the parker then.
+        Fence::Full.light();
+        let control = self.ledgers.first().map_or(0, |ledger| ledger.control().word.load(Ordering::Relaxed));
+        if control & WORD_PARKED != 0 {
+            self.rung = control;
+            self.bell.ring();
+        }
+    }
+
+    /// Waits until the consumer has released everything up to `pos`.
+    pub(crate) fn drain(&mut self, pos: u64, deadline: Instant) -> Result<(), NotDrained> {
+        let mut left = u64::MAX;
+        let mut reason = None;
+        self.wait_draining(deadline, |endpoint| {
+            (left, reason) = endpoint.undrained(pos);
+            left == 0 || reason.is_some()
+        });
+        if left == 0 { Ok(()) } else { Err(NotDrained { left, reason }) }
+    }
+
+    /// Elements before `pos` that the consumer has not released, and why it will not any more.
+    pub(crate) fn undrained(&mut self, pos: u64) -> (u64, Option<CloseReason>) {
+        // The stream is closed on this side, so the words are looked at here rather than by `look`.
+        #[cfg(any())]
+        {
+            let notice = self.notice().load(Ordering::Acquire);
+            if notice != 0 {
+                self.heed(notice);
+            }
+        }
+        let Some(ledger) = self.ledgers.first_mut() else {
+            return (pos.wrapping_sub(self.vacant), None);
+        };
+        let control = ledger.control().word.load(Ordering::Acquire);
+        let gone = self.is_gone();
+        let Some(ledger) = self.ledgers.first_mut() else { return (0, None) };
+        match ledger.refresh_released(pos) {
+            Err(corruption) => (u64::MAX, Some(CloseReason::PeerCorrupt(corruption))),
+            Ok(released) => {
+                let reason = if control & WORD_CLOSED != 0 {
+                    Some(CloseReason::Cancelled)
+                } else if gone {
+                    Some(CloseReason::PeerGone)
+                } else {
+                    None
+                };
+                (pos.wrapping_sub(released), reason)
+            }
+        }
+    }
+
+    fn is_gone(&self) -> bool {
+        #[cfg(any())]
+        if matches!(self.audience, Audience::Published(_)) {
+            return self.notice().load(Ordering::Acquire) & crate::process::Notice::GONE != 0;
+        }
+        false
+    }
+
+    /// As [`wait`](Self::wait), of a stream that this side has closed.
+    fn wait_draining(&mut self, deadline: Instant, mut done: impl FnMut(&mut Self) -> bool) {
+        let closed = self.closed.take();
+        let _ = self.wait(Some(deadline), &mut done);
+        self.closed = closed;
+    }
+
+    /// What a dropped sink leaves behind at `pos`.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn abandon(&mut self, pos: u64) {
+        let _ = if self.complete_on_drop {
+            self.complete(pos)
+        } else if self.closed.is_none() {
+            self.fail(pos, &StreamFault::sink_dropped())
+        } else {
+            Ok(())
+        };
+        if !self.ended {
+            // Tells the memory's owner how far elements were written, for it to drop the unread ones.
+            self.end_line().position.store(pos, Ordering::Release);
+        }
+    }
+}
+
+#[cfg(any())]
+impl ProducerEndpoint {
+    /// Takes a subscription over from the background thread.
+    fn welcome(&mut self, arrival: crate::process::Arrival) {
+        let _ = arrival;
+    }
+}

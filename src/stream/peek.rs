@@ -1,0 +1,208 @@
+//! Elements looked at before they are taken.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+
+use super::endpoint::Vacancy;
+use super::source::SourceRef;
+use crate::ring::Consumer;
+use crate::ring::block::Fixed;
+
+/// Where elements are copied to that another process could still write.
+pub(super) type Scratch<T> = Vec<MaybeUninit<T>>;
+
+/// Elements at the head of a source, from [`SourceRef::peek`]. Dropping it takes none of them.
+///
+/// ```
+/// let (mut sink, mut source) = millstream::channel::<String>().build()?;
+/// sink.put("kept".into())?;
+/// assert_eq!(source.peek(1).iter().next().map(String::as_str), Some("kept"));
+/// assert_eq!(source.next().as_deref(), Some("kept"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Peek<'a, T> {
+    source: &'a mut SourceRef<T>,
+    count: usize,
+}
+
+impl<'a, T> Peek<'a, T> {
+    #[inline]
+    pub(super) fn new(source: &'a mut SourceRef<T>, max: usize) -> Self {
+        while max > 0 && !source.ring.ready() {
+            match source.vacant() {
+                Vacancy::Appeared => {}
+                Vacancy::Empty => break,
+                Vacancy::Ended => {
+                    source.seal();
+                    break;
+                }
+            }
+        }
+        let mut ahead = source.ring.lookahead();
+        let mut count = 0;
+        if let Some(scratch) = &mut source.scratch {
+            scratch.clear();
+        }
+        while count < max && ahead.ready() {
+            let run = ahead.run().min(max - count);
+            if let Some(scratch) = &mut source.scratch {
+                for _ in 0..run {
+                    // SAFETY: `run` elements are ready. A stream between processes carries types that can be copied.
+                    scratch.push(unsafe { ahead.take(|at| at.cast::<MaybeUninit<T>>().read()) });
+                }
+            } else {
+                ahead.skip(run);
+            }
+            count += run;
+        }
+        Self { source, count }
+    }
+
+    /// How many elements there are.
+    ///
+    /// ```
+    /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
+    /// sink.put_slice(&[1, 2, 3])?;
+    /// assert_eq!(source.peek(2).len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there is nothing.
+    ///
+    /// ```
+    /// let (_sink, mut source) = millstream::channel::<u64>().build()?;
+    /// assert!(source.peek(2).is_empty());
+    /// # Ok::<(), millstream::ChannelError>(())
+    /// ```
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The elements, first to last.
+    ///
+    /// ```
+    /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
+    /// sink.put_slice(&[1, 2, 3])?;
+    /// assert_eq!(source.peek(9).iter().copied().collect::<Vec<_>>(), [1, 2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn iter(&self) -> PeekIter<'_, T> {
+        PeekIter {
+            ahead: self.source.ring.lookahead(),
+            scratch: self.source.scratch.as_deref(),
+            next: 0,
+            count: self.count,
+            element: PhantomData,
+        }
+    }
+
+    /// Takes the first `count` elements (at most those that there are) and drops them; the others stay. Returns how many.
+    ///
+    /// ```
+    /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
+    /// sink.put_slice(&[1, 2, 3])?;
+    /// assert_eq!(source.peek(3).release(2), 2);
+    /// assert_eq!(source.next(), Some(3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn release(self, count: usize) -> usize {
+        let count = count.min(self.count);
+        let mut left = count;
+        while left > 0 && self.source.ring.ready() {
+            let run = self.source.ring.run().min(left);
+            if std::mem::needs_drop::<T>() {
+                for _ in 0..run {
+                    // SAFETY: `run` elements are ready.
+                    drop(unsafe { self.source.ring.take(|at| at.cast::<T>().read()) });
+                }
+            } else {
+                self.source.ring.skip(run);
+            }
+            left -= run;
+        }
+        if self.source.ring.past_mark() {
+            self.source.credit();
+        }
+        count - left
+    }
+
+    /// Takes all of them.
+    ///
+    /// ```
+    /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
+    /// sink.put_slice(&[1, 2, 3])?;
+    /// assert_eq!(source.peek(9).release_all(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn release_all(self) -> usize {
+        let count = self.count;
+        self.release(count)
+    }
+}
+
+impl<T> fmt::Debug for Peek<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peek").field("len", &self.count).finish_non_exhaustive()
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Peek<'_, T> {
+    type Item = &'a T;
+    type IntoIter = PeekIter<'a, T>;
+
+    fn into_iter(self) -> PeekIter<'a, T> {
+        self.iter()
+    }
+}
+
+/// The iterator of [`Peek::iter`].
+pub struct PeekIter<'a, T> {
+    ahead: Consumer<Fixed<T>>,
+    scratch: Option<&'a [MaybeUninit<T>]>,
+    next: usize,
+    count: usize,
+    element: PhantomData<&'a T>,
+}
+
+impl<'a, T> Iterator for PeekIter<'a, T> {
+    type Item = &'a T;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<&'a T> {
+        if self.next == self.count {
+            return None;
+        }
+        self.next += 1;
+        if let Some(scratch) = self.scratch {
+            // SAFETY: `Peek::new` filled the scratch with `count` whole elements.
+            return scratch.get(self.next - 1).map(|element| unsafe { element.assume_init_ref() });
+        }
+        if !self.ahead.ready() {
+            return None;
+        }
+        // SAFETY: ready. The element stays in its slot, which the producer does not write before it is released, and
+        // that takes the peek, which this iterator borrows.
+        Some(unsafe { self.ahead.take(|at| &*at.cast::<T>()) })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.count - self.next, Some(self.count - self.next))
+    }
+}
+
+impl<T> ExactSizeIterator for PeekIter<'_, T> {}
+
+impl<T> fmt::Debug for PeekIter<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeekIter").field("left", &(self.count - self.next)).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,433 @@
+//! `SinkRef`: the handle by which a producer puts elements into a stream.
+
+use std::fmt;
+use std::time::Instant;
+
+use super::claim::Claim;
+use super::end::{CloseReason, StreamFault};
+use super::endpoint::{Fate, Granted, ProducerEndpoint};
+use super::error::{ClaimError, EndError, NotDrained, PutDeadlineError, PutError, PutSliceError, TryPutError};
+use crate::ring::Producer;
+use crate::ring::block::Fixed;
+use crate::wait::Fence;
+
+/// The most elements that one `put_slice` publishes together, in lines' worth: long enough that the
+/// stamp costs nothing, short enough that the consumer starts early.
+const SLICE_BATCH: usize = 64;
+
+/// The producer's handle of a stream of `T`.
+///
+/// One sink writes a stream: it can be sent to another thread, not cloned. Dropping a sink that was not
+/// completed ends the stream as failed, unless the builder said otherwise.
+///
+/// ```
+/// let (mut sink, source) = millstream::channel::<u64>().build()?;
+/// let reader = std::thread::spawn(move || source.sum::<u64>());
+/// for i in 1..=100 {
+///     sink.put(i)?;
+/// }
+/// sink.complete()?;
+/// assert_eq!(reader.join().unwrap(), 5050);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct SinkRef<T> {
+    pub(super) ring: Producer<Fixed<T>>,
+    // Boxed, and given positions by value: see `endpoint`.
+    pub(super) endpoint: Box<ProducerEndpoint>,
+    /// Slots of the ring, the most that can be claimed.
+    pub(super) capacity: usize,
+}
+
+// SAFETY: a sink moves elements into memory that its source reads on another thread, so `T: Send` is what it takes.
+// `Producer<Fixed<T>>` holds no `T` itself.
+unsafe impl<T: Send> Send for SinkRef<T> {}
+
+impl<T> SinkRef<T> {
+    /// Puts an element if there is room. Never waits.
+    ///
+    /// Room is what the consumer has asked for, and `buffer_size` elements more.
+    ///
+    /// # Errors
+    /// `Full` when there is none; `Closed` when the stream takes nothing any more. Both give the element back.
+    ///
+    /// ```
+    /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
+    /// sink.try_put(7)?;
+    /// assert_eq!(source.next(), Some(7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline(always)]
+    pub fn try_put(&mut self, element: T) -> Result<(), TryPutError<T>> {
+        if self.ring.is_full() && !self.make_room() {
+            return Err(match self.endpoint.closed() {
+                Some(reason) => TryPutError::Closed(element, reason),
+                None => TryPutError::Full(element),
+            });
+        }
+        // SAFETY: there is room.
+        unsafe { self.put_now(element) }.map_err(|(element, reason)| TryPutError::Closed(element, reason))
+    }
+
+    /// Puts an element, waiting for room as the sink's wait strategy says.
+    ///
+    /// Waits as long as the consumer lives and takes nothing; [`put_deadline`](Self::put_deadline) bounds that.
+    ///
+    /// # Errors
+    /// `Closed`, with the element, when the stream takes nothing any more, also when that happens during the wait.
+    ///
+    /// ```
+    /// let (mut sink, source) = millstream::channel::<String>().build()?;
+    /// let reader = std::thread::spawn(move || source.count());
+    /// for i in 0..1000 {
+    ///     sink.put(format!("line {i}"))?;
+    /// }
+    /// sink.complete()?;
+    /// assert_eq!(reader.join().unwrap(), 1000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline(always)]
+    pub fn put(&mut self, element: T) -> Result<(), PutError<T>> {
+        if self.ring.is_full()
+            && let Granted::Closed(reason) = self.wait_for(1, None)
+        {
+            return Err(PutError::Closed(element, reason));
+        }
+        // SAFETY: there is room: a wait without a deadline ends by room or by a close.
+        unsafe { self.put_now(element) }.map_err(|(element, reason)| PutError::Closed(element, reason))
+    }
+
+    /// Puts an element, waiting for room until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// `TimedOut` and `Closed` give the element back. After `TimedOut` the stream goes on.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// let (mut sink, _source) = millstream::channel::<u64>().build()?;
+    /// sink.put_deadline(7, Instant::now() + Duration::from_millis(5))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn put_deadline(&mut self, element: T, deadline: Instant) -> Result<(), PutDeadlineError<T>> {
+        if self.ring.is_full() {
+            match self.wait_for(1, Some(deadline)) {
+                Granted::Room => {}
+                Granted::Closed(reason) => return Err(PutDeadlineError::Closed(element, reason)),
+                Granted::TimedOut => return Err(PutDeadlineError::TimedOut(element)),
+            }
+        }
+        // SAFETY: there is room.
+        unsafe { self.put_now(element) }.map_err(|(element, reason)| PutDeadlineError::Closed(element, reason))
+    }
+
+    /// Puts a whole slice, waiting for room as needed. Elements go in batches, each published at once.
+    ///
+    /// # Errors
+    /// When the stream takes nothing any more; the error says how many elements were taken.
+    ///
+    /// ```
+    /// let (mut sink, source) = millstream::channel::<u32>().build()?;
+    /// let reader = std::thread::spawn(move || source.collect::<Vec<_>>());
+    /// sink.put_slice(&[1, 2, 3])?;
+    /// sink.complete()?;
+    /// assert_eq!(reader.join().unwrap(), [1, 2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn put_slice(&mut self, elements: &[T]) -> Result<(), PutSliceError>
+    where
+        T: Copy,
+    {
+        let mut written = 0;
+        while written < elements.len() {
+            if self.ring.is_full()
+                && let Granted::Closed(reason) = self.wait_for(1, None)
+            {
+                return Err(PutSliceError { written, reason });
+            }
+            written += self.put_batch(&elements[written..]).map_err(|reason| PutSliceError { written, reason })?;
+        }
+        Ok(())
+    }
+
+    /// Puts as many elements of the slice as there is room for. Never waits. Returns how many were taken.
+    ///
+    /// # Errors
+    /// When the stream takes nothing any more.
+    ///
+    /// ```
+    /// let (mut sink, _source) = millstream::channel::<u32>().buffer_size(2).initial_demand(2).build()?;
+    /// assert_eq!(sink.try_put_slice(&[1, 2, 3, 4, 5])?, 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn try_put_slice(&mut self, elements: &[T]) -> Result<usize, PutSliceError>
+    where
+        T: Copy,
+    {
+        let mut written = 0;
+        while written < elements.len() {
+            if self.ring.is_full() && !self.make_room() {
+                return match self.endpoint.closed() {
+                    Some(reason) => Err(PutSliceError { written, reason }),
+                    None => Ok(written),
+                };
+            }
+            written += self.put_batch(&elements[written..]).map_err(|reason| PutSliceError { written, reason })?;
+        }
+        Ok(written)
+    }
+
+    /// Claims `count` slots, to write elements in place and publish them together. Never waits.
+    ///
+    /// A claim that is dropped publishes nothing.
+    ///
+    /// # Errors
+    /// `Full` when fewer are free now, `TooLarge` when the stream never has as many, `Closed`.
+    ///
+    /// ```
+    /// let (mut sink, mut source) = millstream::channel::<[u64; 64]>().build()?;
+    /// let mut claim = sink.claim(2)?;
+    /// for slot in claim.slots() {
+    ///     slot[0] = 42;
+    /// }
+    /// assert_eq!(claim.commit()?, 2);
+    /// assert_eq!(source.next().unwrap()[0], 42);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn claim(&mut self, count: usize) -> Result<Claim<'_, T>, ClaimError> {
+        if self.ring.free() < count as u64 {
+            if count > self.capacity {
+                return Err(ClaimError::TooLarge { asked: count, max: self.capacity });
+            }
+            self.make_room();
+            if let Some(reason) = self.endpoint.closed() {
+                return Err(ClaimError::Closed(reason));
+            }
+            if self.ring.free() < count as u64 {
+                // At most the capacity, which fits.
+                return Err(ClaimError::Full { asked: count, free: self.ring.free() as usize });
+            }
+        }
+        Ok(Claim::new(self, count))
+    }
+
+    /// Ends the stream: the consumer gets everything put before, then `End::Completed`. Never waits. Completing twice
+    /// is completing once.
+    ///
+    /// # Errors
+    /// When the stream had ended otherwise before.
+    ///
+    /// ```
+    /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
+    /// sink.complete()?;
+    /// assert_eq!(source.next(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn complete(&mut self) -> Result<(), EndError> {
+        let ended = self.endpoint.complete(self.ring.pos());
+        self.ring.limit = self.ring.pos();
+        ended
+    }
+
+    /// Completes the stream and waits until the consumer has released everything, or `deadline`.
+    ///
+    /// A consumer tells what it has released when it finds the stream empty or ended, and about every half window.
+    ///
+    /// # Errors
+    /// How many elements are left, and why when no more of them will be taken.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// let (mut sink, source) = millstream::channel::<u64>().build()?;
+    /// let reader = std::thread::spawn(move || source.count());
+    /// sink.put(1)?;
+    /// sink.complete_and_drain(Instant::now() + Duration::from_secs(10))?;
+    /// assert_eq!(reader.join().unwrap(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn complete_and_drain(&mut self, deadline: Instant) -> Result<(), NotDrained> {
+        let pos = self.ring.pos();
+        if let Err(EndError { reason }) = self.complete() {
+            let left = self.endpoint.undrained(pos).0;
+            return if left == 0 { Ok(()) } else { Err(NotDrained { left, reason: Some(reason) }) };
+        }
+        self.endpoint.drain(pos, deadline)
+    }
+
+    /// Ends the stream with a fault: the consumer gets everything put before, then `End::Failed`. Never waits.
+    ///
+    /// # Errors
+    /// When the stream had ended otherwise before.
+    ///
+    /// ```
+    /// use millstream::StreamFault;
+    /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
+    /// sink.put(1)?;
+    /// sink.fail(StreamFault::new(4, "no line"))?;
+    /// assert_eq!(source.next(), Some(1));
+    /// assert_eq!(source.next(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn fail(&mut self, fault: StreamFault) -> Result<(), EndError> {
+        let ended = self.endpoint.fail(self.ring.pos(), &fault);
+        self.ring.limit = self.ring.pos();
+        ended
+    }
+
+    /// How many elements the consumer has asked for and not been sent. It may have asked for more meanwhile.
+    ///
+    /// ```
+    /// let (mut sink, _source) = millstream::channel::<u64>().initial_demand(4).build()?;
+    /// assert_eq!(sink.demand(), 4);
+    /// sink.put(1)?;
+    /// assert_eq!(sink.demand(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn demand(&self) -> u64 {
+        self.endpoint.demand(self.ring.pos())
+    }
+
+    /// Position of the next element: how many were put, from the stream's first position on.
+    ///
+    /// ```
+    /// let (mut sink, _source) = millstream::channel::<u64>().build()?;
+    /// sink.put(1)?;
+    /// assert_eq!(sink.position(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.ring.pos()
+    }
+
+    /// Whether the stream takes nothing any more. Once true it stays so.
+    ///
+    /// ```
+    /// let (sink, source) = millstream::channel::<u64>().build()?;
+    /// assert!(!sink.is_closed());
+    /// drop(source);
+    /// assert!(sink.is_closed());
+    /// # Ok::<(), millstream::ChannelError>(())
+    /// ```
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.endpoint.is_closed()
+    }
+
+    /// The fence between publishing and the look for a parked consumer: what the kernel allowed.
+    ///
+    /// ```
+    /// let (sink, _source) = millstream::channel::<u64>().build()?;
+    /// println!("{}", sink.fence());
+    /// # Ok::<(), millstream::ChannelError>(())
+    /// ```
+    #[must_use]
+    pub fn fence(&self) -> Fence {
+        self.endpoint.fence()
+    }
+
+    /// # Safety
+    /// The ring is not full.
+    #[inline(always)]
+    unsafe fn put_now(&mut self, element: T) -> Result<(), (T, CloseReason)> {
+        // SAFETY: there is room, and the whole element is written.
+        let at = unsafe { self.ring.put(|slot| slot.cast::<T>().write(element)) };
+        if self.ring.watch.disturbed()
+            && let Some(reason) = self.attend()
+        {
+            // SAFETY: written just now; the consumer closed without taking it and takes nothing any more, and the
+            // position is given up, so the element is ours alone again.
+            return Err((unsafe { at.cast::<T>().read() }, reason));
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    pub(super) fn make_room(&mut self) -> bool {
+        let room = self.endpoint.room(self.ring.pos());
+        self.ring.limit = room.limit;
+        self.ring.watch = room.watch;
+        !self.ring.is_full()
+    }
+
+    #[inline(always)]
+    fn wait_for(&mut self, need: u64, deadline: Option<Instant>) -> Granted {
+        let (granted, room) = self.endpoint.wait_room(self.ring.pos(), need, deadline);
+        self.ring.limit = room.limit;
+        self.ring.watch = room.watch;
+        granted
+    }
+
+    /// Attends to a disturbance after one publication; the reason when its last element came back.
+    #[inline(always)]
+    fn attend(&mut self) -> Option<CloseReason> {
+        let (fate, watch) = self.endpoint.attend(self.ring.pos());
+        self.ring.watch = watch;
+        match fate {
+            Fate::Published => None,
+            Fate::Returned(reason) => {
+                self.ring.retract();
+                Some(reason)
+            }
+        }
+    }
+
+    /// Publishes as many elements as there is room for and one batch holds.
+    #[inline]
+    fn put_batch(&mut self, elements: &[T]) -> Result<usize, CloseReason>
+    where
+        T: Copy,
+    {
+        let shape = self.ring.shape();
+        let count = elements.len().min(SLICE_BATCH).min(usize::try_from(self.ring.free()).unwrap_or(usize::MAX));
+        let mut place = self.ring.ahead();
+        for element in &elements[..count] {
+            place.writing(shape);
+            // SAFETY: the slot is free: `count` is within what is.
+            unsafe { place.element(shape).cast::<T>().write(*element) };
+            place.step(shape);
+        }
+        // SAFETY: that many were written.
+        unsafe { self.publish(count) }
+    }
+
+    /// Publishes `count` written elements. Returns how many of them travel, which is all or, when the consumer
+    /// closed meanwhile, an error.
+    ///
+    /// # Safety
+    /// That many elements were written from `ahead` on, and are free.
+    #[inline(always)]
+    pub(super) unsafe fn publish(&mut self, count: usize) -> Result<usize, CloseReason> {
+        // SAFETY: as this function demands.
+        unsafe { self.ring.publish(count) };
+        if self.ring.watch.disturbed() {
+            let (fate, watch) = self.endpoint.attend(self.ring.pos());
+            self.ring.watch = watch;
+            if let Fate::Returned(reason) = fate {
+                self.ring.limit = self.ring.pos();
+                return Err(reason);
+            }
+        }
+        Ok(count)
+    }
+}
+
+impl<T> Drop for SinkRef<T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.endpoint.abandon(self.ring.pos());
+    }
+}
+
+impl<T> fmt::Debug for SinkRef<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SinkRef")
+            .field("position", &self.position())
+            .field("demand", &self.demand())
+            .field("closed", &self.endpoint.closed())
+            .finish_non_exhaustive()
+    }
+}

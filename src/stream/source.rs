@@ -1,0 +1,431 @@
+//! `SourceRef`: the handle by which a consumer takes elements from a stream.
+
+use std::fmt;
+use std::num::NonZeroU64;
+use std::time::Instant;
+
+use super::end::End;
+use super::endpoint::{ConsumerEndpoint, Vacancy, Waited};
+use super::error::{RequestError, TimedOut};
+use super::peek::{Peek, Scratch};
+use crate::primitive::atomic::{AtomicU64, Ordering};
+use crate::ring::block::Fixed;
+use crate::ring::{Consumer, Corruption};
+
+/// What [`SourceRef::try_next`] found.
+///
+/// ```
+/// use millstream::{End, TryNext};
+/// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
+/// assert_eq!(source.try_next(), TryNext::Empty);
+/// sink.put(1)?;
+/// sink.complete()?;
+/// assert_eq!(source.try_next(), TryNext::Item(1));
+/// assert_eq!(source.try_next(), TryNext::End(End::Completed));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum TryNext<T> {
+    /// The next element.
+    Item(T),
+    /// Nothing at present.
+    Empty,
+    /// The stream has ended, and everything published was taken.
+    End(End),
+}
+
+impl<T> TryNext<T> {
+    /// The element, if there was one.
+    ///
+    /// ```
+    /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
+    /// sink.put(1)?;
+    /// assert_eq!(source.try_next().item(), Some(1));
+    /// assert_eq!(source.try_next().item(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn item(self) -> Option<T> {
+        match self {
+            Self::Item(item) => Some(item),
+            Self::Empty | Self::End(_) => None,
+        }
+    }
+}
+
+/// The consumer's handle of a stream of `T`.
+///
+/// It is an iterator: `for element in &mut source` goes on until the stream ends, and [`end`](Self::end) then says
+/// how. One source reads a stream: it can be sent to another thread, not cloned. Dropping it cancels the stream,
+/// also when a panic unwinds.
+///
+/// ```
+/// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
+/// std::thread::spawn(move || {
+///     for i in 0..1000 {
+///         sink.put(i).unwrap();
+///     }
+///     sink.complete().unwrap();
+/// });
+/// let mut sum = 0;
+/// for element in &mut source {
+///     sum += element;
+/// }
+/// assert_eq!(sum, 499_500);
+/// assert_eq!(source.end(), Some(millstream::End::Completed));
+/// # Ok::<(), millstream::ChannelError>(())
+/// ```
+pub struct SourceRef<T> {
+    pub(super) ring: Consumer<Fixed<T>>,
+    // Boxed, and given positions by value: see `endpoint`.
+    pub(super) endpoint: Box<ConsumerEndpoint>,
+    /// Where `peek` copies elements to that another process could still write; `None` where it need not.
+    pub(super) scratch: Option<Scratch<T>>,
+}
+
+// SAFETY: a source moves elements out that its sink wrote on another thread, so `T: Send` is what it takes.
+unsafe impl<T: Send> Send for SourceRef<T> {}
+
+/// Looks whether the element at `pos` is there, by the stamp of its block, which is at most `highest`.
+#[inline(always)]
+pub(super) fn is_there(stamp: &AtomicU64, pos: u64, highest: u64) -> Result<bool, Corruption> {
+    // Pairs with the Release in `Producer::put` and `Producer::publish`.
+    let stamp = stamp.load(Ordering::Acquire);
+    let fresh = stamp.wrapping_sub(pos);
+    if fresh as i64 <= 0 {
+        return Ok(false);
+    }
+    if fresh > highest.wrapping_sub(pos) {
+        return Err(Corruption::new("stamp", stamp, pos, highest));
+    }
+    Ok(true)
+}
+
+impl<T> SourceRef<T> {
+    /// Takes the next element if there is one. Never waits.
+    ///
+    /// ```
+    /// use millstream::TryNext;
+    /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
+    /// sink.put(3)?;
+    /// assert_eq!(source.try_next(), TryNext::Item(3));
+    /// assert_eq!(source.try_next(), TryNext::Empty);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline(always)]
+    pub fn try_next(&mut self) -> TryNext<T> {
+        while !self.ring.ready() {
+            match self.vacant() {
+                Vacancy::Appeared => {}
+                Vacancy::Empty => return TryNext::Empty,
+                Vacancy::Ended => return self.ended(),
+            }
+        }
+        // SAFETY: ready.
+        TryNext::Item(unsafe { self.take() })
+    }
+
+    /// Takes the next element, waiting for it until `deadline` at the latest. `Ok(None)` when the stream has ended.
+    ///
+    /// # Errors
+    /// When the deadline passed first. Unlike the idle timeout, that does not end the stream.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
+    /// sink.put(3)?;
+    /// let deadline = Instant::now() + Duration::from_millis(1);
+    /// assert_eq!(source.next_deadline(deadline), Ok(Some(3)));
+    /// assert!(source.next_deadline(deadline).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn next_deadline(&mut self, deadline: Instant) -> Result<Option<T>, TimedOut> {
+        if !self.ring.ready() {
+            match self.wait(Some(deadline)) {
+                Waited::Ready => {}
+                Waited::Ended => return Ok(None),
+                Waited::TimedOut => return Err(TimedOut),
+            }
+        }
+        // SAFETY: ready.
+        Ok(Some(unsafe { self.take() }))
+    }
+
+    /// Takes what is there, at most `max` elements, and calls `take` with each. Never waits. Returns how many were taken.
+    ///
+    /// ```
+    /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
+    /// sink.put_slice(&[1, 2, 3])?;
+    /// let mut sum = 0;
+    /// assert_eq!(source.drain(100, |element| sum += element), 3);
+    /// assert_eq!(sum, 6);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn drain(&mut self, max: usize, mut take: impl FnMut(T)) -> usize {
+        let per = Fixed::<T>::measured().per;
+        let mut taken = 0;
+        while taken < max {
+            if !self.ring.ready() {
+                match self.vacant() {
+                    Vacancy::Appeared => continue,
+                    Vacancy::Empty => break,
+                    Vacancy::Ended => {
+                        self.seal();
+                        break;
+                    }
+                }
+            }
+            let run = self.ring.run().min(max - taken);
+            // The whole line apart, with its length known: the next line's address then does not wait for the stamp.
+            if run == per {
+                for _ in 0..per {
+                    // SAFETY: `run` elements are ready.
+                    take(unsafe { self.ring.take(|at| at.cast::<T>().read()) });
+                }
+            } else {
+                for _ in 0..run {
+                    // SAFETY: `run` elements are ready.
+                    take(unsafe { self.ring.take(|at| at.cast::<T>().read()) });
+                }
+            }
+            taken += run;
+            if self.ring.past_mark() {
+                self.credit();
+            }
+        }
+        taken
+    }
+
+    /// Looks at what is there, at most `max` elements, in place. Never waits.
+    ///
+    /// Nothing is taken until [`Peek::release`]. Between processes the elements are copied first, because a peer that
+    /// misbehaves could change them under a reference; see `SubscribeBuilder::trust_producer` for the way without a copy.
+    ///
+    /// ```
+    /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
+    /// sink.put_slice(&[1, 2, 3])?;
+    /// let peek = source.peek(2);
+    /// assert_eq!(peek.iter().sum::<u64>(), 3);
+    /// peek.release(1);
+    /// assert_eq!(source.next(), Some(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn peek(&mut self, max: usize) -> Peek<'_, T> {
+        Peek::new(self, max)
+    }
+
+    /// Waits until an element can be taken without waiting. False when the stream has ended.
+    ///
+    /// ```
+    /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
+    /// sink.put(3)?;
+    /// assert!(source.wait_readable());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn wait_readable(&mut self) -> bool {
+        self.ring.ready() || self.wait(None) == Waited::Ready
+    }
+
+    /// Asks for `count` elements more, in addition to what was asked for before; saturates at `u64::MAX`, which asks for ever.
+    ///
+    /// For sources built with `manual_demand()`. At most the source's window is open at a time; the rest follows as
+    /// elements are taken.
+    ///
+    /// # Errors
+    /// `Automatic` when the source asks by itself, `Ended` when the stream has ended.
+    ///
+    /// ```
+    /// use std::num::NonZeroU64;
+    /// let (mut sink, mut source) = millstream::channel::<u64>().manual_demand().build()?;
+    /// assert_eq!(sink.demand(), 0);
+    /// source.request(NonZeroU64::new(2).unwrap())?;
+    /// assert_eq!(sink.demand(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn request(&mut self, count: NonZeroU64) -> Result<(), RequestError> {
+        if self.endpoint.is_automatic() {
+            return Err(RequestError::Automatic);
+        }
+        if self.endpoint.end().is_some() {
+            return Err(RequestError::Ended);
+        }
+        self.ring.mark = self.endpoint.request(count.get(), self.ring.pos());
+        Ok(())
+    }
+
+    /// Ends the stream from this side: nothing is taken any more, and the producer is told. Does nothing to a stream
+    /// that has ended.
+    ///
+    /// ```
+    /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
+    /// sink.put(1)?;
+    /// source.cancel();
+    /// assert_eq!(source.next(), None);
+    /// assert_eq!(source.end(), Some(millstream::End::Cancelled));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn cancel(&mut self) {
+        if self.endpoint.end().is_some() {
+            return;
+        }
+        self.discard();
+        self.endpoint.close(End::Cancelled, self.ring.pos());
+        self.seal();
+    }
+
+    /// How the stream ended; `None` as long as that has not been found out by taking.
+    ///
+    /// ```
+    /// let (sink, mut source) = millstream::channel::<u64>().build()?;
+    /// assert_eq!(source.end(), None);
+    /// # drop(sink);
+    /// # Ok::<(), millstream::ChannelError>(())
+    /// ```
+    #[must_use]
+    pub fn end(&self) -> Option<End> {
+        self.endpoint.end().cloned()
+    }
+
+    /// Position of the next element: how many were taken, from the stream's first position on.
+    ///
+    /// ```
+    /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
+    /// sink.put(1)?;
+    /// source.next();
+    /// assert_eq!(source.position(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.ring.pos()
+    }
+
+    /// Position up to which this source has asked for elements. Credit for what was taken follows about every half
+    /// window, or when the source finds nothing to take.
+    ///
+    /// ```
+    /// let (_sink, source) = millstream::channel::<u64>().initial_demand(4).build()?;
+    /// assert_eq!(source.granted(), 4);
+    /// # Ok::<(), millstream::ChannelError>(())
+    /// ```
+    #[must_use]
+    pub fn granted(&self) -> u64 {
+        self.endpoint.granted()
+    }
+
+    /// # Safety
+    /// `ready` returned true since the last element was taken.
+    #[inline(always)]
+    unsafe fn take(&mut self) -> T {
+        // SAFETY: ready, and each element is read out once.
+        let element = unsafe { self.ring.take(|at| at.cast::<T>().read()) };
+        if self.ring.pos() == self.ring.mark {
+            self.credit();
+        }
+        element
+    }
+
+    #[inline(always)]
+    pub(super) fn credit(&mut self) {
+        self.ring.mark = self.endpoint.credit_taken(self.ring.pos());
+    }
+
+    #[inline(always)]
+    pub(super) fn vacant(&mut self) -> Vacancy {
+        let (stamp, pos, highest) = (self.ring.stamp(), self.ring.pos(), self.ring.highest_stamp());
+        let (vacancy, mark) = self.endpoint.vacant_mark(pos, || is_there(stamp, pos, highest));
+        self.ring.mark = mark;
+        vacancy
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn ended(&mut self) -> TryNext<T> {
+        self.seal();
+        match self.endpoint.end() {
+            Some(end) => TryNext::End(end.clone()),
+            None => TryNext::Empty,
+        }
+    }
+
+    #[inline(always)]
+    fn wait(&mut self, deadline: Option<Instant>) -> Waited {
+        loop {
+            let (stamp, pos, highest) = (self.ring.stamp(), self.ring.pos(), self.ring.highest_stamp());
+            let (waited, mark) = self.endpoint.wait_mark(pos, deadline, || is_there(stamp, pos, highest));
+            self.ring.mark = mark;
+            match waited {
+                Waited::Ready if !self.ring.ready() => {}
+                Waited::Ended => {
+                    self.seal();
+                    return waited;
+                }
+                _ => return waited,
+            }
+        }
+    }
+
+    /// Lets nothing be taken any more.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn seal(&mut self) {
+        // SAFETY: the grave belongs to the endpoint, which lives as long as the cursors and uses it for nothing else.
+        unsafe { self.ring.seal(self.endpoint.grave()) };
+    }
+
+    /// Drops what is there and will not be taken: it is the consumer's until the close.
+    fn discard(&mut self) {
+        if std::mem::needs_drop::<T>() {
+            // What is there is at most what was granted and buffered; what comes meanwhile is the producer's to drop.
+            let mut left = self.endpoint.most_in_ring();
+            while left > 0 && self.ring.ready() {
+                left -= 1;
+                // SAFETY: ready.
+                drop(unsafe { self.ring.take(|at| at.cast::<T>().read()) });
+            }
+        }
+    }
+}
+
+impl<T> Iterator for SourceRef<T> {
+    type Item = T;
+
+    /// Takes the next element, waiting for it as the source's wait strategy says. `None` when the stream has ended, which
+    /// the idle timeout does too; from then on always `None`.
+    #[inline(always)]
+    fn next(&mut self) -> Option<T> {
+        if !self.ring.ready() && self.wait(None) != Waited::Ready {
+            return None;
+        }
+        // SAFETY: ready.
+        Some(unsafe { self.take() })
+    }
+}
+
+impl<T> std::iter::FusedIterator for SourceRef<T> {}
+
+impl<T> Drop for SourceRef<T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.endpoint.is_resumable() {
+            self.endpoint.depart(self.ring.pos());
+            return;
+        }
+        self.discard();
+        self.endpoint.close(End::Cancelled, self.ring.pos());
+    }
+}
+
+impl<T> fmt::Debug for SourceRef<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceRef")
+            .field("position", &self.position())
+            .field("granted", &self.granted())
+            .field("end", &self.endpoint.end())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,10 @@
+//! How an endpoint waits: strategies, doorbells, and the fence that lets the other side not pay for it.
+
+mod doorbell;
+mod fence;
+mod strategy;
+
+pub(crate) use doorbell::{Doorbell, Rung};
+pub use fence::Fence;
+pub use strategy::WaitStrategy;
+pub(crate) use strategy::{Turn, Turns};
