@@ -8,6 +8,8 @@ mod ring;
 mod stream;
 mod wait;
 
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+pub use memory::{HugePages, MemoryError};
 pub use ring::Corruption;
 pub use stream::{
     ChannelBuilder, ChannelError, Claim, ClaimError, CloseReason, End, EndError, EndedMeanwhile, NotDrained,
