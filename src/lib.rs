@@ -4,12 +4,18 @@ extern crate self as millstream;
 
 mod memory;
 mod primitive;
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+mod process;
 mod ring;
 mod stream;
 mod wait;
 
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub use memory::{HugePages, MemoryError};
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+pub use process::{
+    DirectoryError, InvalidName, ListError, ObserveError, PublishError, SubscribeError, SystemError,
+};
 pub use ring::Corruption;
 pub use stream::{
     ChannelBuilder, ChannelError, Claim, ClaimError, CloseReason, End, EndError, EndedMeanwhile, NotDrained,
