@@ -99,8 +99,10 @@ pub(super) fn send(connection: &OwnedFd, packet: &[u8], fds: &[BorrowedFd<'_>]) 
 pub(super) enum Receipt {
     /// A packet of so many bytes, with these descriptors.
     Packet(usize, Vec<OwnedFd>),
-    /// A packet that does not fit, or whose descriptors do not.
+    /// A packet that does not fit.
     Overlong,
+    /// A packet whose descriptors do not all fit: into the room for them, or among this process's open files.
+    WithoutFds,
     /// Nothing yet.
     Nothing,
     /// The peer closed the connection, or its process died.
@@ -258,7 +260,7 @@ mod tests {
         send(&one, &[7; 9], &[]).unwrap();
         assert!(matches!(receive(&other, &mut packet, 3), Ok(Receipt::Overlong)));
         send(&one, b"ab", &[one.as_fd()]).unwrap();
-        assert!(matches!(receive(&other, &mut packet, 0), Ok(Receipt::Overlong)));
+        assert!(matches!(receive(&other, &mut packet, 0), Ok(Receipt::WithoutFds)));
         send(&one, b"last", &[]).unwrap();
         send(&other, b"never read", &[]).unwrap();
         drop(one);

@@ -38,7 +38,7 @@ use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::name::LONGEST;
-use crate::ring::page::{ENDIAN_MARK, MAJOR, MINOR};
+use crate::ring::page::{KIND_ELEMENTS, MAJOR, MINOR, StreamHeader};
 
 const MAGIC: [u8; 8] = *b"\x89MLH\r\n\x1a\n";
 /// Longest schema that fits into a message.
@@ -60,6 +60,26 @@ pub(crate) enum Kind {
     Any,
     Elements,
     Frames,
+}
+
+impl Kind {
+    /// What a stream with this header carries.
+    pub(super) fn of(header: &StreamHeader) -> Self {
+        if header.kind == KIND_ELEMENTS {
+            Self::Elements
+        } else {
+            Self::Frames
+        }
+    }
+
+    /// In words, for messages.
+    pub(super) fn describe(self) -> &'static str {
+        match self {
+            Self::Any => "anything",
+            Self::Elements => "elements",
+            Self::Frames => "frames",
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +129,7 @@ pub(super) enum Code {
     Version = 1,
     /// The message makes no sense.
     Malformed = 2,
-    /// Kinds, as in the header of a stream.
+    /// The stream carries what the consumer cannot take.
     Kind = 3,
     /// Fingerprint and schema are the producer's.
     Fingerprint = 4,
@@ -562,8 +582,6 @@ fn tails(tail: &[u8], name_len: u8, schema_len: u32) -> Result<(String, Vec<u8>)
     };
     Ok((name.into(), schema.into()))
 }
-
-const _: () = assert!(ENDIAN_MARK != ENDIAN_MARK.swap_bytes());
 
 #[cfg(test)]
 mod tests;

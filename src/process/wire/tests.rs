@@ -1,4 +1,5 @@
 use super::*;
+use crate::ring::page::ENDIAN_MARK;
 
 fn examples() -> Vec<Message> {
     let hello = Hello {
