@@ -288,7 +288,6 @@ impl Host {
             connection,
             token,
         };
-        self.desk.notice.set(ARRIVED);
     }
 
     /// Sees to it that the seat is given up once its consumer has hung up, or talks nonsense.

@@ -126,18 +126,12 @@ pub(super) fn receive(connection: &OwnedFd, packet: &mut [u8], fds: usize) -> Re
                         got.extend(more);
                     }
                 }
-                return Ok(
-                    if received
-                        .flags
-                        .intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC)
-                    {
-                        Receipt::Overlong
-                    } else if received.bytes == 0 {
-                        Receipt::HungUp
-                    } else {
-                        Receipt::Packet(received.bytes, got)
-                    },
-                );
+                return Ok(match received.bytes {
+                    _ if received.flags.contains(ReturnFlags::TRUNC) => Receipt::Overlong,
+                    _ if received.flags.contains(ReturnFlags::CTRUNC) => Receipt::WithoutFds,
+                    0 => Receipt::HungUp,
+                    len => Receipt::Packet(len, got),
+                });
             }
             Err(Errno::WOULDBLOCK) => return Ok(Receipt::Nothing),
             Err(Errno::INTR) => {}
