@@ -73,16 +73,12 @@ fn descriptors() -> usize {
 
 #[test]
 fn the_thread_goes_with_the_last_stream_and_takes_everything_along() {
+    const TEST: &str = "the_thread_goes_with_the_last_stream_and_takes_everything_along";
     let Some((_, ground)) = role() else {
-        let child = again(
-            "the_thread_goes_with_the_last_stream_and_takes_everything_along",
-            "",
-            &Ground::new(),
-        );
-        assert!(child.wait_with_output().unwrap().status.success());
+        let ground = Ground::new();
+        assert!(again(TEST, "alone", &ground).wait_with_output().unwrap().status.success());
         return;
     };
-    let ground = Ground::at(ground.dir);
     let before = descriptors();
     assert_eq!(service_threads(), 0);
     for _ in 0..20 {
