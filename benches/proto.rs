@@ -57,7 +57,7 @@ fn ours<const W: usize>(cap: usize, n: u64, mode: u32) -> f64 {
 }
 fn med(mut v: Vec<f64>) -> f64 { v.sort_by(|a, b| a.total_cmp(b)); v[v.len()/2] }
 fn cell<const W: usize>(cap: usize, n: u64) {
-    let mut r: Vec<Vec<f64>> = vec![vec![]; 6];
+    let n = n / 64 * 64; let mut r: Vec<Vec<f64>> = vec![vec![]; 6];
     for _ in 0..5 {
         r[0].push(rtrb_one::<W>(cap, n)); r[1].push(rtrb_chunk::<W>(cap, n));
         r[2].push(ours::<W>(cap, n, 0)); r[3].push(ours::<W>(cap, n, 1)); r[4].push(ours::<W>(cap, n, 2)); r[5].push(ours::<W>(cap, n, 3));

@@ -6,7 +6,7 @@ use std::mem::needs_drop;
 use crate::memory::HeapMemory;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 
-use super::block::{Area, Fixed, LINE, Measured, Place, Shape};
+use super::block::{Area, Fixed, LINE, Measured, Place};
 use super::page::{CreditLine, EndLine, WordLine};
 
 /// The lines and blocks of a stream in one process. Dropped after both ends: drops what was never taken.
@@ -59,7 +59,7 @@ impl<T> HeapRing<T> {
 
     /// Where the first element goes.
     pub(crate) fn first(&self) -> Place {
-        self.area.place(Fixed::<T>::new(), 0)
+        self.area.place(Fixed::<T>::new(), 0, self.base)
     }
 }
 
@@ -80,12 +80,12 @@ impl<T> Drop for HeapRing<T> {
         // Both ends are gone: the consumer left `released` exact, the producer the end's position.
         let (from, to) = (self.credit.released.load(Ordering::Acquire), self.end.position.load(Ordering::Acquire));
         let shape = Fixed::<T>::new();
-        let mut place = self.area.place(shape, from.wrapping_sub(self.base));
-        for _ in 0..to.wrapping_sub(from) {
-            let element = place.element(shape).cast::<T>();
+        let mut place = self.area.place(shape, from.wrapping_sub(self.base), from);
+        for offset in 0..to.wrapping_sub(from) {
+            let pos = from.wrapping_add(offset);
+            place.reach(shape, pos);
             // SAFETY: published by the producer, and not taken by the consumer, which says so by `released`.
-            unsafe { element.drop_in_place() };
-            place.step(shape);
+            unsafe { place.element(shape, pos).cast::<T>().drop_in_place() };
         }
     }
 }

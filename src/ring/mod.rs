@@ -11,4 +11,4 @@ pub(crate) use consumer::Consumer;
 pub use credit::Corruption;
 pub(crate) use credit::Ledger;
 pub(crate) use heap::{HeapRing, stamp_all};
-pub(crate) use producer::{Producer, Watch};
+pub(crate) use producer::{Producer, Walk, Watch};

@@ -58,7 +58,7 @@ impl<T> SinkRef<T> {
     /// ```
     #[inline(always)]
     pub fn try_put(&mut self, element: T) -> Result<(), TryPutError<T>> {
-        if self.ring.is_full() && !self.make_room() {
+        if self.ring.at_stop() && !self.pass() {
             return Err(match self.endpoint.closed() {
                 Some(reason) => TryPutError::Closed(element, reason),
                 None => TryPutError::Full(element),
@@ -87,8 +87,8 @@ impl<T> SinkRef<T> {
     /// ```
     #[inline(always)]
     pub fn put(&mut self, element: T) -> Result<(), PutError<T>> {
-        if self.ring.is_full()
-            && let Granted::Closed(reason) = self.wait_for(1, None)
+        if self.ring.at_stop()
+            && let Granted::Closed(reason) = self.wait_to_pass(None)
         {
             return Err(PutError::Closed(element, reason));
         }
@@ -109,8 +109,8 @@ impl<T> SinkRef<T> {
     /// ```
     #[inline]
     pub fn put_deadline(&mut self, element: T, deadline: Instant) -> Result<(), PutDeadlineError<T>> {
-        if self.ring.is_full() {
-            match self.wait_for(1, Some(deadline)) {
+        if self.ring.at_stop() {
+            match self.wait_to_pass(Some(deadline)) {
                 Granted::Room => {}
                 Granted::Closed(reason) => return Err(PutDeadlineError::Closed(element, reason)),
                 Granted::TimedOut => return Err(PutDeadlineError::TimedOut(element)),
@@ -141,7 +141,7 @@ impl<T> SinkRef<T> {
         let mut written = 0;
         while written < elements.len() {
             if self.ring.is_full()
-                && let Granted::Closed(reason) = self.wait_for(1, None)
+                && let Granted::Closed(reason) = self.wait_for_room(None)
             {
                 return Err(PutSliceError { written, reason });
             }
@@ -227,7 +227,7 @@ impl<T> SinkRef<T> {
     /// ```
     pub fn complete(&mut self) -> Result<(), EndError> {
         let ended = self.endpoint.complete(self.ring.pos());
-        self.ring.limit = self.ring.pos();
+        self.ring.set_limit(self.ring.pos());
         ended
     }
 
@@ -272,7 +272,7 @@ impl<T> SinkRef<T> {
     /// ```
     pub fn fail(&mut self, fault: StreamFault) -> Result<(), EndError> {
         let ended = self.endpoint.fail(self.ring.pos(), &fault);
-        self.ring.limit = self.ring.pos();
+        self.ring.set_limit(self.ring.pos());
         ended
     }
 
@@ -330,10 +330,10 @@ impl<T> SinkRef<T> {
     }
 
     /// # Safety
-    /// The ring is not full.
+    /// The ring is not at a stop.
     #[inline(always)]
     unsafe fn put_now(&mut self, element: T) -> Result<(), (T, CloseReason)> {
-        // SAFETY: there is room, and the whole element is written.
+        // SAFETY: not at a stop, and the whole element is written.
         let at = unsafe { self.ring.put(|slot| slot.cast::<T>().write(element)) };
         if self.ring.watch.disturbed()
             && let Some(reason) = self.attend()
@@ -345,18 +345,41 @@ impl<T> SinkRef<T> {
         Ok(())
     }
 
+    /// Leaves a stop behind; false when there is no room.
+    #[inline(always)]
+    fn pass(&mut self) -> bool {
+        if self.ring.is_full() && !self.make_room() {
+            return false;
+        }
+        self.ring.pass();
+        true
+    }
+
+    /// Leaves a stop behind, waiting for room if need be.
+    #[inline(always)]
+    fn wait_to_pass(&mut self, deadline: Option<Instant>) -> Granted {
+        if self.ring.is_full() {
+            let granted = self.wait_for_room(deadline);
+            if granted != Granted::Room {
+                return granted;
+            }
+        }
+        self.ring.pass();
+        Granted::Room
+    }
+
     #[inline(always)]
     pub(super) fn make_room(&mut self) -> bool {
         let room = self.endpoint.room(self.ring.pos());
-        self.ring.limit = room.limit;
+        self.ring.set_limit(room.limit);
         self.ring.watch = room.watch;
         !self.ring.is_full()
     }
 
     #[inline(always)]
-    fn wait_for(&mut self, need: u64, deadline: Option<Instant>) -> Granted {
-        let (granted, room) = self.endpoint.wait_room(self.ring.pos(), need, deadline);
-        self.ring.limit = room.limit;
+    fn wait_for_room(&mut self, deadline: Option<Instant>) -> Granted {
+        let (granted, room) = self.endpoint.wait_room(self.ring.pos(), deadline);
+        self.ring.set_limit(room.limit);
         self.ring.watch = room.watch;
         granted
     }
@@ -381,14 +404,11 @@ impl<T> SinkRef<T> {
     where
         T: Copy,
     {
-        let shape = self.ring.shape();
         let count = elements.len().min(SLICE_BATCH).min(usize::try_from(self.ring.free()).unwrap_or(usize::MAX));
-        let mut place = self.ring.ahead();
+        let mut walk = self.ring.walk();
         for element in &elements[..count] {
-            place.writing(shape);
             // SAFETY: the slot is free: `count` is within what is.
-            unsafe { place.element(shape).cast::<T>().write(*element) };
-            place.step(shape);
+            unsafe { walk.next_slot().cast::<T>().write(*element) };
         }
         // SAFETY: that many were written.
         unsafe { self.publish(count) }
@@ -398,7 +418,7 @@ impl<T> SinkRef<T> {
     /// closed meanwhile, an error.
     ///
     /// # Safety
-    /// That many elements were written from `ahead` on, and are free.
+    /// That many elements were written by a walk, and are free.
     #[inline(always)]
     pub(super) unsafe fn publish(&mut self, count: usize) -> Result<usize, CloseReason> {
         // SAFETY: as this function demands.
@@ -407,7 +427,7 @@ impl<T> SinkRef<T> {
             let (fate, watch) = self.endpoint.attend(self.ring.pos());
             self.ring.watch = watch;
             if let Fate::Returned(reason) = fate {
-                self.ring.limit = self.ring.pos();
+                self.ring.set_limit(self.ring.pos());
                 return Err(reason);
             }
         }

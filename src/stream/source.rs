@@ -1,6 +1,7 @@
 //! `SourceRef`: the handle by which a consumer takes elements from a stream.
 
 use std::fmt;
+use std::mem::MaybeUninit;
 use std::num::NonZeroU64;
 use std::time::Instant;
 
@@ -8,8 +9,8 @@ use super::end::End;
 use super::endpoint::{ConsumerEndpoint, Vacancy, Waited};
 use super::error::{RequestError, TimedOut};
 use super::peek::{Peek, Scratch};
-use crate::primitive::atomic::{AtomicU64, Ordering};
-use crate::ring::block::Fixed;
+use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence};
+use crate::ring::block::{Fixed, LINE};
 use crate::ring::{Consumer, Corruption};
 
 /// What [`SourceRef::try_next`] found.
@@ -179,17 +180,21 @@ impl<T> SourceRef<T> {
             }
             let run = self.ring.run().min(max - taken);
             // The whole line apart, with its length known: the next line's address then does not wait for the stamp.
-            if run == per {
+            let line = (run == per && per > 1).then(|| Line::copy(self.ring.head().cast::<T>()));
+            let mut progress = Progress { ring: &mut self.ring, taken: 0 };
+            if let Some(line) = &line {
                 for _ in 0..per {
-                    // SAFETY: `run` elements are ready.
-                    take(unsafe { self.ring.take(|at| at.cast::<T>().read()) });
+                    // SAFETY: `per` elements are ready, and each is read out once, from the copy.
+                    take(unsafe { progress.next_of(line.0.as_ptr().cast()) });
                 }
             } else {
+                let head = progress.ring.head();
                 for _ in 0..run {
-                    // SAFETY: `run` elements are ready.
-                    take(unsafe { self.ring.take(|at| at.cast::<T>().read()) });
+                    // SAFETY: `run` elements are ready, and each is read out once.
+                    take(unsafe { progress.next_of(head.cast()) });
                 }
             }
+            drop(progress);
             taken += run;
             if self.ring.past_mark() {
                 self.credit();
@@ -239,7 +244,8 @@ impl<T> SourceRef<T> {
     /// `Automatic` when the source asks by itself, `Ended` when the stream has ended.
     ///
     /// ```
-    /// use std::num::NonZeroU64;
+    /// use std::mem::MaybeUninit;
+use std::num::NonZeroU64;
     /// let (mut sink, mut source) = millstream::channel::<u64>().manual_demand().build()?;
     /// assert_eq!(sink.demand(), 0);
     /// source.request(NonZeroU64::new(2).unwrap())?;
@@ -372,7 +378,7 @@ impl<T> SourceRef<T> {
     /// Lets nothing be taken any more.
     #[cold]
     #[inline(never)]
-    pub(super) fn seal(&mut self) {
+    pub(super) extern "C" fn seal(&mut self) {
         // SAFETY: the grave belongs to the endpoint, which lives as long as the cursors and uses it for nothing else.
         unsafe { self.ring.seal(self.endpoint.grave()) };
     }
@@ -388,6 +394,52 @@ impl<T> SourceRef<T> {
                 drop(unsafe { self.ring.take(|at| at.cast::<T>().read()) });
             }
         }
+    }
+}
+
+/// A walk along a run. The cursors move once, at its end, also when the user's closure panics.
+struct Progress<'a, T> {
+    ring: &'a mut Consumer<Fixed<T>>,
+    taken: usize,
+}
+
+impl<T> Progress<'_, T> {
+    /// Reads the next element of those that begin at `head`.
+    ///
+    /// # Safety
+    /// There is one, and it is read once.
+    #[inline(always)]
+    unsafe fn next_of(&mut self, head: *const T) -> T {
+        let at = head.wrapping_add(self.taken);
+        self.taken += 1;
+        // SAFETY: as the caller promises.
+        let element = unsafe { at.read() };
+        // As in `Consumer::take`: what was copied is not fetched again.
+        compiler_fence(Ordering::Acquire);
+        element
+    }
+}
+
+/// The elements of a whole line, copied out before any of them is looked at.
+#[repr(align(64))]
+struct Line([MaybeUninit<u8>; LINE]);
+
+impl Line {
+    #[inline(always)]
+    fn copy<T>(head: *const T) -> Self {
+        let mut line = Self([MaybeUninit::uninit(); LINE]);
+        let per = Fixed::<T>::measured().per;
+        // SAFETY: `per` elements of more than one to a line are less than a line, and the caller saw them ready.
+        unsafe { head.copy_to_nonoverlapping(line.0.as_mut_ptr().cast(), per) };
+        line
+    }
+}
+
+impl<T> Drop for Progress<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.ring.reading(self.taken);
+        self.ring.skip(self.taken);
     }
 }
 

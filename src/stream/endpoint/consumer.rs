@@ -186,14 +186,14 @@ impl ConsumerEndpoint {
     /// As [`credit`](Self::credit), from the hot path: the user still works on the element taken last.
     #[cold]
     #[inline(never)]
-    pub(crate) fn credit_taken(&mut self, pos: u64) -> u64 {
+    pub(crate) extern "C" fn credit_taken(&mut self, pos: u64) -> u64 {
         self.credit(pos, self.demand.lag)
     }
 
     /// As [`vacant`](Self::vacant), with the position at which to give credit again.
     #[cold]
     #[inline(never)]
-    pub(crate) fn vacant_mark(
+    pub(crate) extern "C" fn vacant_mark(
         &mut self,
         pos: u64,
         there: impl Fn() -> Result<bool, Corruption>,
@@ -205,7 +205,7 @@ impl ConsumerEndpoint {
     /// As [`wait`](Self::wait), with the position at which to give credit again.
     #[cold]
     #[inline(never)]
-    pub(crate) fn wait_mark(
+    pub(crate) extern "C" fn wait_mark(
         &mut self,
         pos: u64,
         deadline: Option<Instant>,
@@ -233,7 +233,7 @@ impl ConsumerEndpoint {
     /// What a resumable consumer leaves when its source is dropped: the stream goes on without it.
     #[cold]
     #[inline(never)]
-    pub(crate) fn depart(&mut self, pos: u64) {
+    pub(crate) extern "C" fn depart(&mut self, pos: u64) {
         if self.ended.is_none() {
             // The element that a panic interrupted is the successor's to do again.
             self.leave(pos, if std::thread::panicking() { self.demand.lag } else { 0 });

@@ -158,7 +158,7 @@ impl ProducerEndpoint {
     /// How far the producer may go from `pos`; the limit is `pos` when there is no room or the stream is closed.
     #[cold]
     #[inline(never)]
-    pub(crate) fn room(&mut self, pos: u64) -> Room {
+    pub(crate) extern "C" fn room(&mut self, pos: u64) -> Room {
         self.look();
         let limit = match self.closed {
             Some(_) => pos,
@@ -185,7 +185,7 @@ impl ProducerEndpoint {
     /// Attends to whatever disturbed the watch after `pos - 1` was published.
     #[cold]
     #[inline(never)]
-    pub(crate) fn attend(&mut self, pos: u64) -> (Fate, Watch) {
+    pub(crate) extern "C" fn attend(&mut self, pos: u64) -> (Fate, Watch) {
         // Stands between the stamp and the look at `parked`, where the kernel gave no asymmetric fence.
         self.fence.light();
         self.look();
@@ -298,14 +298,14 @@ impl ProducerEndpoint {
         self.waiting().word.store(0, Ordering::Relaxed);
     }
 
-    /// Waits for room for `need` elements from `pos` on.
+    /// Waits for room at `pos`.
     #[cold]
     #[inline(never)]
-    pub(crate) fn wait_room(&mut self, pos: u64, need: u64, deadline: Option<Instant>) -> (Granted, Room) {
+    pub(crate) extern "C" fn wait_room(&mut self, pos: u64, deadline: Option<Instant>) -> (Granted, Room) {
         let mut room = self.room(pos);
         let granted = self.wait(deadline, |endpoint| {
             room = endpoint.room(pos);
-            room.limit.wrapping_sub(pos) >= need
+            room.limit != pos
         });
         (granted, room)
     }
@@ -450,7 +450,7 @@ impl ProducerEndpoint {
     /// What a dropped sink leaves behind at `pos`.
     #[cold]
     #[inline(never)]
-    pub(crate) fn abandon(&mut self, pos: u64) {
+    pub(crate) extern "C" fn abandon(&mut self, pos: u64) {
         let _ = if self.complete_on_drop {
             self.complete(pos)
         } else if self.closed.is_none() {
