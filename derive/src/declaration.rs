@@ -21,7 +21,10 @@ pub(crate) struct Options {
 impl Options {
     pub(crate) fn of_attributes(attributes: &[Attribute]) -> syn::Result<Self> {
         let mut options = Self::default();
-        for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("element")) {
+        for attribute in attributes
+            .iter()
+            .filter(|attribute| attribute.path().is_ident("element"))
+        {
             attribute.parse_nested_meta(|meta| options.read(&meta))?;
         }
         Ok(options)
@@ -61,7 +64,7 @@ impl<'a> Declaration<'a> {
         let Data::Struct(data) = &input.data else {
             return Err(Error::new_spanned(
                 ident,
-                "an element is a struct: another process may write any bits, and most bits are no valid enum or union",
+                "an element is a struct: another process may write any bits, and few are a valid enum",
             ));
         };
         if let Some(parameter) = input.generics.params.first() {
@@ -71,10 +74,16 @@ impl<'a> Declaration<'a> {
             ));
         }
         if data.fields.is_empty() {
-            return Err(Error::new_spanned(ident, "an element has at least one field: there is nothing to carry"));
+            return Err(Error::new_spanned(
+                ident,
+                "an element has at least one field: there is nothing to carry",
+            ));
         }
         if data.fields.len() > MAX_FIELDS {
-            return Err(Error::new_spanned(ident, format!("an element has at most {MAX_FIELDS} fields")));
+            return Err(Error::new_spanned(
+                ident,
+                format!("an element has at most {MAX_FIELDS} fields"),
+            ));
         }
         let repr = Repr::of(input)?;
         if !repr.fixed {
@@ -92,7 +101,13 @@ impl<'a> Declaration<'a> {
         let mut fields = Vec::with_capacity(data.fields.len());
         let mut errors: Option<Error> = None;
         for (field, member) in data.fields.iter().zip(data.fields.members()) {
-            if let Some(reason) = travel::refusal(&field.ty) {
+            // Whether a field under a condition is there at all is for the compiler to find out.
+            let cfg: Vec<_> = field
+                .attrs
+                .iter()
+                .filter(|attribute| attribute.path().is_ident("cfg"))
+                .collect();
+            if let Some(reason) = travel::refusal(&field.ty).filter(|_| cfg.is_empty()) {
                 let error = Error::new_spanned(&field.ty, reason);
                 match &mut errors {
                     Some(errors) => errors.combine(error),
@@ -103,8 +118,12 @@ impl<'a> Declaration<'a> {
                 Member::Named(ident) => checked(ident.unraw().to_string(), "", ident)?,
                 Member::Unnamed(index) => index.index.to_string(),
             };
-            let cfg = field.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).collect();
-            fields.push(Part { member, name, ty: &field.ty, cfg });
+            fields.push(Part {
+                member,
+                name,
+                ty: &field.ty,
+                cfg,
+            });
         }
         if let Some(errors) = errors {
             return Err(errors);
@@ -120,7 +139,9 @@ impl<'a> Declaration<'a> {
 fn checked(name: String, also: &str, tokens: impl ToTokens) -> syn::Result<String> {
     let good = |c: char| c.is_alphanumeric() || c == '_' || also.contains(c);
     if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(good) {
-        let message = format!("a name in a schema has 1 to {MAX_NAME} bytes of letters, digits and `_`");
+        let also: String = also.chars().map(|c| format!(" `{c}`")).collect();
+        let message =
+            format!("a name in a schema has 1 to {MAX_NAME} bytes of letters, digits and `_`{also}");
         return Err(Error::new_spanned(tokens, message));
     }
     Ok(name)
@@ -137,8 +158,15 @@ struct Repr {
 
 impl Repr {
     fn of(input: &DeriveInput) -> syn::Result<Self> {
-        let mut repr = Self { fixed: false, plain: true };
-        for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("repr")) {
+        let mut repr = Self {
+            fixed: false,
+            plain: true,
+        };
+        for attribute in input
+            .attrs
+            .iter()
+            .filter(|attribute| attribute.path().is_ident("repr"))
+        {
             for meta in attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)? {
                 let c = meta.path().is_ident("C");
                 repr.fixed |= c || meta.path().is_ident("transparent");
@@ -150,7 +178,10 @@ impl Repr {
 }
 
 pub(crate) fn has_repr(input: &DeriveInput) -> bool {
-    input.attrs.iter().any(|attribute| attribute.path().is_ident("repr"))
+    input
+        .attrs
+        .iter()
+        .any(|attribute| attribute.path().is_ident("repr"))
 }
 
 /// The derives that an element needs and the user has not written below the attribute.
@@ -160,7 +191,9 @@ pub(crate) fn missing_derives(input: &DeriveInput) -> Tokens {
         .iter()
         .filter(|attribute| attribute.path().is_ident("derive"))
         .filter_map(|attribute| {
-            attribute.parse_args_with(Punctuated::<Path, Token![,]>::parse_terminated).ok()
+            attribute
+                .parse_args_with(Punctuated::<Path, Token![,]>::parse_terminated)
+                .ok()
         })
         .flatten()
         .filter_map(|path| path.segments.last().map(|segment| segment.ident.clone()))
@@ -173,7 +206,10 @@ pub(crate) fn missing_derives(input: &DeriveInput) -> Tokens {
         .collect();
     let clone = missing(&"Clone").then(|| quote!(#[derive(::core::clone::Clone)]));
     let copy = missing(&"Copy").then(|| quote!(#[derive(::core::marker::Copy)]));
-    let configured = input.attrs.iter().any(|attribute| attribute.path().is_ident("zerocopy"));
+    let configured = input
+        .attrs
+        .iter()
+        .any(|attribute| attribute.path().is_ident("zerocopy"));
     let zerocopy = (!zerocopy.is_empty()).then(|| {
         // Where to find zerocopy for a user who depends on millstream alone.
         let path = (!configured).then(|| quote!(#[zerocopy(crate = "millstream::zerocopy")]));

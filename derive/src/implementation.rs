@@ -31,6 +31,10 @@ pub(crate) fn of(declaration: &Declaration<'_>) -> Tokens {
     quote! {
         #(#sizes)*
         const _: () = ::core::assert!(
+            ::core::mem::size_of::<#ident>() > 0,
+            "an element has a size: there is nothing to carry",
+        );
+        const _: () = ::core::assert!(
             ::core::mem::size_of::<#ident>() <= ::millstream::Schema::MAX_SIZE,
             "an element has at most `millstream::Schema::MAX_SIZE` bytes",
         );

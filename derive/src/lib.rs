@@ -23,7 +23,9 @@ pub fn derive_element(item: TokenStream) -> TokenStream {
     let implementation = Options::of_attributes(&input.attrs)
         .and_then(|options| Declaration::new(&input, options))
         .map(|declaration| implementation::of(&declaration));
-    implementation.unwrap_or_else(syn::Error::into_compile_error).into()
+    implementation
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
 }
 
 /// Makes a struct an element: `#[repr(C)]` if it has no `repr`, and the derives of `Clone`, `Copy`,

@@ -15,7 +15,9 @@ pub(crate) fn check(fields: &[Part<'_>]) -> syn::Result<()> {
     let mut max = 1;
     for field in fields {
         // From the first field that the tokens say too little of, nothing is certain.
-        let Some((size, align)) = layout(field.ty).filter(|_| field.cfg.is_empty()) else { return Ok(()) };
+        let Some((size, align)) = layout(field.ty).filter(|_| field.cfg.is_empty()) else {
+            return Ok(());
+        };
         let over = end % align;
         if over != 0 {
             let bytes = align - over;
@@ -28,7 +30,9 @@ pub(crate) fn check(fields: &[Part<'_>]) -> syn::Result<()> {
             return Err(Error::new_spanned(field.ty, message));
         }
         max = max.max(align);
-        let Some(next) = end.checked_add(size) else { return Ok(()) };
+        let Some(next) = end.checked_add(size) else {
+            return Ok(());
+        };
         end = next;
     }
     let over = end % max;

@@ -49,7 +49,9 @@ fn named(path: &Path) -> Option<String> {
         "bool" => {
             "has two valid values of 256, and another process may write any of them: use `u8`, and compare it with 0"
         }
-        "char" => "is invalid for most bits, and another process may write any: use `u32`, and check it on receipt",
+        "char" => {
+            "is invalid for most bits, and another process may write any: use `u32`, and check it on receipt"
+        }
         "Option" => {
             "has no layout that two processes can agree on: use the type alone and a value that means none, or a flag \
              of type `u8`"

@@ -30,10 +30,18 @@ impl Schema {
             out.push(format!("type: here {}, there {}", self.label(), there.label()));
         }
         if self.size() != there.size() {
-            out.push(format!("size: here {} bytes, there {} bytes", self.size(), there.size()));
+            out.push(format!(
+                "size: here {} bytes, there {} bytes",
+                self.size(),
+                there.size()
+            ));
         }
         if self.align() != there.align() {
-            out.push(format!("alignment: here {} bytes, there {} bytes", self.align(), there.align()));
+            out.push(format!(
+                "alignment: here {} bytes, there {} bytes",
+                self.align(),
+                there.align()
+            ));
         }
         compare_parts("", self, there, &mut out);
         out
@@ -52,7 +60,11 @@ fn compare_parts(path: &str, here: &Schema, there: &Schema, out: &mut Vec<String
     match (here.kind(), there.kind()) {
         (Kind::Struct(ours), Kind::Struct(theirs)) => {
             let full = |name: &str| {
-                if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+                if path.is_empty() {
+                    name.to_owned()
+                } else {
+                    format!("{path}.{name}")
+                }
             };
             for field in ours {
                 let name = full(field.name());

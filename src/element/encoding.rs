@@ -60,7 +60,9 @@ impl Schema {
             Kind::Scalar(_) => 3,
             Kind::Array { element, .. } => 5 + element.type_len(),
             Kind::Struct(fields) => {
-                let fields = fields.iter().map(|field| 5 + field.name().len() + field.schema().type_len());
+                let fields = fields
+                    .iter()
+                    .map(|field| 5 + field.name().len() + field.schema().type_len());
                 9 + self.name().len() + fields.sum::<usize>()
             }
         }
@@ -136,14 +138,18 @@ struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     fn take(&mut self, len: usize) -> Result<&'a [u8], SchemaError> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let taken = rest.get(..len).ok_or(SchemaError::Truncated { at: self.bytes.len() })?;
+        let taken = rest
+            .get(..len)
+            .ok_or(SchemaError::Truncated { at: self.bytes.len() })?;
         self.at += len;
         Ok(taken)
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], SchemaError> {
         let at = self.bytes.len();
-        self.take(N)?.try_into().map_err(|_| SchemaError::Truncated { at })
+        self.take(N)?
+            .try_into()
+            .map_err(|_| SchemaError::Truncated { at })
     }
 
     fn byte(&mut self) -> Result<u8, SchemaError> {
@@ -153,14 +159,17 @@ impl<'a> Cursor<'a> {
     fn size(&mut self) -> Result<usize, SchemaError> {
         let size = u32::from_le_bytes(self.array()?);
         // Only a machine of 16 bits could not hold it.
-        usize::try_from(size).map_err(|_| SchemaError::TooLarge { name: size.to_string() })
+        usize::try_from(size).map_err(|_| SchemaError::TooLarge {
+            name: size.to_string(),
+        })
     }
 
     fn name(&mut self) -> Result<&'a str, SchemaError> {
         let len = self.byte()?;
         let bytes = self.take(usize::from(len))?;
-        str::from_utf8(bytes)
-            .map_err(|_| SchemaError::Name { name: shortened(&String::from_utf8_lossy(bytes)) })
+        str::from_utf8(bytes).map_err(|_| SchemaError::Name {
+            name: shortened(&String::from_utf8_lossy(bytes)),
+        })
     }
 
     fn schema(&mut self, depth: usize) -> Result<Schema, SchemaError> {
@@ -182,7 +191,10 @@ impl<'a> Cursor<'a> {
                 check_name(name, IN_TYPE_NAMES)?;
                 let count = usize::from(u16::from_le_bytes(self.array()?));
                 if count > Schema::MAX_FIELDS {
-                    return Err(SchemaError::TooManyFields { name: name.to_owned(), count });
+                    return Err(SchemaError::TooManyFields {
+                        name: name.to_owned(),
+                        count,
+                    });
                 }
                 // Grows as fields are found: the count alone reserves nothing.
                 let mut fields = Vec::new();
@@ -193,14 +205,22 @@ impl<'a> Cursor<'a> {
                 }
                 Schema::structure(name, size, align, fields)
             }
-            found => Err(SchemaError::Code { expected: "kind of type", found, at }),
+            found => Err(SchemaError::Code {
+                expected: "kind of type",
+                found,
+                at,
+            }),
         }
     }
 
     fn scalar(&mut self) -> Result<Schema, SchemaError> {
         let at = self.at;
         let code = self.byte()?;
-        let scalar = Scalar::from_code(code).ok_or(SchemaError::Code { expected: "number", found: code, at })?;
+        let scalar = Scalar::from_code(code).ok_or(SchemaError::Code {
+            expected: "number",
+            found: code,
+            at,
+        })?;
         let align = usize::from(self.byte()?);
         if !align.is_power_of_two() || align > scalar.size() {
             let (name, size) = (scalar.name().to_owned(), scalar.size());

@@ -25,7 +25,10 @@ pub enum SchemaError {
         bytes: usize,
     },
     /// The schema was encoded by a version that this one does not know.
-    #[error("the schema is encoded in version {found}; this side reads version {}", Schema::VERSION)]
+    #[error(
+        "the schema is encoded in version {found}; this side reads version {}",
+        Schema::VERSION
+    )]
     Version {
         /// The version found.
         found: u8,
@@ -41,7 +44,10 @@ pub enum SchemaError {
         at: usize,
     },
     /// The schema is longer than [`Schema::MAX_ENCODED`].
-    #[error("the schema takes {bytes} bytes encoded, above the limit of {}", Schema::MAX_ENCODED)]
+    #[error(
+        "the schema takes {bytes} bytes encoded, above the limit of {}",
+        Schema::MAX_ENCODED
+    )]
     TooLong {
         /// Its length in bytes.
         bytes: usize,
@@ -72,7 +78,10 @@ pub enum SchemaError {
     /// A name is empty, longer than [`Schema::MAX_NAME`] bytes or has a character that may not stand
     /// in it, or is not UTF-8. Only letters, digits and `_` may, and in the name of a type also `:.-<>`:
     /// names go into messages and onto terminals.
-    #[error("{name:?} is no name for a field or type: letters, digits and '_', at most {} bytes", Schema::MAX_NAME)]
+    #[error(
+        "{name:?} is no name for a field or type: letters, digits and '_', at most {} bytes",
+        Schema::MAX_NAME
+    )]
     Name {
         /// The name, shortened if it is long.
         name: String,
@@ -86,7 +95,9 @@ pub enum SchemaError {
         field: String,
     },
     /// A field does not begin where the one before it ends.
-    #[error("field '{field}' of '{name}' lies at offset {found}, not at {expected}: an element has no padding")]
+    #[error(
+        "field '{field}' of '{name}' lies at offset {found}, not at {expected}: an element has no padding"
+    )]
     Offset {
         /// The struct.
         name: String,

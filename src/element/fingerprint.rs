@@ -27,9 +27,9 @@ impl Fingerprint {
     const PRIME: u128 = (1 << 88) + (1 << 8) + 0x3b;
 
     pub(super) fn of(bytes: &[u8]) -> Self {
-        let hash = bytes
-            .iter()
-            .fold(Self::OFFSET_BASIS, |hash, &byte| (hash ^ u128::from(byte)).wrapping_mul(Self::PRIME));
+        let hash = bytes.iter().fold(Self::OFFSET_BASIS, |hash, &byte| {
+            (hash ^ u128::from(byte)).wrapping_mul(Self::PRIME)
+        });
         Self(hash.to_le_bytes())
     }
 
@@ -74,8 +74,17 @@ mod tests {
 
     #[test]
     fn published_vectors() {
-        assert_eq!(Fingerprint::of(b"").to_string(), "6c62272e07bb014262b821756295c58d");
-        assert_eq!(Fingerprint::of(b"a").to_string(), "d228cb696f1a8caf78912b704e4a8964");
-        assert_eq!(Fingerprint::of(b"foobar").to_string(), "343e1662793c64bf6f0d3597ba446f18");
+        assert_eq!(
+            Fingerprint::of(b"").to_string(),
+            "6c62272e07bb014262b821756295c58d"
+        );
+        assert_eq!(
+            Fingerprint::of(b"a").to_string(),
+            "d228cb696f1a8caf78912b704e4a8964"
+        );
+        assert_eq!(
+            Fingerprint::of(b"foobar").to_string(),
+            "343e1662793c64bf6f0d3597ba446f18"
+        );
     }
 }

@@ -138,7 +138,10 @@ impl<T: Element, const N: usize> Element for [T; N] {
     fn schema() -> Schema {
         const {
             assert!(N > 0, "an array of no elements has nothing to carry");
-            assert!(size_of::<Self>() <= Schema::MAX_SIZE, "an element has at most Schema::MAX_SIZE bytes");
+            assert!(
+                size_of::<Self>() <= Schema::MAX_SIZE,
+                "an element has at most Schema::MAX_SIZE bytes"
+            );
         }
         match Schema::array(T::schema(), N) {
             Ok(schema) => schema,

@@ -34,30 +34,43 @@ impl Schema {
     pub fn parse(name: &str, fields: &str) -> Result<Self, SchemaError> {
         check_name(name, IN_TYPE_NAMES)?;
         if fields.trim().is_empty() {
-            return Err(SchemaError::Empty { name: name.to_owned() });
+            return Err(SchemaError::Empty {
+                name: name.to_owned(),
+            });
         }
         let mut laid: Vec<Field> = Vec::new();
         let mut end = 0_usize;
         let mut align = 1;
         // One more than allowed is enough for `structure` to refuse them.
         for text in fields.split(',').take(Self::MAX_FIELDS + 1) {
-            let (field, kind) =
-                text.split_once(':').ok_or_else(|| SchemaError::Notation { text: shortened(text.trim()) })?;
+            let (field, kind) = text.split_once(':').ok_or_else(|| SchemaError::Notation {
+                text: shortened(text.trim()),
+            })?;
             let (field, schema) = (field.trim(), Self::parse_type(kind)?);
             check_name(field, "")?;
             let over = end % schema.align();
             if over != 0 {
                 let bytes = schema.align() - over;
-                return Err(SchemaError::Padding { field: field.to_owned(), bytes });
+                return Err(SchemaError::Padding {
+                    field: field.to_owned(),
+                    bytes,
+                });
             }
             align = align.max(schema.align());
-            let next = end.checked_add(schema.size()).filter(|&next| next <= Self::MAX_SIZE);
+            let next = end
+                .checked_add(schema.size())
+                .filter(|&next| next <= Self::MAX_SIZE);
             laid.push(Field::new(field, end, schema));
-            end = next.ok_or_else(|| SchemaError::TooLarge { name: name.to_owned() })?;
+            end = next.ok_or_else(|| SchemaError::TooLarge {
+                name: name.to_owned(),
+            })?;
         }
         if let (Some(last), over @ 1..) = (laid.last(), end % align) {
             let field = last.name().to_owned();
-            return Err(SchemaError::TrailingPadding { field, bytes: align - over });
+            return Err(SchemaError::TrailingPadding {
+                field,
+                bytes: align - over,
+            });
         }
         Self::structure(name, end, align, laid)
     }
@@ -77,9 +90,14 @@ impl Schema {
     /// # Ok::<(), SchemaError>(())
     /// ```
     pub fn parse_type(text: &str) -> Result<Self, SchemaError> {
-        let unknown = || SchemaError::UnknownType { text: shortened(text.trim()) };
+        let unknown = || SchemaError::UnknownType {
+            text: shortened(text.trim()),
+        };
         let mut parts = text.trim().split('[');
-        let scalar = parts.next().and_then(|name| Scalar::from_name(name.trim_end())).ok_or_else(unknown)?;
+        let scalar = parts
+            .next()
+            .and_then(|name| Scalar::from_name(name.trim_end()))
+            .ok_or_else(unknown)?;
         let mut schema = Self::scalar(scalar);
         for part in parts {
             let len = part.trim().strip_suffix(']').ok_or_else(unknown)?;

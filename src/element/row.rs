@@ -29,16 +29,25 @@ impl Schema {
     /// ```
     pub fn parse_row(&self, cells: &[&str]) -> Result<Vec<u8>, ValueError> {
         let columns: Vec<(&str, &Schema)> = match self.kind() {
-            Kind::Struct(fields) => fields.iter().map(|field| (field.name(), field.schema())).collect(),
+            Kind::Struct(fields) => fields
+                .iter()
+                .map(|field| (field.name(), field.schema()))
+                .collect(),
             Kind::Scalar(_) | Kind::Array { .. } => vec![(self.name(), self)],
         };
         if columns.len() != cells.len() {
-            return Err(ValueError::Columns { expected: columns.len(), found: cells.len() });
+            return Err(ValueError::Columns {
+                expected: columns.len(),
+                found: cells.len(),
+            });
         }
         let mut out = Vec::new();
         for ((column, schema), cell) in columns.into_iter().zip(cells) {
             let Kind::Scalar(scalar) = schema.kind() else {
-                return Err(ValueError::Nested { column: column.to_owned(), kind: schema.label() });
+                return Err(ValueError::Nested {
+                    column: column.to_owned(),
+                    kind: schema.label(),
+                });
             };
             let text = cell.trim();
             let outside = |scalar| ValueError::Range {
@@ -51,13 +60,19 @@ impl Schema {
                 Parsed::Outside => return Err(outside(*scalar)),
                 Parsed::Nothing => {
                     let (column, text) = (column.to_owned(), shortened(text));
-                    return Err(ValueError::Cell { column, text, scalar: *scalar });
+                    return Err(ValueError::Cell {
+                        column,
+                        text,
+                        scalar: *scalar,
+                    });
                 }
             };
-            schema.encode_value(&value, &mut out).map_err(|error| match error {
-                ValueError::Range { scalar, .. } => outside(scalar),
-                other => other,
-            })?;
+            schema
+                .encode_value(&value, &mut out)
+                .map_err(|error| match error {
+                    ValueError::Range { scalar, .. } => outside(scalar),
+                    other => other,
+                })?;
         }
         Ok(out)
     }

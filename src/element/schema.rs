@@ -82,7 +82,11 @@ impl Field {
     /// ```
     #[must_use]
     pub fn new(name: &str, offset: usize, schema: Schema) -> Self {
-        Self { name: name.to_owned(), offset, schema }
+        Self {
+            name: name.to_owned(),
+            offset,
+            schema,
+        }
     }
 
     /// Its name; a number for the field of a tuple struct.
@@ -148,7 +152,12 @@ impl Schema {
 
     /// `align` has been checked: a process of another width may align its numbers differently.
     pub(super) fn scalar_of_align(scalar: Scalar, align: usize) -> Self {
-        Self { name: scalar.name().to_owned(), size: scalar.size(), align, kind: Kind::Scalar(scalar) }
+        Self {
+            name: scalar.name().to_owned(),
+            size: scalar.size(),
+            align,
+            kind: Kind::Scalar(scalar),
+        }
     }
 
     /// The schema of an array of `len` elements. Its name is that of the element and the length: `f64[4]`.
@@ -173,7 +182,16 @@ impl Schema {
             _ => return Err(SchemaError::TooLarge { name }),
         };
         let align = element.align;
-        Self { name, size, align, kind: Kind::Array { element: Box::new(element), len } }.within_limits()
+        Self {
+            name,
+            size,
+            align,
+            kind: Kind::Array {
+                element: Box::new(element),
+                len,
+            },
+        }
+        .within_limits()
     }
 
     /// The schema of a struct of `size` bytes with an alignment of `align` bytes.
@@ -217,7 +235,10 @@ impl Schema {
             return Err(SchemaError::Empty { name: owned() });
         }
         if fields.len() > Self::MAX_FIELDS {
-            return Err(SchemaError::TooManyFields { name: owned(), count: fields.len() });
+            return Err(SchemaError::TooManyFields {
+                name: owned(),
+                count: fields.len(),
+            });
         }
         if size > Self::MAX_SIZE {
             return Err(SchemaError::TooLarge { name: owned() });
@@ -227,11 +248,19 @@ impl Schema {
         for field in &fields {
             check_name(&field.name, "")?;
             if !names.insert(field.name.as_str()) {
-                return Err(SchemaError::Duplicate { name: owned(), field: field.name.clone() });
+                return Err(SchemaError::Duplicate {
+                    name: owned(),
+                    field: field.name.clone(),
+                });
             }
             if field.offset != end {
                 let (expected, found) = (end, field.offset);
-                return Err(SchemaError::Offset { name: owned(), field: field.name.clone(), expected, found });
+                return Err(SchemaError::Offset {
+                    name: owned(),
+                    field: field.name.clone(),
+                    expected,
+                    found,
+                });
             }
             end = match end.checked_add(field.schema.size) {
                 Some(end) if end <= Self::MAX_SIZE => end,
@@ -239,12 +268,26 @@ impl Schema {
             };
         }
         if end != size {
-            return Err(SchemaError::Size { name: owned(), end, size });
+            return Err(SchemaError::Size {
+                name: owned(),
+                end,
+                size,
+            });
         }
         if !align.is_power_of_two() || align > Self::MAX_ALIGN || !size.is_multiple_of(align) {
-            return Err(SchemaError::Align { name: owned(), size, align });
+            return Err(SchemaError::Align {
+                name: owned(),
+                size,
+                align,
+            });
         }
-        Self { name: owned(), size, align, kind: Kind::Struct(fields) }.within_limits()
+        Self {
+            name: owned(),
+            size,
+            align,
+            kind: Kind::Struct(fields),
+        }
+        .within_limits()
     }
 
     fn within_limits(self) -> Result<Self, SchemaError> {
@@ -376,7 +419,9 @@ pub(super) const IN_TYPE_NAMES: &str = ":.-<>";
 pub(super) fn check_name(name: &str, also: &str) -> Result<(), SchemaError> {
     let good = |c: char| c.is_alphanumeric() || c == '_' || also.contains(c);
     if name.is_empty() || name.len() > Schema::MAX_NAME || !name.chars().all(good) {
-        return Err(SchemaError::Name { name: shortened(name) });
+        return Err(SchemaError::Name {
+            name: shortened(name),
+        });
     }
     Ok(())
 }

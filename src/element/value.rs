@@ -52,7 +52,10 @@ impl Schema {
     /// # Ok::<(), ValueError>(())
     /// ```
     pub fn value(&self, bytes: &[u8]) -> Result<Value, ValueError> {
-        let wrong = || ValueError::Length { expected: self.size(), found: bytes.len() };
+        let wrong = || ValueError::Length {
+            expected: self.size(),
+            found: bytes.len(),
+        };
         if bytes.len() != self.size() {
             return Err(wrong());
         }
@@ -114,22 +117,34 @@ impl Schema {
 
     /// The errors name the fields from this schema downwards.
     fn write(&self, value: &Value, out: &mut Vec<u8>) -> Result<(), ValueError> {
-        let shape = |found: String| ValueError::Shape { field: String::new(), expected: self.label(), found };
+        let shape = |found: String| ValueError::Shape {
+            field: String::new(),
+            expected: self.label(),
+            found,
+        };
         match (self.kind(), value) {
             (Kind::Scalar(scalar), value) => write(*scalar, value, out),
             (Kind::Array { element, len }, Value::Array(parts)) if parts.len() == *len => {
                 for (index, part) in parts.iter().enumerate() {
-                    element.write(part, out).map_err(|error| error.within(&format!("[{index}]")))?;
+                    element
+                        .write(part, out)
+                        .map_err(|error| error.within(&format!("[{index}]")))?;
                 }
                 Ok(())
             }
             (Kind::Struct(fields), Value::Struct(parts)) => {
                 let names = || parts.iter().map(|(name, _)| name.as_str());
                 if !fields.iter().map(|field| field.name()).eq(names()) {
-                    return Err(shape(format!("a struct of {}", names().collect::<Vec<_>>().join(", "))));
+                    return Err(shape(format!(
+                        "a struct of {}",
+                        names().collect::<Vec<_>>().join(", ")
+                    )));
                 }
                 for (field, (name, part)) in fields.iter().zip(parts) {
-                    field.schema().write(part, out).map_err(|error| error.within(name))?;
+                    field
+                        .schema()
+                        .write(part, out)
+                        .map_err(|error| error.within(name))?;
                 }
                 Ok(())
             }
@@ -167,7 +182,11 @@ fn write(scalar: Scalar, value: &Value, out: &mut Vec<u8>) -> Result<(), ValueEr
     macro_rules! number {
         ($type:ty, $value:ident) => {
             if let Value::$value(number) = value {
-                let range = |_| ValueError::Range { field, value: number.to_string(), scalar };
+                let range = |_| ValueError::Range {
+                    field,
+                    value: number.to_string(),
+                    scalar,
+                };
                 out.extend_from_slice(&<$type>::try_from(*number).map_err(range)?.to_ne_bytes());
                 return Ok(());
             }
@@ -187,7 +206,11 @@ fn write(scalar: Scalar, value: &Value, out: &mut Vec<u8>) -> Result<(), ValueEr
         Scalar::F32 => number!(f32, F32),
         Scalar::F64 => number!(f64, F64),
     }
-    Err(ValueError::Shape { field, expected: scalar.name().to_owned(), found: value.label() })
+    Err(ValueError::Shape {
+        field,
+        expected: scalar.name().to_owned(),
+        found: value.label(),
+    })
 }
 
 impl Value {
