@@ -244,8 +244,7 @@ impl<T> SourceRef<T> {
     /// `Automatic` when the source asks by itself, `Ended` when the stream has ended.
     ///
     /// ```
-    /// use std::mem::MaybeUninit;
-use std::num::NonZeroU64;
+    /// use std::num::NonZeroU64;
     /// let (mut sink, mut source) = millstream::channel::<u64>().manual_demand().build()?;
     /// assert_eq!(sink.demand(), 0);
     /// source.request(NonZeroU64::new(2).unwrap())?;
