@@ -48,7 +48,7 @@ fn ours<const W: usize>(cap: usize, n: u64, mode: u32) -> f64 {
             let mut i = 0; let k = 32.min(cap/2);
             while i < n { if let Ok(mut cl) = p.claim(k) { for _ in 0..k { let _ = cl.push(E::make(i)); i += 1; } cl.commit().unwrap(); } }
         } else { for i in 0..n { p.put(E::make(i)).unwrap(); } }
-        p.complete().unwrap(); std::mem::forget(p); },
+        let _ = p.complete(); std::mem::forget(p); },
         move || { let mut s = 0u64; let mut g = 0;
             if mode == 0 { for e in c.by_ref() { s = s.wrapping_add(e.sum()); } }
             else if mode == 3 { while g < n { let pk = c.peek(64); for e in &pk { s = s.wrapping_add(e.sum()); } g += pk.release_all() as u64; } }
