@@ -75,8 +75,13 @@ pub use millstream_derive::element;
 pub use ring::Corruption;
 pub use stream::{
     ChannelBuilder, ChannelError, Claim, ClaimError, CloseReason, End, EndError, EndedMeanwhile, NotDrained,
-    Peek, PeekIter, PutDeadlineError, PutError, PutSliceError, RequestError, SinkRef, SourceRef, StreamFault, TimedOut,
-    TryNext, TryPutError, channel,
+    Payload, Peek, PeekIter, PutDeadlineError, PutError, PutSliceError, RequestError, SinkRef, SourceRef,
+    StreamFault, TimedOut, TryNext, TryPutError, channel,
+};
+#[cfg(not(millstream_loom))]
+pub use stream::{
+    Frame, FrameClaim, FrameSink, FrameSource, PutFrameDeadlineError, PutFrameError, PutFramesError,
+    TryPutFrameError,
 };
 pub use wait::{Fence, WaitStrategy};
 /// The crate whose traits prove that any bytes are a valid element and back.

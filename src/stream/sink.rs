@@ -4,12 +4,12 @@ use std::fmt;
 use std::time::Instant;
 
 use super::claim::Claim;
-use super::end::{CloseReason, StreamFault};
+use super::control::sink_control;
+use super::end::CloseReason;
 use super::endpoint::{Fate, Granted, ProducerEndpoint};
-use super::error::{ClaimError, EndError, NotDrained, PutDeadlineError, PutError, PutSliceError, TryPutError};
+use super::error::{ClaimError, PutDeadlineError, PutError, PutSliceError, TryPutError};
 use crate::ring::Producer;
 use crate::ring::block::Fixed;
-use crate::wait::Fence;
 
 /// The most elements that one `put_slice` publishes together, in lines' worth: long enough that the
 /// stamp costs nothing, short enough that the consumer starts early.
@@ -213,120 +213,15 @@ impl<T> SinkRef<T> {
         Ok(Claim::new(self, count))
     }
 
-    /// Ends the stream: the consumer gets everything put before, then `End::Completed`. Never waits. Completing twice
-    /// is completing once.
-    ///
-    /// # Errors
-    /// When the stream had ended otherwise before.
-    ///
-    /// ```
-    /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
-    /// sink.complete()?;
-    /// assert_eq!(source.next(), None);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn complete(&mut self) -> Result<(), EndError> {
-        let ended = self.endpoint.complete(self.ring.pos());
-        self.ring.set_limit(self.ring.pos());
-        ended
-    }
+    sink_control!("millstream::channel::<u64>()", "sink.put(1)?;");
 
-    /// Completes the stream and waits until the consumer has released everything, or `deadline`.
-    ///
-    /// A consumer tells what it has released when it finds the stream empty or ended, and about every half window.
-    ///
-    /// # Errors
-    /// How many elements are left, and why when no more of them will be taken.
-    ///
-    /// ```
-    /// use std::time::{Duration, Instant};
-    /// let (mut sink, source) = millstream::channel::<u64>().build()?;
-    /// let reader = std::thread::spawn(move || source.count());
-    /// sink.put(1)?;
-    /// sink.complete_and_drain(Instant::now() + Duration::from_secs(10))?;
-    /// assert_eq!(reader.join().unwrap(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn complete_and_drain(&mut self, deadline: Instant) -> Result<(), NotDrained> {
-        let pos = self.ring.pos();
-        if let Err(EndError { reason }) = self.complete() {
-            let left = self.endpoint.undrained(pos).0;
-            return if left == 0 { Ok(()) } else { Err(NotDrained { left, reason: Some(reason) }) };
-        }
-        self.endpoint.drain(pos, deadline)
-    }
-
-    /// Ends the stream with a fault: the consumer gets everything put before, then `End::Failed`. Never waits.
-    ///
-    /// # Errors
-    /// When the stream had ended otherwise before.
-    ///
-    /// ```
-    /// use millstream::StreamFault;
-    /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
-    /// sink.put(1)?;
-    /// sink.fail(StreamFault::new(4, "no line"))?;
-    /// assert_eq!(source.next(), Some(1));
-    /// assert_eq!(source.next(), None);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn fail(&mut self, fault: StreamFault) -> Result<(), EndError> {
-        let ended = self.endpoint.fail(self.ring.pos(), &fault);
-        self.ring.set_limit(self.ring.pos());
-        ended
-    }
-
-    /// How many elements the consumer has asked for and not been sent. It may have asked for more meanwhile.
-    ///
-    /// ```
-    /// let (mut sink, _source) = millstream::channel::<u64>().initial_demand(4).build()?;
-    /// assert_eq!(sink.demand(), 4);
-    /// sink.put(1)?;
-    /// assert_eq!(sink.demand(), 3);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn demand(&self) -> u64 {
-        self.endpoint.demand(self.ring.pos())
-    }
-
-    /// Position of the next element: how many were put, from the stream's first position on.
-    ///
-    /// ```
-    /// let (mut sink, _source) = millstream::channel::<u64>().build()?;
-    /// sink.put(1)?;
-    /// assert_eq!(sink.position(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn position(&self) -> u64 {
+    fn pos(&self) -> u64 {
         self.ring.pos()
     }
 
-    /// Whether the stream takes nothing any more. Once true it stays so.
-    ///
-    /// ```
-    /// let (sink, source) = millstream::channel::<u64>().build()?;
-    /// assert!(!sink.is_closed());
-    /// drop(source);
-    /// assert!(sink.is_closed());
-    /// # Ok::<(), millstream::ChannelError>(())
-    /// ```
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.endpoint.is_closed()
-    }
-
-    /// The fence between publishing and the look for a parked consumer: what the kernel allowed.
-    ///
-    /// ```
-    /// let (sink, _source) = millstream::channel::<u64>().build()?;
-    /// println!("{}", sink.fence());
-    /// # Ok::<(), millstream::ChannelError>(())
-    /// ```
-    #[must_use]
-    pub fn fence(&self) -> Fence {
-        self.endpoint.fence()
+    /// Lets nothing be put any more.
+    fn shut(&mut self) {
+        self.ring.set_limit(self.ring.pos());
     }
 
     /// # Safety

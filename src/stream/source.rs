@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::mem::MaybeUninit;
-use std::num::NonZeroU64;
 use std::time::Instant;
 
+use super::control::source_control;
 use super::end::End;
 use super::endpoint::{ConsumerEndpoint, Vacancy, Waited};
-use super::error::{RequestError, TimedOut};
+use super::error::TimedOut;
 use super::peek::{Peek, Scratch};
 use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence};
 use crate::ring::block::{Fixed, LINE};
@@ -222,104 +222,18 @@ impl<T> SourceRef<T> {
         Peek::new(self, max)
     }
 
-    /// Waits until an element can be taken without waiting. False when the stream has ended.
-    ///
-    /// ```
-    /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
-    /// sink.put(3)?;
-    /// assert!(source.wait_readable());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[inline]
-    pub fn wait_readable(&mut self) -> bool {
-        self.ring.ready() || self.wait(None) == Waited::Ready
-    }
+    source_control!("millstream::channel::<u64>()", "sink.put(1)?;", "source.next();");
 
-    /// Asks for `count` elements more, in addition to what was asked for before; saturates at `u64::MAX`, which asks for ever.
-    ///
-    /// For sources built with `manual_demand()`. At most the source's window is open at a time; the rest follows as
-    /// elements are taken.
-    ///
-    /// # Errors
-    /// `Automatic` when the source asks by itself, `Ended` when the stream has ended.
-    ///
-    /// ```
-    /// use std::num::NonZeroU64;
-    /// let (mut sink, mut source) = millstream::channel::<u64>().manual_demand().build()?;
-    /// assert_eq!(sink.demand(), 0);
-    /// source.request(NonZeroU64::new(2).unwrap())?;
-    /// assert_eq!(sink.demand(), 2);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn request(&mut self, count: NonZeroU64) -> Result<(), RequestError> {
-        if self.endpoint.is_automatic() {
-            return Err(RequestError::Automatic);
-        }
-        if self.endpoint.end().is_some() {
-            return Err(RequestError::Ended);
-        }
-        self.ring.mark = self.endpoint.request(count.get(), self.ring.pos());
-        Ok(())
-    }
-
-    /// Ends the stream from this side: nothing is taken any more, and the producer is told. Does nothing to a stream
-    /// that has ended.
-    ///
-    /// ```
-    /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
-    /// sink.put(1)?;
-    /// source.cancel();
-    /// assert_eq!(source.next(), None);
-    /// assert_eq!(source.end(), Some(millstream::End::Cancelled));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn cancel(&mut self) {
-        if self.endpoint.end().is_some() {
-            return;
-        }
-        self.discard();
-        self.endpoint.close(End::Cancelled, self.ring.pos());
-        self.seal();
-    }
-
-    /// How the stream ended; `None` as long as that has not been found out by taking.
-    ///
-    /// ```
-    /// let (sink, mut source) = millstream::channel::<u64>().build()?;
-    /// assert_eq!(source.end(), None);
-    /// # drop(sink);
-    /// # Ok::<(), millstream::ChannelError>(())
-    /// ```
-    #[must_use]
-    pub fn end(&self) -> Option<End> {
-        self.endpoint.end().cloned()
-    }
-
-    /// Position of the next element: how many were taken, from the stream's first position on.
-    ///
-    /// ```
-    /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
-    /// sink.put(1)?;
-    /// source.next();
-    /// assert_eq!(source.position(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn position(&self) -> u64 {
+    fn pos(&self) -> u64 {
         self.ring.pos()
     }
 
-    /// Position up to which this source has asked for elements. Credit for what was taken follows about every half
-    /// window, or when the source finds nothing to take.
-    ///
-    /// ```
-    /// let (_sink, source) = millstream::channel::<u64>().initial_demand(4).build()?;
-    /// assert_eq!(source.granted(), 4);
-    /// # Ok::<(), millstream::ChannelError>(())
-    /// ```
-    #[must_use]
-    pub fn granted(&self) -> u64 {
-        self.endpoint.granted()
+    fn is_ready(&mut self) -> bool {
+        self.ring.ready()
+    }
+
+    fn set_mark(&mut self, mark: u64) {
+        self.ring.mark = mark;
     }
 
     /// # Safety
@@ -377,7 +291,7 @@ impl<T> SourceRef<T> {
     /// Lets nothing be taken any more.
     #[cold]
     #[inline(never)]
-    pub(super) extern "C" fn seal(&mut self) {
+    pub(super) fn seal(&mut self) {
         // SAFETY: the grave belongs to the endpoint, which lives as long as the cursors and uses it for nothing else.
         unsafe { self.ring.seal(self.endpoint.grave()) };
     }

@@ -73,6 +73,8 @@ pub(crate) enum Waited {
 pub(crate) struct ConsumerSettings {
     pub(crate) lines: ConsumerLines,
     pub(crate) start: u64,
+    /// For frames: bytes before `start`.
+    pub(crate) start_byte: u64,
     pub(crate) demand: Demand,
     pub(crate) idle: Option<Duration>,
     pub(crate) resumable: bool,
@@ -125,7 +127,7 @@ impl ConsumerEndpoint {
             credited: settings.start,
             released: settings.start,
             granted: settings.start,
-            bytes: 0,
+            bytes: settings.start_byte,
             ended: None,
             idle: settings.idle,
             resumable: settings.resumable,
@@ -186,14 +188,14 @@ impl ConsumerEndpoint {
     /// As [`credit`](Self::credit), from the hot path: the user still works on the element taken last.
     #[cold]
     #[inline(never)]
-    pub(crate) extern "C" fn credit_taken(&mut self, pos: u64) -> u64 {
+    pub(crate) fn credit_taken(&mut self, pos: u64) -> u64 {
         self.credit(pos, self.demand.lag)
     }
 
     /// As [`vacant`](Self::vacant), with the position at which to give credit again.
     #[cold]
     #[inline(never)]
-    pub(crate) extern "C" fn vacant_mark(
+    pub(crate) fn vacant_mark(
         &mut self,
         pos: u64,
         there: impl Fn() -> Result<bool, Corruption>,
@@ -205,7 +207,7 @@ impl ConsumerEndpoint {
     /// As [`wait`](Self::wait), with the position at which to give credit again.
     #[cold]
     #[inline(never)]
-    pub(crate) extern "C" fn wait_mark(
+    pub(crate) fn wait_mark(
         &mut self,
         pos: u64,
         deadline: Option<Instant>,
@@ -220,6 +222,11 @@ impl ConsumerEndpoint {
         self.credited.wrapping_add(self.demand.step)
     }
 
+    /// Notes how many bytes of frames lie before the position that is told next.
+    pub(crate) fn set_bytes(&mut self, bytes: u64) {
+        self.bytes = bytes;
+    }
+
     /// Where the cursors go after the end.
     pub(crate) fn grave(&self) -> *mut u64 {
         self.grave.get()
@@ -227,13 +234,13 @@ impl ConsumerEndpoint {
 
     /// No more elements than this can lie in the ring.
     pub(crate) fn most_in_ring(&self) -> u64 {
-        crate::stream::channel::MOST_ELEMENTS
+        crate::stream::settings::MOST_ELEMENTS
     }
 
     /// What a resumable consumer leaves when its source is dropped: the stream goes on without it.
     #[cold]
     #[inline(never)]
-    pub(crate) extern "C" fn depart(&mut self, pos: u64) {
+    pub(crate) fn depart(&mut self, pos: u64) {
         if self.ended.is_none() {
             // The element that a panic interrupted is the successor's to do again.
             self.leave(pos, if std::thread::panicking() { self.demand.lag } else { 0 });

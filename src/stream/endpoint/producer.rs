@@ -158,7 +158,7 @@ impl ProducerEndpoint {
     /// How far the producer may go from `pos`; the limit is `pos` when there is no room or the stream is closed.
     #[cold]
     #[inline(never)]
-    pub(crate) extern "C" fn room(&mut self, pos: u64) -> Room {
+    pub(crate) fn room(&mut self, pos: u64) -> Room {
         self.look();
         let limit = match self.closed {
             Some(_) => pos,
@@ -185,7 +185,7 @@ impl ProducerEndpoint {
     /// Attends to whatever disturbed the watch after `pos - 1` was published.
     #[cold]
     #[inline(never)]
-    pub(crate) extern "C" fn attend(&mut self, pos: u64) -> (Fate, Watch) {
+    pub(crate) fn attend(&mut self, pos: u64) -> (Fate, Watch) {
         // Stands between the stamp and the look at `parked`, where the kernel gave no asymmetric fence.
         self.fence.light();
         self.look();
@@ -301,13 +301,33 @@ impl ProducerEndpoint {
     /// Waits for room at `pos`.
     #[cold]
     #[inline(never)]
-    pub(crate) extern "C" fn wait_room(&mut self, pos: u64, deadline: Option<Instant>) -> (Granted, Room) {
+    pub(crate) fn wait_room(&mut self, pos: u64, deadline: Option<Instant>) -> (Granted, Room) {
         let mut room = self.room(pos);
         let granted = self.wait(deadline, |endpoint| {
             room = endpoint.room(pos);
             room.limit != pos
         });
         (granted, room)
+    }
+
+    /// Bytes of frames that the consumer has released, of `byte` written.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn released_bytes(&mut self, byte: u64) -> u64 {
+        let released = self.ledgers.iter_mut().map(|ledger| ledger.refresh_released_bytes(byte)).min_by_key(
+            |released| match released {
+                Ok(bytes) => *bytes,
+                Err(_) => 0,
+            },
+        );
+        match released {
+            None => 0,
+            Some(Ok(bytes)) => bytes,
+            Some(Err(corruption)) => {
+                self.close(CloseReason::PeerCorrupt(corruption));
+                0
+            }
+        }
     }
 
     /// The demand that is open beyond `pos`, counted in elements.
@@ -450,7 +470,7 @@ impl ProducerEndpoint {
     /// What a dropped sink leaves behind at `pos`.
     #[cold]
     #[inline(never)]
-    pub(crate) extern "C" fn abandon(&mut self, pos: u64) {
+    pub(crate) fn abandon(&mut self, pos: u64) {
         let _ = if self.complete_on_drop {
             self.complete(pos)
         } else if self.closed.is_none() {
