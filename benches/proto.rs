@@ -48,7 +48,7 @@ fn ours<const W: usize>(cap: usize, n: u64, mode: u32) -> f64 {
             let mut i = 0; let k = 32.min(cap/2);
             while i < n { if let Ok(mut cl) = p.claim(k) { for _ in 0..k { let _ = cl.push(E::make(i)); i += 1; } cl.commit().unwrap(); } }
         } else { for i in 0..n { p.put(E::make(i)).unwrap(); } }
-        p.complete().unwrap(); std::mem::forget(p); },
+        let _ = p.complete(); std::mem::forget(p); },
         move || { let mut s = 0u64; let mut g = 0;
             if mode == 0 { for e in c.by_ref() { s = s.wrapping_add(e.sum()); } }
             else if mode == 3 { while g < n { let pk = c.peek(64); for e in &pk { s = s.wrapping_add(e.sum()); } g += pk.release_all() as u64; } }
@@ -57,7 +57,7 @@ fn ours<const W: usize>(cap: usize, n: u64, mode: u32) -> f64 {
 }
 fn med(mut v: Vec<f64>) -> f64 { v.sort_by(|a, b| a.total_cmp(b)); v[v.len()/2] }
 fn cell<const W: usize>(cap: usize, n: u64) {
-    let mut r: Vec<Vec<f64>> = vec![vec![]; 6];
+    let n = n / 64 * 64; let mut r: Vec<Vec<f64>> = vec![vec![]; 6];
     for _ in 0..5 {
         r[0].push(rtrb_one::<W>(cap, n)); r[1].push(rtrb_chunk::<W>(cap, n));
         r[2].push(ours::<W>(cap, n, 0)); r[3].push(ours::<W>(cap, n, 1)); r[4].push(ours::<W>(cap, n, 2)); r[5].push(ours::<W>(cap, n, 3));

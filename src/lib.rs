@@ -1,7 +1,9 @@
 //! Streams between a producer and a consumer at memory speed, paced by the consumer's demand.
 
+// The macros name this crate as its users do, also in its own code.
 extern crate self as millstream;
 
+mod element;
 mod memory;
 mod primitive;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
@@ -10,6 +12,68 @@ mod ring;
 mod stream;
 mod wait;
 
+pub use element::{Element, Field, Fingerprint, Kind, Scalar, Schema, SchemaError, Value, ValueError};
+/// Implements [`Element`](trait@Element) for a struct whose fields are elements.
+///
+/// For who wants to write every trait by hand; [`#[millstream::element]`](macro@element) writes them
+/// all. The struct has `#[repr(C)]` or `#[repr(transparent)]`, no parameters, and derives the traits of
+/// [`zerocopy`] that [`Element`](trait@Element) asks for. The schema has the name of the type; where
+/// two programs call one type differently, `#[element(name = "...")]` gives it one.
+///
+/// ```
+/// use millstream::Element;
+/// use millstream::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+///
+/// #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Element)]
+/// #[zerocopy(crate = "millstream::zerocopy")]
+/// #[element(name = "market.Tick")]
+/// #[repr(C)]
+/// struct Tick {
+///     price: f64,
+///     size: u64,
+/// }
+///
+/// assert_eq!(Tick::schema().name(), "market.Tick");
+/// ```
+pub use millstream_derive::Element;
+/// Makes a struct an [`Element`](trait@Element).
+///
+/// It adds `#[repr(C)]` if the struct has no `repr`, derives `Clone`, `Copy`, and `FromBytes`,
+/// `IntoBytes`, `Immutable` and `KnownLayout` of [`zerocopy`] (the user needs no dependency on it), and
+/// implements [`Element`](trait@Element). What the struct derives below the attribute is not derived
+/// twice. The schema has the name of the type, or that of `#[millstream::element(name = "...")]`.
+///
+/// ```
+/// use millstream::Element;
+///
+/// #[millstream::element]
+/// #[derive(Debug, PartialEq)]
+/// struct Quote {
+///     ts: i64,
+///     bid: f64,
+///     ask: f64,
+/// }
+///
+/// #[millstream::element(name = "market.Trade")]
+/// struct Trade {
+///     quote: Quote,
+///     venue: [u8; 8],
+/// }
+///
+/// assert_eq!(Trade::schema().name(), "market.Trade");
+/// assert_eq!(Trade::schema().size(), 32);
+/// ```
+///
+/// Padding is refused, with the field that needs it:
+///
+/// ```compile_fail
+/// #[millstream::element]
+/// struct Trade {
+///     size: u32,
+///     price: f64,
+/// }
+/// ```
+pub use millstream_derive::element;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub use memory::{HugePages, MemoryError};
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
@@ -19,7 +83,14 @@ pub use process::{
 pub use ring::Corruption;
 pub use stream::{
     ChannelBuilder, ChannelError, Claim, ClaimError, CloseReason, End, EndError, EndedMeanwhile, NotDrained,
-    Peek, PeekIter, PutDeadlineError, PutError, PutSliceError, RequestError, SinkRef, SourceRef, StreamFault, TimedOut,
-    TryNext, TryPutError, channel,
+    Payload, Peek, PeekIter, PutDeadlineError, PutError, PutSliceError, RequestError, SinkRef, SourceRef,
+    StreamFault, TimedOut, TryNext, TryPutError, channel,
+};
+#[cfg(not(millstream_loom))]
+pub use stream::{
+    Frame, FrameClaim, FrameSink, FrameSource, PutFrameDeadlineError, PutFrameError, PutFramesError,
+    TryPutFrameError,
 };
 pub use wait::{Fence, WaitStrategy};
+/// The crate whose traits prove that any bytes are a valid element and back.
+pub use zerocopy;

@@ -44,11 +44,12 @@ impl<S: Shape> Consumer<S> {
         if self.pos != self.avail {
             return true;
         }
+        self.place.reach(self.shape, self.pos);
         // Pairs with the Release in `Producer::put` and `Producer::publish`.
         let stamp = self.place.stamp().load(Ordering::Acquire);
         let fresh = stamp.wrapping_sub(self.pos);
         // One comparison for "nothing yet" (0, or an older lap: huge) and for "more than the block holds".
-        if fresh.wrapping_sub(1) >= (self.shape.per() - self.place.slot()) as u64 {
+        if fresh.wrapping_sub(1) >= self.place.edge().wrapping_sub(self.pos) {
             return false;
         }
         self.avail = stamp;
@@ -69,13 +70,27 @@ impl<S: Shape> Consumer<S> {
     #[inline(always)]
     pub(crate) unsafe fn take<R>(&mut self, read: impl FnOnce(*const u8) -> R) -> R {
         debug_assert!(self.pos != self.avail);
-        self.place.reading(self.shape);
-        let value = read(self.place.element(self.shape));
+        self.place.reading(self.shape, self.pos);
+        let value = read(self.place.element(self.shape, self.pos));
         // A peer in another process may write where it must not: what was copied is not fetched again.
         compiler_fence(Ordering::Acquire);
         self.pos = self.pos.wrapping_add(1);
-        self.place.step(self.shape);
         value
+    }
+
+    /// Where the next element lies; the other elements of the [`run`](Self::run) follow it.
+    #[inline(always)]
+    pub(crate) fn head(&self) -> *const u8 {
+        self.place.element(self.shape, self.pos)
+    }
+
+    /// Tells loom that the next `count` elements of the run are read.
+    #[inline(always)]
+    pub(crate) fn reading(&self, _count: usize) {
+        #[cfg(millstream_loom)]
+        for some in 0.._count as u64 {
+            self.place.reading(self.shape, self.pos.wrapping_add(some));
+        }
     }
 
     /// The stamp of the present block.
@@ -86,7 +101,7 @@ impl<S: Shape> Consumer<S> {
 
     /// The highest stamp that the present block can carry.
     pub(crate) fn highest_stamp(&self) -> u64 {
-        self.pos.wrapping_add((self.shape.per() - self.place.slot()) as u64)
+        self.place.edge()
     }
 
     /// A second look from the same position: reads on without taking.
@@ -106,7 +121,6 @@ impl<S: Shape> Consumer<S> {
     pub(crate) fn skip(&mut self, count: usize) {
         debug_assert!(count <= self.run());
         self.pos = self.pos.wrapping_add(count as u64);
-        self.place.step_within(self.shape, count);
     }
 
     /// Whether credit is due.

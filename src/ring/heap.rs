@@ -6,18 +6,37 @@ use std::mem::needs_drop;
 use crate::memory::HeapMemory;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 
-use super::block::{Area, Fixed, LINE, Measured, Place, Shape};
+use super::block::{Area, Fixed, LINE, Measured, Place};
 use super::page::{CreditLine, EndLine, WordLine};
 
-/// The lines and blocks of a stream in one process. Dropped after both ends: drops what was never taken.
+/// The lines of a stream in one process.
 #[derive(Debug)]
-pub(crate) struct HeapRing<T> {
+pub(crate) struct HeapLines {
     pub(crate) waiting: WordLine,
     pub(crate) end: EndLine,
     pub(crate) control: WordLine,
     pub(crate) credit: CreditLine,
-    /// Nothing besides the consumer can happen to a producer here: always 0.
+    /// Nothing besides the peer can happen to an endpoint here: always 0.
     pub(crate) notice: AtomicU64,
+}
+
+impl HeapLines {
+    /// Lines of a stream that begins at position `base`.
+    pub(crate) fn new(base: u64) -> Self {
+        Self {
+            waiting: WordLine::new(),
+            end: EndLine::new(),
+            control: WordLine::new(),
+            credit: CreditLine::new(base),
+            notice: AtomicU64::new(0),
+        }
+    }
+}
+
+/// The lines and blocks of a stream in one process. Dropped after both ends: drops what was never taken.
+#[derive(Debug)]
+pub(crate) struct HeapRing<T> {
+    pub(crate) lines: HeapLines,
     area: Area,
     base: u64,
     _memory: HeapMemory,
@@ -45,11 +64,7 @@ impl<T> HeapRing<T> {
         // ends keep.
         let area = unsafe { Area::new(memory.as_ptr(), blocks, shape, base) };
         Some(Self {
-            waiting: WordLine::new(),
-            end: EndLine::new(),
-            control: WordLine::new(),
-            credit: CreditLine::new(base),
-            notice: AtomicU64::new(0),
+            lines: HeapLines::new(base),
             area,
             base,
             _memory: memory,
@@ -59,7 +74,7 @@ impl<T> HeapRing<T> {
 
     /// Where the first element goes.
     pub(crate) fn first(&self) -> Place {
-        self.area.place(Fixed::<T>::new(), 0)
+        self.area.place(Fixed::<T>::new(), 0, self.base)
     }
 }
 
@@ -78,14 +93,38 @@ impl<T> Drop for HeapRing<T> {
             return;
         }
         // Both ends are gone: the consumer left `released` exact, the producer the end's position.
-        let (from, to) = (self.credit.released.load(Ordering::Acquire), self.end.position.load(Ordering::Acquire));
+        let from = self.lines.credit.released.load(Ordering::Acquire);
+        let to = self.lines.end.position.load(Ordering::Acquire);
         let shape = Fixed::<T>::new();
-        let mut place = self.area.place(shape, from.wrapping_sub(self.base));
-        for _ in 0..to.wrapping_sub(from) {
-            let element = place.element(shape).cast::<T>();
+        let mut place = self.area.place(shape, from.wrapping_sub(self.base), from);
+        for offset in 0..to.wrapping_sub(from) {
+            let pos = from.wrapping_add(offset);
+            place.reach(shape, pos);
             // SAFETY: published by the producer, and not taken by the consumer, which says so by `released`.
-            unsafe { element.drop_in_place() };
-            place.step(shape);
+            unsafe { place.element(shape, pos).cast::<T>().drop_in_place() };
         }
+    }
+}
+
+/// The lines and bytes of a stream of frames in one process.
+#[cfg(not(millstream_loom))]
+#[derive(Debug)]
+pub(crate) struct HeapFrames {
+    pub(crate) lines: HeapLines,
+    len: usize,
+    memory: HeapMemory,
+}
+
+#[cfg(not(millstream_loom))]
+impl HeapFrames {
+    /// Room for `len` bytes of frames, from position `base` on. `None` when there is no memory for them.
+    pub(crate) fn new(len: usize, base: u64) -> Option<Self> {
+        Some(Self { lines: HeapLines::new(base), len, memory: HeapMemory::zeroed(len, LINE)? })
+    }
+
+    /// Where the frames lie.
+    pub(crate) fn area(&self) -> super::FrameArea {
+        // SAFETY: aligned, as long as said, and kept by both ends.
+        unsafe { super::FrameArea::new(self.memory.as_ptr(), self.len) }
     }
 }

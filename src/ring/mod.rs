@@ -3,6 +3,8 @@
 pub(crate) mod block;
 mod consumer;
 mod credit;
+#[cfg(not(millstream_loom))]
+pub(crate) mod frame;
 mod heap;
 pub(crate) mod page;
 mod producer;
@@ -10,5 +12,9 @@ mod producer;
 pub(crate) use consumer::Consumer;
 pub use credit::Corruption;
 pub(crate) use credit::Ledger;
-pub(crate) use heap::{HeapRing, stamp_all};
-pub(crate) use producer::{Producer, Watch};
+#[cfg(not(millstream_loom))]
+pub(crate) use frame::{FrameArea, FrameConsumer, FrameProducer};
+#[cfg(not(millstream_loom))]
+pub(crate) use heap::HeapFrames;
+pub(crate) use heap::{HeapLines, HeapRing, stamp_all};
+pub(crate) use producer::{Producer, Walk, Watch};

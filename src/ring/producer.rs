@@ -45,7 +45,9 @@ pub(crate) struct Producer<S> {
     shape: S,
     place: Place,
     pos: u64,
-    pub(crate) limit: u64,
+    limit: u64,
+    /// The nearer of the limit and the edge of the block: up to here a put is a store of the element and of the stamp.
+    stop: u64,
     pub(crate) watch: Watch,
 }
 
@@ -57,7 +59,7 @@ impl<S: Shape> Producer<S> {
     /// # Safety
     /// `place` is the place of `pos`, in an area that this producer alone writes and that outlives it.
     pub(crate) unsafe fn new(shape: S, place: Place, pos: u64, watch: Watch) -> Self {
-        Self { shape, place, pos, limit: pos, watch }
+        Self { shape, place, pos, limit: pos, stop: pos, watch }
     }
 
     pub(crate) fn shape(&self) -> S {
@@ -68,6 +70,12 @@ impl<S: Shape> Producer<S> {
     #[inline(always)]
     pub(crate) fn pos(&self) -> u64 {
         self.pos
+    }
+
+    /// Whether the producer is at a stop: at the limit known to it, or at the edge of a block.
+    #[inline(always)]
+    pub(crate) fn at_stop(&self) -> bool {
+        self.pos == self.stop
     }
 
     /// Whether the limit known to the producer is used up.
@@ -82,22 +90,41 @@ impl<S: Shape> Producer<S> {
         self.limit.wrapping_sub(self.pos)
     }
 
+    /// Sets how far the producer may go. The next [`pass`](Self::pass) takes it into account.
+    #[inline(always)]
+    pub(crate) fn set_limit(&mut self, limit: u64) {
+        self.limit = limit;
+        self.stop = self.pos;
+    }
+
+    /// Leaves the stop behind: enters the next block if this one is full.
+    ///
+    /// The ring is not full.
+    #[inline(always)]
+    pub(crate) fn pass(&mut self) {
+        debug_assert!(!self.is_full());
+        if self.pos == self.place.edge() {
+            self.place.next_block(self.shape);
+            self.place.claim_ahead(self.shape);
+        }
+        let edge = self.place.edge();
+        let within = edge.wrapping_sub(self.pos) <= self.limit.wrapping_sub(self.pos);
+        self.stop = if within { edge } else { self.limit };
+    }
+
     /// Writes one element and publishes it. Returns where it lies.
     ///
     /// # Safety
-    /// The ring is not full, and `write` writes a whole element.
+    /// The producer is not at a stop, and `write` writes a whole element.
     #[inline(always)]
     pub(crate) unsafe fn put(&mut self, write: impl FnOnce(*mut u8)) -> *mut u8 {
-        debug_assert!(!self.is_full());
-        let at = self.place.element(self.shape);
-        self.place.writing(self.shape);
+        debug_assert!(!self.at_stop());
+        let at = self.place.element(self.shape, self.pos);
+        self.place.writing(self.shape, self.pos);
         write(at);
         self.pos = self.pos.wrapping_add(1);
         // Pairs with the Acquire in `Consumer::ready`: who reads this stamp sees the element.
         self.place.stamp().store(self.pos, Ordering::Release);
-        if self.place.step(self.shape) {
-            self.place.claim_ahead(self.shape);
-        }
         at
     }
 
@@ -105,49 +132,65 @@ impl<S: Shape> Producer<S> {
     #[inline(always)]
     pub(crate) fn retract(&mut self) {
         self.pos = self.pos.wrapping_sub(1);
-        self.limit = self.pos;
+        self.set_limit(self.pos);
     }
 
     /// A walk that starts at the next element and leaves the producer where it is.
     #[inline(always)]
-    pub(crate) fn ahead(&self) -> Place {
-        self.place.clone()
+    pub(crate) fn walk(&self) -> Walk<S> {
+        Walk { shape: self.shape, place: self.place.clone(), pos: self.pos }
     }
 
     /// Publishes the next `count` elements together: the consumer sees none of them, then all.
     ///
     /// # Safety
-    /// `count` is at most [`free`](Self::free), and that many elements were written from
-    /// [`ahead`](Self::ahead) on.
+    /// `count` is at most [`free`](Self::free), and that many elements were written by a [`walk`](Self::walk).
     #[inline(always)]
     pub(crate) unsafe fn publish(&mut self, count: usize) {
         debug_assert!(count as u64 <= self.free());
         if count == 0 {
             return;
         }
-        let per = self.shape.per();
-        let first = self.place.clone();
-        let head = count.min(per - first.slot());
-        let published = self.pos.wrapping_add(head as u64);
-        self.pos = published;
-        self.place.step_within(self.shape, head);
-        let mut left = count - head;
-        if head + first.slot() == per {
+        let end = self.pos.wrapping_add(count as u64);
+        if self.pos == self.place.edge() {
+            self.place.next_block(self.shape);
             self.place.claim_ahead(self.shape);
         }
+        let first = self.place.clone();
+        let in_first = first.edge().wrapping_sub(self.pos).min(count as u64);
+        let mut left = count as u64 - in_first;
         while left > 0 {
-            let some = left.min(per);
-            self.pos = self.pos.wrapping_add(some as u64);
-            // Nobody looks here before the first stamp is there; Release for observers that scan.
-            self.place.stamp().store(self.pos, Ordering::Release);
-            self.place.step_within(self.shape, some);
-            if some == per {
-                self.place.claim_ahead(self.shape);
-            }
+            self.place.next_block(self.shape);
+            self.place.claim_ahead(self.shape);
+            let some = left.min(self.shape.per() as u64);
             left -= some;
+            // Nobody looks here before the first stamp is there; Release for observers that scan.
+            self.place.stamp().store(end.wrapping_sub(left), Ordering::Release);
         }
         // The consumer polls this stamp alone, so it is stored last: it cannot chase inside the batch. Pairs with the
         // Acquire in `Consumer::ready`.
-        first.stamp().store(published, Ordering::Release);
+        first.stamp().store(self.pos.wrapping_add(in_first), Ordering::Release);
+        self.pos = end;
+        self.stop = end;
+    }
+}
+
+/// A walk over slots that are written before they are published.
+#[derive(Debug)]
+pub(crate) struct Walk<S> {
+    shape: S,
+    place: Place,
+    pos: u64,
+}
+
+impl<S: Shape> Walk<S> {
+    /// The next slot.
+    #[inline(always)]
+    pub(crate) fn next_slot(&mut self) -> *mut u8 {
+        self.place.reach(self.shape, self.pos);
+        let at = self.place.element(self.shape, self.pos);
+        self.place.writing(self.shape, self.pos);
+        self.pos = self.pos.wrapping_add(1);
+        at
     }
 }

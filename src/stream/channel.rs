@@ -2,29 +2,59 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::time::Duration;
 
 use super::endpoint::{
-    Audience, ConsumerEndpoint, ConsumerLines, ConsumerSettings, Demand, ProducerEndpoint, ProducerLines,
+    Audience, ConsumerEndpoint, ConsumerLines, ConsumerSettings, ProducerEndpoint, ProducerLines,
     ProducerSettings,
 };
+use super::settings::{MOST_ELEMENTS, SinkSettings, SourceSettings, sink_setters, source_setters};
 use super::sink::SinkRef;
 use super::source::SourceRef;
 use crate::primitive::Arc;
 use crate::ring::block::Fixed;
-use crate::ring::{Consumer, HeapRing, Ledger, Producer};
-use crate::wait::{Doorbell, Fence, WaitStrategy};
+use crate::ring::{Consumer, HeapLines, HeapRing, Ledger, Producer};
+use crate::wait::{Doorbell, Fence};
 
-/// Elements that a producer may hold beyond the demand, unless the builder says otherwise.
-pub(crate) const BUFFER_SIZE: usize = 16;
-/// A consumer's window unless the builder says otherwise.
-pub(crate) const INITIAL_DEMAND: u64 = 16;
-/// How long a source waits for the next element before it ends the stream, unless the builder says otherwise.
-pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// The most elements that a ring may be asked to hold.
-pub(crate) const MOST_ELEMENTS: u64 = 1 << 32;
+/// What a stream within one process can carry: any `T: Send`, by move, or frames of bytes (`[u8]`).
+///
+/// It says which handles a stream has. It is implemented for every type that qualifies and cannot be implemented
+/// elsewhere.
+///
+/// ```
+/// fn ends<P: millstream::Payload + ?Sized>(
+///     builder: millstream::ChannelBuilder<P>,
+/// ) -> Result<(P::Sink, P::Source), millstream::ChannelError> {
+///     builder.buffer_size(4).build()
+/// }
+/// let (mut sink, mut source) = ends(millstream::channel::<[u8]>())?;
+/// sink.put(b"frame")?;
+/// assert_eq!(&*source.next().unwrap(), b"frame");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait Payload: 'static {
+    /// The producer's handle.
+    type Sink;
+    /// The consumer's handle.
+    type Source;
 
-/// Begins a stream of `T` within this process.
+    /// Makes both.
+    #[doc(hidden)]
+    fn make(settings: sealed::Settings) -> Result<(Self::Sink, Self::Source), ChannelError>;
+}
+
+pub(super) mod sealed {
+    use super::{SinkSettings, SourceSettings};
+
+    /// Named nowhere outside of this crate, so that nobody else can implement the trait.
+    #[derive(Debug)]
+    #[allow(unreachable_pub, reason = "an argument of a public trait's method")]
+    pub struct Settings {
+        pub(crate) sink: SinkSettings,
+        pub(crate) source: SourceSettings,
+    }
+}
+
+/// Begins a stream of `T` within this process, or of frames for `[u8]`.
 ///
 /// Elements travel by move; any `T: Send` will do. What the consumer does not take is dropped once.
 ///
@@ -35,166 +65,31 @@ pub(crate) const MOST_ELEMENTS: u64 = 1 << 32;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use]
-pub fn channel<T: Send + 'static>() -> ChannelBuilder<T> {
+pub fn channel<P: Payload + ?Sized>() -> ChannelBuilder<P> {
     ChannelBuilder {
-        buffer_size: BUFFER_SIZE,
-        initial_demand: INITIAL_DEMAND,
-        manual: false,
-        eager: false,
-        idle: Some(IDLE_TIMEOUT),
-        sink_wait: WaitStrategy::default(),
-        source_wait: WaitStrategy::default(),
-        complete_on_drop: false,
-        start: 0,
-        element: PhantomData,
+        sink: SinkSettings::default(),
+        source: SourceSettings::default(),
+        payload: PhantomData,
     }
 }
 
 /// Settings of a stream within this process; see [`channel`].
 #[must_use]
-pub struct ChannelBuilder<T> {
-    buffer_size: usize,
-    initial_demand: u64,
-    manual: bool,
-    eager: bool,
-    idle: Option<Duration>,
-    sink_wait: WaitStrategy,
-    source_wait: WaitStrategy,
-    complete_on_drop: bool,
-    start: u64,
-    element: PhantomData<fn() -> T>,
+pub struct ChannelBuilder<P: ?Sized> {
+    sink: SinkSettings,
+    source: SourceSettings,
+    payload: PhantomData<fn(&P)>,
 }
 
-impl<T> fmt::Debug for ChannelBuilder<T> {
+impl<P: ?Sized> fmt::Debug for ChannelBuilder<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChannelBuilder")
-            .field("buffer_size", &self.buffer_size)
-            .field("initial_demand", &self.initial_demand)
-            .finish_non_exhaustive()
+        f.debug_struct("ChannelBuilder").field("sink", &self.sink).field("source", &self.source).finish()
     }
 }
 
-impl<T: Send + 'static> ChannelBuilder<T> {
-    /// Elements that the producer may hold beyond the demand, exactly (not rounded). Default 16. With 0 the
-    /// producer holds nothing: it puts only what was asked for.
-    ///
-    /// ```
-    /// let (mut sink, _source) = millstream::channel::<u8>().buffer_size(3).initial_demand(2).build()?;
-    /// assert_eq!(sink.try_put_slice(&[0; 100])?, 5);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn buffer_size(mut self, elements: usize) -> Self {
-        self.buffer_size = elements;
-        self
-    }
-
-    /// The consumer's window: elements that it has asked for and not taken. Default 16. Taking replenishes it.
-    ///
-    /// ```
-    /// let (sink, _source) = millstream::channel::<u8>().initial_demand(2).build()?;
-    /// assert_eq!(sink.demand(), 2);
-    /// # Ok::<(), millstream::ChannelError>(())
-    /// ```
-    pub fn initial_demand(mut self, elements: u64) -> Self {
-        self.initial_demand = elements;
-        self
-    }
-
-    /// The consumer asks by hand, with [`SourceRef::request`]. `initial_demand` is then the most that is open at a
-    /// time; at first nothing is.
-    ///
-    /// ```
-    /// let (sink, _source) = millstream::channel::<u8>().manual_demand().build()?;
-    /// assert_eq!(sink.demand(), 0);
-    /// # Ok::<(), millstream::ChannelError>(())
-    /// ```
-    pub fn manual_demand(mut self) -> Self {
-        self.manual = true;
-        self
-    }
-
-    /// Replenishes the demand with every element taken, rather than about every half window: the producer learns of
-    /// room at once, and a line of memory travels for each element.
-    ///
-    /// ```
-    /// let (mut sink, mut source) =
-    ///     millstream::channel::<u8>().buffer_size(1).initial_demand(8).replenish_each().build()?;
-    /// assert_eq!(sink.try_put_slice(&[0; 100])?, 9);
-    /// source.next();
-    /// assert_eq!(sink.try_put_slice(&[0; 100])?, 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn replenish_each(mut self) -> Self {
-        self.eager = true;
-        self
-    }
-
-    /// How long the source waits for an element before it ends the stream. Default 30 s; `None` waits for ever.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// let (_sink, mut source) =
-    ///     millstream::channel::<u8>().idle_timeout(Some(Duration::from_millis(1))).build()?;
-    /// assert_eq!(source.next(), None);
-    /// assert_eq!(source.end(), Some(millstream::End::IdleTimeout));
-    /// # Ok::<(), millstream::ChannelError>(())
-    /// ```
-    pub fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
-        self.idle = timeout;
-        self
-    }
-
-    /// How the sink waits for room.
-    ///
-    /// ```
-    /// use millstream::WaitStrategy;
-    /// let ends = millstream::channel::<u8>().sink_wait(WaitStrategy::BusySpin).build()?;
-    /// # drop(ends);
-    /// # Ok::<(), millstream::ChannelError>(())
-    /// ```
-    pub fn sink_wait(mut self, strategy: WaitStrategy) -> Self {
-        self.sink_wait = strategy;
-        self
-    }
-
-    /// How the source waits for elements.
-    ///
-    /// ```
-    /// use millstream::WaitStrategy;
-    /// let ends = millstream::channel::<u8>().source_wait(WaitStrategy::park()).build()?;
-    /// # drop(ends);
-    /// # Ok::<(), millstream::ChannelError>(())
-    /// ```
-    pub fn source_wait(mut self, strategy: WaitStrategy) -> Self {
-        self.source_wait = strategy;
-        self
-    }
-
-    /// Dropping the sink completes the stream. By default it fails it, so that a crash does not look like an end.
-    ///
-    /// ```
-    /// let (sink, mut source) = millstream::channel::<u8>().complete_on_drop().build()?;
-    /// drop(sink);
-    /// assert_eq!(source.next(), None);
-    /// assert_eq!(source.end(), Some(millstream::End::Completed));
-    /// # Ok::<(), millstream::ChannelError>(())
-    /// ```
-    pub fn complete_on_drop(mut self) -> Self {
-        self.complete_on_drop = true;
-        self
-    }
-
-    /// Position of the first element, for a stream that goes on with the numbers of another. Default 0.
-    ///
-    /// ```
-    /// let (sink, _source) = millstream::channel::<u8>().start_position(1000).build()?;
-    /// assert_eq!(sink.position(), 1000);
-    /// # Ok::<(), millstream::ChannelError>(())
-    /// ```
-    pub fn start_position(mut self, position: u64) -> Self {
-        self.start = position;
-        self
-    }
+impl<P: Payload + ?Sized> ChannelBuilder<P> {
+    sink_setters!();
+    source_setters!();
 
     /// Makes the stream.
     ///
@@ -206,70 +101,100 @@ impl<T: Send + 'static> ChannelBuilder<T> {
     /// # drop((sink, source));
     /// # Ok::<(), millstream::ChannelError>(())
     /// ```
-    pub fn build(self) -> Result<(SinkRef<T>, SourceRef<T>), ChannelError> {
-        if self.initial_demand == 0 {
-            return Err(ChannelError::ZeroDemand);
-        }
-        let elements = (self.buffer_size as u64).saturating_add(self.initial_demand);
-        if elements > MOST_ELEMENTS {
-            return Err(ChannelError::TooLarge { elements, most: MOST_ELEMENTS });
-        }
-        let capacity = usize::try_from(elements)
-            .map_err(|_| ChannelError::TooLarge { elements, most: usize::MAX as u64 })?;
-        let no_memory = || ChannelError::NoMemory { elements, element: size_of::<T>() };
-        let ring = Arc::new(HeapRing::<T>::new(capacity, self.start).ok_or_else(no_memory)?);
-        let (sink_bell, source_bell) = Doorbell::pair();
-        let fence = Fence::within_process();
+    pub fn build(self) -> Result<(P::Sink, P::Source), ChannelError> {
+        P::make(sealed::Settings { sink: self.sink, source: self.source })
+    }
+}
 
-        // SAFETY: the lines belong to the ring, which both endpoints keep.
-        let ledger = unsafe { Ledger::new(&ring.credit, &ring.control, self.initial_demand, self.start, 0) };
-        // SAFETY: as above.
-        let producer = unsafe {
-            ProducerEndpoint::new(ProducerSettings {
-                lines: ProducerLines { waiting: &ring.waiting, end: &ring.end, notice: &ring.notice },
-                base: self.start,
-                buffer: self.buffer_size as u64,
-                complete_on_drop: self.complete_on_drop,
-                strategy: self.sink_wait,
-                fence,
-                bell: sink_bell,
-                audience: Audience::Local,
-                ledger: Some(ledger),
-                keep: Box::new(ring.clone()),
-            })
-        };
-        // SAFETY: as above.
-        let consumer = unsafe {
-            ConsumerEndpoint::new(ConsumerSettings {
-                lines: ConsumerLines {
-                    control: &ring.control,
-                    credit: &ring.credit,
-                    waiting: &ring.waiting,
-                    end: &ring.end,
-                    notice: &ring.notice,
-                },
-                start: self.start,
-                demand: Demand::new(self.initial_demand, self.manual, self.eager, false),
-                idle: self.idle,
-                resumable: false,
-                strategy: self.source_wait,
-                fence,
-                bell: source_bell,
-                keep: Box::new(ring.clone()),
-            })
-        };
+/// How many elements a ring holds for these settings.
+pub(super) fn capacity(sink: &SinkSettings, source: &SourceSettings) -> Result<usize, ChannelError> {
+    if source.window == 0 {
+        return Err(ChannelError::ZeroDemand);
+    }
+    let elements = sink.buffer_size.saturating_add(source.window);
+    let too_large = |most| ChannelError::TooLarge { elements, most };
+    if elements > MOST_ELEMENTS {
+        return Err(too_large(MOST_ELEMENTS));
+    }
+    usize::try_from(elements).map_err(|_| too_large(usize::MAX as u64))
+}
+
+/// The endpoints of a stream whose lines `keep` keeps alive.
+///
+/// # Safety
+/// `lines` belong to `keep`.
+pub(super) unsafe fn endpoints<K: Clone + Send + 'static>(
+    lines: &HeapLines,
+    keep: &K,
+    sink: &SinkSettings,
+    source: &SourceSettings,
+) -> (Box<ProducerEndpoint>, Box<ConsumerEndpoint>) {
+    let (sink_bell, source_bell) = Doorbell::pair();
+    let fence = Fence::within_process();
+    // SAFETY: the endpoint that gets the ledger keeps the lines.
+    let ledger = unsafe { Ledger::new(&lines.credit, &lines.control, source.window, sink.start, 0) };
+    // SAFETY: the endpoint keeps the lines.
+    let producer = unsafe {
+        ProducerEndpoint::new(ProducerSettings {
+            lines: ProducerLines { waiting: &lines.waiting, end: &lines.end, notice: &lines.notice },
+            base: sink.start,
+            buffer: sink.buffer_size,
+            complete_on_drop: sink.complete_on_drop,
+            strategy: sink.strategy,
+            fence,
+            bell: sink_bell,
+            audience: Audience::Local,
+            ledger: Some(ledger),
+            keep: Box::new(keep.clone()),
+        })
+    };
+    // SAFETY: the endpoint keeps the lines.
+    let consumer = unsafe {
+        ConsumerEndpoint::new(ConsumerSettings {
+            lines: ConsumerLines {
+                control: &lines.control,
+                credit: &lines.credit,
+                waiting: &lines.waiting,
+                end: &lines.end,
+                notice: &lines.notice,
+            },
+            start: sink.start,
+            start_byte: 0,
+            demand: source.demand(false),
+            idle: source.idle,
+            resumable: false,
+            strategy: source.strategy,
+            fence,
+            bell: source_bell,
+            keep: Box::new(keep.clone()),
+        })
+    };
+    (Box::new(producer), Box::new(consumer))
+}
+
+impl<T: Send + 'static> Payload for T {
+    type Sink = SinkRef<T>;
+    type Source = SourceRef<T>;
+
+    fn make(settings: sealed::Settings) -> Result<(Self::Sink, Self::Source), ChannelError> {
+        let sealed::Settings { sink, source } = settings;
+        let capacity = capacity(&sink, &source)?;
+        let no_memory = ChannelError::NoMemory { elements: capacity as u64, element: size_of::<T>() };
+        let ring = Arc::new(HeapRing::<T>::new(capacity, sink.start).ok_or(no_memory)?);
+        // SAFETY: the lines belong to the ring.
+        let (producer, consumer) = unsafe { endpoints(&ring.lines, &ring, &sink, &source) };
         // SAFETY: the first place belongs to the first position; this is the only producer and the only consumer,
         // and both keep the ring.
         let (put, mut take) = unsafe {
             (
-                Producer::new(Fixed::new(), ring.first(), self.start, producer.watch()),
-                Consumer::new(Fixed::new(), ring.first(), self.start),
+                Producer::new(Fixed::new(), ring.first(), sink.start, producer.watch()),
+                Consumer::new(Fixed::new(), ring.first(), sink.start),
             )
         };
         take.mark = consumer.mark();
         Ok((
-            SinkRef { ring: put, endpoint: Box::new(producer), capacity },
-            SourceRef { ring: take, endpoint: Box::new(consumer), scratch: None },
+            SinkRef { ring: put, endpoint: producer, capacity },
+            SourceRef { ring: take, endpoint: consumer, scratch: None },
         ))
     }
 }
@@ -293,6 +218,14 @@ pub enum ChannelError {
         elements: u64,
         /// The most.
         most: u64,
+    },
+    /// Longer frames than a header can describe.
+    #[error("frames of {asked} bytes were asked for, where {most} is the most; lower max_frame")]
+    FrameTooLong {
+        /// Bytes asked for.
+        asked: usize,
+        /// The most.
+        most: usize,
     },
     /// The allocation failed.
     #[error("no memory for a ring of {elements} elements of {element} bytes; lower buffer_size or initial_demand")]

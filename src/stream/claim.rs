@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::end::CloseReason;
 use super::sink::SinkRef;
-use crate::ring::block::Place;
+use crate::ring::Walk;
+use crate::ring::block::Fixed;
 use zerocopy::FromBytes;
 
 /// Slots of a sink, claimed by [`SinkRef::claim`]. Dropping it publishes nothing.
@@ -23,7 +24,7 @@ use zerocopy::FromBytes;
 /// ```
 pub struct Claim<'a, T> {
     sink: &'a mut SinkRef<T>,
-    next: Place,
+    next: Walk<Fixed<T>>,
     count: usize,
     written: usize,
 }
@@ -31,7 +32,7 @@ pub struct Claim<'a, T> {
 impl<'a, T> Claim<'a, T> {
     #[inline]
     pub(super) fn new(sink: &'a mut SinkRef<T>, count: usize) -> Self {
-        let next = sink.ring.ahead();
+        let next = sink.ring.walk();
         Self { sink, next, count, written: 0 }
     }
 
@@ -76,11 +77,8 @@ impl<'a, T> Claim<'a, T> {
         if self.written == self.count {
             return Err(element);
         }
-        let shape = self.sink.ring.shape();
-        self.next.writing(shape);
         // SAFETY: within the claim, so the slot is free, and the sink is borrowed.
-        unsafe { self.next.element(shape).cast::<T>().write(element) };
-        self.next.step(shape);
+        unsafe { self.next.next_slot().cast::<T>().write(element) };
         self.written += 1;
         Ok(())
     }
@@ -101,14 +99,11 @@ impl<'a, T> Claim<'a, T> {
     where
         T: FromBytes,
     {
-        let shape = self.sink.ring.shape();
         let left = self.count - self.written;
         self.written = self.count;
         let next = &mut self.next;
         (0..left).map(move |_| {
-            next.writing(shape);
-            let slot = next.element(shape).cast::<T>();
-            next.step(shape);
+            let slot = next.next_slot().cast::<T>();
             // SAFETY: free, aligned, initialised memory (zeroed at first, elements later), of which every content
             // is a `T`; each slot is handed out once, while the claim is borrowed.
             unsafe { &mut *slot }
@@ -155,12 +150,10 @@ impl<T> Drop for Claim<'_, T> {
         if !std::mem::needs_drop::<T>() {
             return;
         }
-        let shape = self.sink.ring.shape();
-        let mut place = self.sink.ring.ahead();
+        let mut walk = self.sink.ring.walk();
         for _ in 0..self.written {
             // SAFETY: written by `push` and not published.
-            unsafe { place.element(shape).cast::<T>().drop_in_place() };
-            place.step(shape);
+            unsafe { walk.next_slot().cast::<T>().drop_in_place() };
         }
     }
 }

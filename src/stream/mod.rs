@@ -2,14 +2,20 @@
 
 mod channel;
 mod claim;
+mod control;
 mod end;
 mod endpoint;
 mod error;
+#[cfg(not(millstream_loom))]
+mod frame_sink;
+#[cfg(not(millstream_loom))]
+mod frame_source;
 mod peek;
+mod settings;
 mod sink;
 mod source;
 
-pub use channel::{ChannelBuilder, ChannelError, channel};
+pub use channel::{ChannelBuilder, ChannelError, Payload, channel};
 pub use claim::{Claim, EndedMeanwhile};
 pub use end::{CloseReason, End, StreamFault};
 pub use error::{
@@ -17,5 +23,11 @@ pub use error::{
     TryPutError,
 };
 pub use sink::SinkRef;
+#[cfg(not(millstream_loom))]
+pub use frame_sink::{
+    FrameClaim, FrameSink, PutFrameDeadlineError, PutFrameError, PutFramesError, TryPutFrameError,
+};
+#[cfg(not(millstream_loom))]
+pub use frame_source::{Frame, FrameSource};
 pub use peek::{Peek, PeekIter};
 pub use source::{SourceRef, TryNext};

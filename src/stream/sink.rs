@@ -4,12 +4,12 @@ use std::fmt;
 use std::time::Instant;
 
 use super::claim::Claim;
-use super::end::{CloseReason, StreamFault};
+use super::control::sink_control;
+use super::end::CloseReason;
 use super::endpoint::{Fate, Granted, ProducerEndpoint};
-use super::error::{ClaimError, EndError, NotDrained, PutDeadlineError, PutError, PutSliceError, TryPutError};
+use super::error::{ClaimError, PutDeadlineError, PutError, PutSliceError, TryPutError};
 use crate::ring::Producer;
 use crate::ring::block::Fixed;
-use crate::wait::Fence;
 
 /// The most elements that one `put_slice` publishes together, in lines' worth: long enough that the
 /// stamp costs nothing, short enough that the consumer starts early.
@@ -58,7 +58,7 @@ impl<T> SinkRef<T> {
     /// ```
     #[inline(always)]
     pub fn try_put(&mut self, element: T) -> Result<(), TryPutError<T>> {
-        if self.ring.is_full() && !self.make_room() {
+        if self.ring.at_stop() && !self.pass() {
             return Err(match self.endpoint.closed() {
                 Some(reason) => TryPutError::Closed(element, reason),
                 None => TryPutError::Full(element),
@@ -87,8 +87,8 @@ impl<T> SinkRef<T> {
     /// ```
     #[inline(always)]
     pub fn put(&mut self, element: T) -> Result<(), PutError<T>> {
-        if self.ring.is_full()
-            && let Granted::Closed(reason) = self.wait_for(1, None)
+        if self.ring.at_stop()
+            && let Granted::Closed(reason) = self.wait_to_pass(None)
         {
             return Err(PutError::Closed(element, reason));
         }
@@ -109,8 +109,8 @@ impl<T> SinkRef<T> {
     /// ```
     #[inline]
     pub fn put_deadline(&mut self, element: T, deadline: Instant) -> Result<(), PutDeadlineError<T>> {
-        if self.ring.is_full() {
-            match self.wait_for(1, Some(deadline)) {
+        if self.ring.at_stop() {
+            match self.wait_to_pass(Some(deadline)) {
                 Granted::Room => {}
                 Granted::Closed(reason) => return Err(PutDeadlineError::Closed(element, reason)),
                 Granted::TimedOut => return Err(PutDeadlineError::TimedOut(element)),
@@ -141,7 +141,7 @@ impl<T> SinkRef<T> {
         let mut written = 0;
         while written < elements.len() {
             if self.ring.is_full()
-                && let Granted::Closed(reason) = self.wait_for(1, None)
+                && let Granted::Closed(reason) = self.wait_for_room(None)
             {
                 return Err(PutSliceError { written, reason });
             }
@@ -213,127 +213,22 @@ impl<T> SinkRef<T> {
         Ok(Claim::new(self, count))
     }
 
-    /// Ends the stream: the consumer gets everything put before, then `End::Completed`. Never waits. Completing twice
-    /// is completing once.
-    ///
-    /// # Errors
-    /// When the stream had ended otherwise before.
-    ///
-    /// ```
-    /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
-    /// sink.complete()?;
-    /// assert_eq!(source.next(), None);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn complete(&mut self) -> Result<(), EndError> {
-        let ended = self.endpoint.complete(self.ring.pos());
-        self.ring.limit = self.ring.pos();
-        ended
-    }
+    sink_control!("millstream::channel::<u64>()", "sink.put(1)?;");
 
-    /// Completes the stream and waits until the consumer has released everything, or `deadline`.
-    ///
-    /// A consumer tells what it has released when it finds the stream empty or ended, and about every half window.
-    ///
-    /// # Errors
-    /// How many elements are left, and why when no more of them will be taken.
-    ///
-    /// ```
-    /// use std::time::{Duration, Instant};
-    /// let (mut sink, source) = millstream::channel::<u64>().build()?;
-    /// let reader = std::thread::spawn(move || source.count());
-    /// sink.put(1)?;
-    /// sink.complete_and_drain(Instant::now() + Duration::from_secs(10))?;
-    /// assert_eq!(reader.join().unwrap(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn complete_and_drain(&mut self, deadline: Instant) -> Result<(), NotDrained> {
-        let pos = self.ring.pos();
-        if let Err(EndError { reason }) = self.complete() {
-            let left = self.endpoint.undrained(pos).0;
-            return if left == 0 { Ok(()) } else { Err(NotDrained { left, reason: Some(reason) }) };
-        }
-        self.endpoint.drain(pos, deadline)
-    }
-
-    /// Ends the stream with a fault: the consumer gets everything put before, then `End::Failed`. Never waits.
-    ///
-    /// # Errors
-    /// When the stream had ended otherwise before.
-    ///
-    /// ```
-    /// use millstream::StreamFault;
-    /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
-    /// sink.put(1)?;
-    /// sink.fail(StreamFault::new(4, "no line"))?;
-    /// assert_eq!(source.next(), Some(1));
-    /// assert_eq!(source.next(), None);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn fail(&mut self, fault: StreamFault) -> Result<(), EndError> {
-        let ended = self.endpoint.fail(self.ring.pos(), &fault);
-        self.ring.limit = self.ring.pos();
-        ended
-    }
-
-    /// How many elements the consumer has asked for and not been sent. It may have asked for more meanwhile.
-    ///
-    /// ```
-    /// let (mut sink, _source) = millstream::channel::<u64>().initial_demand(4).build()?;
-    /// assert_eq!(sink.demand(), 4);
-    /// sink.put(1)?;
-    /// assert_eq!(sink.demand(), 3);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn demand(&self) -> u64 {
-        self.endpoint.demand(self.ring.pos())
-    }
-
-    /// Position of the next element: how many were put, from the stream's first position on.
-    ///
-    /// ```
-    /// let (mut sink, _source) = millstream::channel::<u64>().build()?;
-    /// sink.put(1)?;
-    /// assert_eq!(sink.position(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn position(&self) -> u64 {
+    fn pos(&self) -> u64 {
         self.ring.pos()
     }
 
-    /// Whether the stream takes nothing any more. Once true it stays so.
-    ///
-    /// ```
-    /// let (sink, source) = millstream::channel::<u64>().build()?;
-    /// assert!(!sink.is_closed());
-    /// drop(source);
-    /// assert!(sink.is_closed());
-    /// # Ok::<(), millstream::ChannelError>(())
-    /// ```
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.endpoint.is_closed()
-    }
-
-    /// The fence between publishing and the look for a parked consumer: what the kernel allowed.
-    ///
-    /// ```
-    /// let (sink, _source) = millstream::channel::<u64>().build()?;
-    /// println!("{}", sink.fence());
-    /// # Ok::<(), millstream::ChannelError>(())
-    /// ```
-    #[must_use]
-    pub fn fence(&self) -> Fence {
-        self.endpoint.fence()
+    /// Lets nothing be put any more.
+    fn shut(&mut self) {
+        self.ring.set_limit(self.ring.pos());
     }
 
     /// # Safety
-    /// The ring is not full.
+    /// The ring is not at a stop.
     #[inline(always)]
     unsafe fn put_now(&mut self, element: T) -> Result<(), (T, CloseReason)> {
-        // SAFETY: there is room, and the whole element is written.
+        // SAFETY: not at a stop, and the whole element is written.
         let at = unsafe { self.ring.put(|slot| slot.cast::<T>().write(element)) };
         if self.ring.watch.disturbed()
             && let Some(reason) = self.attend()
@@ -345,18 +240,41 @@ impl<T> SinkRef<T> {
         Ok(())
     }
 
+    /// Leaves a stop behind; false when there is no room.
+    #[inline(always)]
+    fn pass(&mut self) -> bool {
+        if self.ring.is_full() && !self.make_room() {
+            return false;
+        }
+        self.ring.pass();
+        true
+    }
+
+    /// Leaves a stop behind, waiting for room if need be.
+    #[inline(always)]
+    fn wait_to_pass(&mut self, deadline: Option<Instant>) -> Granted {
+        if self.ring.is_full() {
+            let granted = self.wait_for_room(deadline);
+            if granted != Granted::Room {
+                return granted;
+            }
+        }
+        self.ring.pass();
+        Granted::Room
+    }
+
     #[inline(always)]
     pub(super) fn make_room(&mut self) -> bool {
         let room = self.endpoint.room(self.ring.pos());
-        self.ring.limit = room.limit;
+        self.ring.set_limit(room.limit);
         self.ring.watch = room.watch;
         !self.ring.is_full()
     }
 
     #[inline(always)]
-    fn wait_for(&mut self, need: u64, deadline: Option<Instant>) -> Granted {
-        let (granted, room) = self.endpoint.wait_room(self.ring.pos(), need, deadline);
-        self.ring.limit = room.limit;
+    fn wait_for_room(&mut self, deadline: Option<Instant>) -> Granted {
+        let (granted, room) = self.endpoint.wait_room(self.ring.pos(), deadline);
+        self.ring.set_limit(room.limit);
         self.ring.watch = room.watch;
         granted
     }
@@ -381,14 +299,11 @@ impl<T> SinkRef<T> {
     where
         T: Copy,
     {
-        let shape = self.ring.shape();
         let count = elements.len().min(SLICE_BATCH).min(usize::try_from(self.ring.free()).unwrap_or(usize::MAX));
-        let mut place = self.ring.ahead();
+        let mut walk = self.ring.walk();
         for element in &elements[..count] {
-            place.writing(shape);
             // SAFETY: the slot is free: `count` is within what is.
-            unsafe { place.element(shape).cast::<T>().write(*element) };
-            place.step(shape);
+            unsafe { walk.next_slot().cast::<T>().write(*element) };
         }
         // SAFETY: that many were written.
         unsafe { self.publish(count) }
@@ -398,7 +313,7 @@ impl<T> SinkRef<T> {
     /// closed meanwhile, an error.
     ///
     /// # Safety
-    /// That many elements were written from `ahead` on, and are free.
+    /// That many elements were written by a walk, and are free.
     #[inline(always)]
     pub(super) unsafe fn publish(&mut self, count: usize) -> Result<usize, CloseReason> {
         // SAFETY: as this function demands.
@@ -407,7 +322,7 @@ impl<T> SinkRef<T> {
             let (fate, watch) = self.endpoint.attend(self.ring.pos());
             self.ring.watch = watch;
             if let Fate::Returned(reason) = fate {
-                self.ring.limit = self.ring.pos();
+                self.ring.set_limit(self.ring.pos());
                 return Err(reason);
             }
         }

@@ -1,15 +1,16 @@
 //! `SourceRef`: the handle by which a consumer takes elements from a stream.
 
 use std::fmt;
-use std::num::NonZeroU64;
+use std::mem::MaybeUninit;
 use std::time::Instant;
 
+use super::control::source_control;
 use super::end::End;
 use super::endpoint::{ConsumerEndpoint, Vacancy, Waited};
-use super::error::{RequestError, TimedOut};
+use super::error::TimedOut;
 use super::peek::{Peek, Scratch};
-use crate::primitive::atomic::{AtomicU64, Ordering};
-use crate::ring::block::Fixed;
+use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence};
+use crate::ring::block::{Fixed, LINE};
 use crate::ring::{Consumer, Corruption};
 
 /// What [`SourceRef::try_next`] found.
@@ -179,17 +180,21 @@ impl<T> SourceRef<T> {
             }
             let run = self.ring.run().min(max - taken);
             // The whole line apart, with its length known: the next line's address then does not wait for the stamp.
-            if run == per {
+            let line = (run == per && per > 1).then(|| Line::copy(self.ring.head().cast::<T>()));
+            let mut progress = Progress { ring: &mut self.ring, taken: 0 };
+            if let Some(line) = &line {
                 for _ in 0..per {
-                    // SAFETY: `run` elements are ready.
-                    take(unsafe { self.ring.take(|at| at.cast::<T>().read()) });
+                    // SAFETY: `per` elements are ready, and each is read out once, from the copy.
+                    take(unsafe { progress.next_of(line.0.as_ptr().cast()) });
                 }
             } else {
+                let head = progress.ring.head();
                 for _ in 0..run {
-                    // SAFETY: `run` elements are ready.
-                    take(unsafe { self.ring.take(|at| at.cast::<T>().read()) });
+                    // SAFETY: `run` elements are ready, and each is read out once.
+                    take(unsafe { progress.next_of(head.cast()) });
                 }
             }
+            drop(progress);
             taken += run;
             if self.ring.past_mark() {
                 self.credit();
@@ -217,104 +222,18 @@ impl<T> SourceRef<T> {
         Peek::new(self, max)
     }
 
-    /// Waits until an element can be taken without waiting. False when the stream has ended.
-    ///
-    /// ```
-    /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
-    /// sink.put(3)?;
-    /// assert!(source.wait_readable());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[inline]
-    pub fn wait_readable(&mut self) -> bool {
-        self.ring.ready() || self.wait(None) == Waited::Ready
-    }
+    source_control!("millstream::channel::<u64>()", "sink.put(1)?;", "source.next();");
 
-    /// Asks for `count` elements more, in addition to what was asked for before; saturates at `u64::MAX`, which asks for ever.
-    ///
-    /// For sources built with `manual_demand()`. At most the source's window is open at a time; the rest follows as
-    /// elements are taken.
-    ///
-    /// # Errors
-    /// `Automatic` when the source asks by itself, `Ended` when the stream has ended.
-    ///
-    /// ```
-    /// use std::num::NonZeroU64;
-    /// let (mut sink, mut source) = millstream::channel::<u64>().manual_demand().build()?;
-    /// assert_eq!(sink.demand(), 0);
-    /// source.request(NonZeroU64::new(2).unwrap())?;
-    /// assert_eq!(sink.demand(), 2);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn request(&mut self, count: NonZeroU64) -> Result<(), RequestError> {
-        if self.endpoint.is_automatic() {
-            return Err(RequestError::Automatic);
-        }
-        if self.endpoint.end().is_some() {
-            return Err(RequestError::Ended);
-        }
-        self.ring.mark = self.endpoint.request(count.get(), self.ring.pos());
-        Ok(())
-    }
-
-    /// Ends the stream from this side: nothing is taken any more, and the producer is told. Does nothing to a stream
-    /// that has ended.
-    ///
-    /// ```
-    /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
-    /// sink.put(1)?;
-    /// source.cancel();
-    /// assert_eq!(source.next(), None);
-    /// assert_eq!(source.end(), Some(millstream::End::Cancelled));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn cancel(&mut self) {
-        if self.endpoint.end().is_some() {
-            return;
-        }
-        self.discard();
-        self.endpoint.close(End::Cancelled, self.ring.pos());
-        self.seal();
-    }
-
-    /// How the stream ended; `None` as long as that has not been found out by taking.
-    ///
-    /// ```
-    /// let (sink, mut source) = millstream::channel::<u64>().build()?;
-    /// assert_eq!(source.end(), None);
-    /// # drop(sink);
-    /// # Ok::<(), millstream::ChannelError>(())
-    /// ```
-    #[must_use]
-    pub fn end(&self) -> Option<End> {
-        self.endpoint.end().cloned()
-    }
-
-    /// Position of the next element: how many were taken, from the stream's first position on.
-    ///
-    /// ```
-    /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
-    /// sink.put(1)?;
-    /// source.next();
-    /// assert_eq!(source.position(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn position(&self) -> u64 {
+    fn pos(&self) -> u64 {
         self.ring.pos()
     }
 
-    /// Position up to which this source has asked for elements. Credit for what was taken follows about every half
-    /// window, or when the source finds nothing to take.
-    ///
-    /// ```
-    /// let (_sink, source) = millstream::channel::<u64>().initial_demand(4).build()?;
-    /// assert_eq!(source.granted(), 4);
-    /// # Ok::<(), millstream::ChannelError>(())
-    /// ```
-    #[must_use]
-    pub fn granted(&self) -> u64 {
-        self.endpoint.granted()
+    fn is_ready(&mut self) -> bool {
+        self.ring.ready()
+    }
+
+    fn set_mark(&mut self, mark: u64) {
+        self.ring.mark = mark;
     }
 
     /// # Safety
@@ -388,6 +307,52 @@ impl<T> SourceRef<T> {
                 drop(unsafe { self.ring.take(|at| at.cast::<T>().read()) });
             }
         }
+    }
+}
+
+/// A walk along a run. The cursors move once, at its end, also when the user's closure panics.
+struct Progress<'a, T> {
+    ring: &'a mut Consumer<Fixed<T>>,
+    taken: usize,
+}
+
+impl<T> Progress<'_, T> {
+    /// Reads the next element of those that begin at `head`.
+    ///
+    /// # Safety
+    /// There is one, and it is read once.
+    #[inline(always)]
+    unsafe fn next_of(&mut self, head: *const T) -> T {
+        let at = head.wrapping_add(self.taken);
+        self.taken += 1;
+        // SAFETY: as the caller promises.
+        let element = unsafe { at.read() };
+        // As in `Consumer::take`: what was copied is not fetched again.
+        compiler_fence(Ordering::Acquire);
+        element
+    }
+}
+
+/// The elements of a whole line, copied out before any of them is looked at.
+#[repr(align(64))]
+struct Line([MaybeUninit<u8>; LINE]);
+
+impl Line {
+    #[inline(always)]
+    fn copy<T>(head: *const T) -> Self {
+        let mut line = Self([MaybeUninit::uninit(); LINE]);
+        let per = Fixed::<T>::measured().per;
+        // SAFETY: `per` elements of more than one to a line are less than a line, and the caller saw them ready.
+        unsafe { head.copy_to_nonoverlapping(line.0.as_mut_ptr().cast(), per) };
+        line
+    }
+}
+
+impl<T> Drop for Progress<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.ring.reading(self.taken);
+        self.ring.skip(self.taken);
     }
 }
 

@@ -73,6 +73,8 @@ pub(crate) enum Waited {
 pub(crate) struct ConsumerSettings {
     pub(crate) lines: ConsumerLines,
     pub(crate) start: u64,
+    /// For frames: bytes before `start`.
+    pub(crate) start_byte: u64,
     pub(crate) demand: Demand,
     pub(crate) idle: Option<Duration>,
     pub(crate) resumable: bool,
@@ -125,7 +127,7 @@ impl ConsumerEndpoint {
             credited: settings.start,
             released: settings.start,
             granted: settings.start,
-            bytes: 0,
+            bytes: settings.start_byte,
             ended: None,
             idle: settings.idle,
             resumable: settings.resumable,
@@ -220,6 +222,11 @@ impl ConsumerEndpoint {
         self.credited.wrapping_add(self.demand.step)
     }
 
+    /// Notes how many bytes of frames lie before the position that is told next.
+    pub(crate) fn set_bytes(&mut self, bytes: u64) {
+        self.bytes = bytes;
+    }
+
     /// Where the cursors go after the end.
     pub(crate) fn grave(&self) -> *mut u64 {
         self.grave.get()
@@ -227,7 +234,7 @@ impl ConsumerEndpoint {
 
     /// No more elements than this can lie in the ring.
     pub(crate) fn most_in_ring(&self) -> u64 {
-        crate::stream::channel::MOST_ELEMENTS
+        crate::stream::settings::MOST_ELEMENTS
     }
 
     /// What a resumable consumer leaves when its source is dropped: the stream goes on without it.

@@ -298,16 +298,36 @@ impl ProducerEndpoint {
         self.waiting().word.store(0, Ordering::Relaxed);
     }
 
-    /// Waits for room for `need` elements from `pos` on.
+    /// Waits for room at `pos`.
     #[cold]
     #[inline(never)]
-    pub(crate) fn wait_room(&mut self, pos: u64, need: u64, deadline: Option<Instant>) -> (Granted, Room) {
+    pub(crate) fn wait_room(&mut self, pos: u64, deadline: Option<Instant>) -> (Granted, Room) {
         let mut room = self.room(pos);
         let granted = self.wait(deadline, |endpoint| {
             room = endpoint.room(pos);
-            room.limit.wrapping_sub(pos) >= need
+            room.limit != pos
         });
         (granted, room)
+    }
+
+    /// Bytes of frames that the consumer has released, of `byte` written.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn released_bytes(&mut self, byte: u64) -> u64 {
+        let released = self.ledgers.iter_mut().map(|ledger| ledger.refresh_released_bytes(byte)).min_by_key(
+            |released| match released {
+                Ok(bytes) => *bytes,
+                Err(_) => 0,
+            },
+        );
+        match released {
+            None => 0,
+            Some(Ok(bytes)) => bytes,
+            Some(Err(corruption)) => {
+                self.close(CloseReason::PeerCorrupt(corruption));
+                0
+            }
+        }
     }
 
     /// The demand that is open beyond `pos`, counted in elements.

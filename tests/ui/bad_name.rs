@@ -1,0 +1,6 @@
+#[millstream::element(name = "an order")]
+struct Order {
+    id: u64,
+}
+
+fn main() {}

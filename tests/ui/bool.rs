@@ -1,0 +1,7 @@
+#[millstream::element]
+struct Order {
+    id: u64,
+    live: bool,
+}
+
+fn main() {}

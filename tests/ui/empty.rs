@@ -1,0 +1,4 @@
+#[millstream::element]
+struct Order;
+
+fn main() {}

@@ -1,0 +1,7 @@
+#[millstream::element]
+enum Side {
+    Buy,
+    Sell,
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[millstream::element]
+struct Order<T> {
+    id: T,
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+#[millstream::element]
+struct Order {
+    id: u64,
+    name: String,
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+#[millstream::element]
+struct Order {
+    id: u64,
+    level: (u64, u64),
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[millstream::element(rename = "Order")]
+struct Order {
+    id: u64,
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+#[millstream::element]
+struct Order {
+    id: u64,
+    count: usize,
+}
+
+fn main() {}
