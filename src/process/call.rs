@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
-use super::claim::sweep;
+use super::claim::{Incarnation, sweep};
 use super::directory::RuntimeDirectory;
 use super::error::{SubscribeError, SystemError};
 use super::name::Name;
 use super::socket::{self, Peer, Receipt};
 use super::wire::{Code, Hello, Kind, LONGEST_MESSAGE, Message, OWN_VERSION, Refusal, Welcome, WireError};
+use crate::element::Schema;
 use crate::primitive::Arc;
 use crate::ring::page::{ENDIAN_MARK, MAJOR, MINOR};
 
@@ -26,6 +27,8 @@ pub(super) struct Answer {
     pub(super) welcome: Welcome,
     pub(super) fds: Vec<OwnedFd>,
     pub(super) pid: Option<u32>,
+    /// Which publication of the name it is; `None` when it ended at this moment.
+    pub(super) incarnation: Option<Incarnation>,
 }
 
 /// Calls whoever publishes the name.
@@ -61,6 +64,7 @@ pub(super) fn call(
         }
         Err(errno) => return Err(system("connecting to a producer")(errno).into()),
     };
+    let incarnation = Incarnation::of(directory, name)?;
     let Peer { pid, uid } = socket::peer(&connection).map_err(system("asking who a producer is"))?;
     let own = rustix::process::geteuid().as_raw();
     if uid != own {
@@ -103,6 +107,7 @@ pub(super) fn call(
             welcome,
             fds,
             pid,
+            incarnation,
         }),
         Ok(Message::Refusal(refusal)) => Err(refused(name, hello, refusal)),
         Ok(Message::Hello(_) | Message::Ready) => Err(corrupt("message type", 0)),
@@ -183,7 +188,10 @@ fn refused(name: &Name, hello: &Hello, refusal: Refusal) -> SubscribeError {
     }
 }
 
-/// Where the types of two encoded schemas differ. Empty as long as nobody here can read schemas.
-fn differences(_ours: &[u8], _theirs: &[u8]) -> Vec<String> {
-    Vec::new()
+/// Where the types of two encoded schemas differ; empty when either cannot be read.
+fn differences(ours: &[u8], theirs: &[u8]) -> Vec<String> {
+    match (Schema::decode(ours), Schema::decode(theirs)) {
+        (Ok(ours), Ok(theirs)) => ours.difference(&theirs),
+        _ => Vec::new(),
+    }
 }

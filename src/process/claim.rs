@@ -8,7 +8,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FileType, FlockOperation, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
@@ -21,6 +21,8 @@ use super::socket;
 
 /// How often a lock is tried whose holder does not listen: somebody sweeps, starts or stops at this moment.
 const TRIES: u32 = 20;
+/// A process that dies closes its descriptors, listeners and locks, within this time.
+const DYING: Duration = Duration::from_millis(1);
 /// How often a lock file may vanish between its opening and its locking.
 const RACES: u32 = 100;
 
@@ -56,7 +58,7 @@ impl Claim {
                 directory.remove(&name.socket_file())?;
                 return Ok(claim);
             }
-            match holder(directory, name) {
+            match holder(directory, name, DYING) {
                 Some(pid) => return Err(ClaimError::Taken { pid }),
                 None if round == TRIES => break,
                 None => thread::sleep(Duration::from_millis(round.min(10).into())),
@@ -127,15 +129,21 @@ impl Drop for Claim {
     }
 }
 
-/// The process that listens under the name; `None` when nobody does, and the inner `None` when the system does
-/// not tell who.
-fn holder(directory: &RuntimeDirectory, name: &Name) -> Option<Option<u32>> {
+/// The process that listens under the name, and goes on listening for a time; `None` when nobody does, and the
+/// inner `None` when the system does not tell who.
+fn holder(directory: &RuntimeDirectory, name: &Name, time: Duration) -> Option<Option<u32>> {
     match socket::connect(directory, name) {
+        // Whoever dies hangs up on those whom it has not accepted.
+        Ok(connection) if !time.is_zero() && hangs_up(&connection, time) => None,
         Ok(connection) => Some(socket::peer(&connection).ok().and_then(|peer| peer.pid)),
         // So many want to connect that the queue is full.
         Err(Errno::AGAIN) => Some(None),
         Err(_) => None,
     }
+}
+
+fn hangs_up(connection: &OwnedFd, time: Duration) -> bool {
+    socket::wait_readable(connection, Instant::now() + time).unwrap_or(true)
 }
 
 /// What a sweep found.
@@ -157,8 +165,39 @@ pub(super) fn sweep(directory: &Arc<RuntimeDirectory>, name: &Name) -> Result<Sw
     match Claim::attempt(directory, name)? {
         // Dropping the claim removes the files.
         Some(_claim) => Ok(Swept::Clean),
-        None if holder(directory, name).is_some() => Ok(Swept::Live),
+        None if holder(directory, name, Duration::ZERO).is_some() => Ok(Swept::Live),
         None => Ok(Swept::Held),
+    }
+}
+
+/// Tells one publication of a name from the next: each makes a socket of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Incarnation {
+    inode: u64,
+    made: (i64, u64),
+}
+
+impl Incarnation {
+    /// The one that stands under the name now.
+    pub(super) fn of(directory: &RuntimeDirectory, name: &Name) -> Result<Option<Self>, SystemError> {
+        let stat = directory.look(&name.socket_file())?;
+        Ok(stat.map(|stat| Self {
+            inode: stat.st_ino,
+            made: (stat.st_ctime, stat.st_ctime_nsec),
+        }))
+    }
+}
+
+/// Removes what the publisher of one incarnation left, who has hung up. False when it is to be tried again: a process
+/// that dies closes one descriptor after the other, so for a moment it may hold the lock, or even listen.
+pub(super) fn sweep_after(
+    directory: &Arc<RuntimeDirectory>,
+    name: &Name,
+    gone: Incarnation,
+) -> Result<bool, SystemError> {
+    match Incarnation::of(directory, name)? {
+        Some(next) if next != gone => Ok(true),
+        _ => Ok(sweep(directory, name)? == Swept::Clean),
     }
 }
 
@@ -223,6 +262,44 @@ mod tests {
         );
         assert_eq!(files(&directory), 0);
         assert_eq!(sweep(&directory, &name).unwrap(), Swept::Clean);
+    }
+
+    #[test]
+    fn a_dead_publisher_is_told_from_its_successor() {
+        let parent = tempfile::tempdir().unwrap();
+        let (directory, name) = (directory(parent.path()), Name::new("quotes").unwrap());
+        let publish = || {
+            let claim = Claim::take(&directory, &name).unwrap();
+            let listener = socket::listen(&directory, &name).unwrap();
+            (
+                claim,
+                listener,
+                Incarnation::of(&directory, &name).unwrap().unwrap(),
+            )
+        };
+        let (claim, listener, first) = publish();
+        assert!(
+            !sweep_after(&directory, &name, first).unwrap(),
+            "it holds the lock and listens"
+        );
+        drop(listener);
+        assert!(
+            !sweep_after(&directory, &name, first).unwrap(),
+            "it holds the lock"
+        );
+        drop(claim);
+        assert!(
+            sweep_after(&directory, &name, first).unwrap(),
+            "there is nothing to sweep"
+        );
+        let (_claim, _listener, second) = publish();
+        assert_ne!(first, second);
+        assert!(
+            sweep_after(&directory, &name, first).unwrap(),
+            "what is there belongs to another"
+        );
+        assert!(!sweep_after(&directory, &name, second).unwrap());
+        assert_eq!(files(&directory), 2);
     }
 
     #[test]

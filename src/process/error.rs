@@ -176,16 +176,6 @@ pub enum PublishError {
         /// The process that publishes it, if the system tells.
         pid: Option<u32>,
     },
-    /// The description of the element type is too long to be sent.
-    #[error("the schema of {name:?} has {len} bytes, where {max} fit: describe the type in fewer words")]
-    SchemaTooLarge {
-        /// The stream.
-        name: String,
-        /// Bytes of the schema.
-        len: usize,
-        /// The most that can be sent.
-        max: usize,
-    },
     /// The memory could not be had.
     #[error(transparent)]
     Memory(#[from] MemoryError),

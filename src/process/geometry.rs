@@ -6,19 +6,19 @@ use std::mem::offset_of;
 
 use zerocopy::FromBytes;
 
-use super::wire::{LONGEST_SCHEMA, Welcome};
+use super::wire::Welcome;
+use crate::element::Schema;
 use crate::memory::SharedMemory;
+use crate::ring::frame::{LONGEST, area_for};
 use crate::ring::page::{
     CREDIT_MAGIC, CreditHeader, CreditLine, CreditPage, ENDIAN_MARK, KIND_ELEMENTS, KIND_FRAMES, MAJOR,
     MINOR, PAGE, STREAM_MAGIC, StreamHeader, WordLine,
 };
 
-/// Largest element, and longest frame.
+/// Largest element.
 const LARGEST: u64 = 1 << 30;
-/// Most elements in the ring.
+/// Most elements, or frames, in the ring.
 const MOST: u64 = 1 << 32;
-/// Largest demand of a stream of frames, whose room is counted in bytes.
-const MOST_DEMAND: u64 = 1 << 62;
 
 /// A word that cannot be right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +100,7 @@ fn check(header: &StreamHeader, memory_len: u64) -> Result<(), Lie> {
         header.area_len,
     )?;
     must(
-        header.schema_len as usize <= LONGEST_SCHEMA,
+        header.schema_len as usize <= Schema::MAX_ENCODED,
         "schema_len",
         header.schema_len,
     )?;
@@ -114,7 +114,7 @@ fn check(header: &StreamHeader, memory_len: u64) -> Result<(), Lie> {
         header.schema_offset,
     )?;
     must(
-        (1..=MOST_DEMAND).contains(&header.max_demand),
+        (1..=MOST).contains(&header.max_demand),
         "max_demand",
         header.max_demand,
     )?;
@@ -174,16 +174,20 @@ fn frames(header: &StreamHeader) -> Result<(), Lie> {
     must(header.stride == 0, "stride", header.stride)?;
     must(header.blocks == 0, "blocks", header.blocks)?;
     must(header.area_len % 64 == 0, "area_len", header.area_len)?;
+    let elements = header
+        .buffer_size
+        .checked_add(header.max_demand)
+        .filter(|elements| *elements <= MOST);
+    must(elements.is_some(), "buffer_size", header.buffer_size)?;
+    let needed = usize::try_from(header.max_frame)
+        .ok()
+        .filter(|longest| *longest <= LONGEST)
+        .and_then(|longest| area_for(usize::try_from(elements?).ok()?, longest));
     must(
-        header.buffer_size <= MOST_DEMAND,
-        "buffer_size",
-        header.buffer_size,
-    )?;
-    let fits = header
-        .max_frame
-        .checked_add(8)
-        .is_some_and(|frame| frame <= header.area_len);
-    must(header.max_frame <= LARGEST && fits, "max_frame", header.max_frame)
+        needed.is_some_and(|needed| needed as u64 <= header.area_len),
+        "max_frame",
+        header.max_frame,
+    )
 }
 
 /// Where the consumer's words lie in its page.
@@ -219,8 +223,9 @@ pub(super) fn credit(memory: &SharedMemory, header: &StreamHeader, welcome: &Wel
     must(header.epoch == welcome.epoch, "epoch", header.epoch)?;
     must(credit.epoch == welcome.epoch, "credit epoch", credit.epoch)?;
     must(credit.window == welcome.window, "credit window", credit.window)?;
+    let whole = credit.start_byte % 8 == 0;
     must(
-        credit.start_byte == welcome.start_byte,
+        credit.start_byte == welcome.start_byte && whole,
         "credit start_byte",
         credit.start_byte,
     )?;

@@ -236,7 +236,16 @@ impl Host {
             }
             return Ok(false);
         }
-        // A consumer that died before this one called may not have been noticed yet.
+        // Whoever died before this one called may not have been noticed yet.
+        let invited: Vec<Token> = self
+            .pending
+            .iter()
+            .filter(|(_, other)| other.invitation.is_some())
+            .map(|(token, _)| *token)
+            .collect();
+        for other in invited {
+            while self.hear(other, wires) {}
+        }
         self.look_at_consumer(wires);
         let (start, start_byte) = self.seat.place(hello, self.offer.base())?;
         let other = self

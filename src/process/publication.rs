@@ -16,7 +16,6 @@ use super::offer::Offer;
 use super::reactor::Command;
 use super::service::{Lease, Unavailable};
 use super::socket;
-use super::wire::LONGEST_SCHEMA;
 use crate::memory::SharedMemory;
 use crate::primitive::{Arc, Mutex};
 use crate::ring::page::StreamHeader;
@@ -91,14 +90,6 @@ impl Publication {
             membarrier,
         } = settings;
         let name = Name::new(&name)?;
-        if schema.len() > LONGEST_SCHEMA {
-            let (name, len) = (name.to_string(), schema.len());
-            return Err(PublishError::SchemaTooLarge {
-                name,
-                len,
-                max: LONGEST_SCHEMA,
-            });
-        }
         let path = RuntimeDirectory::locate(dir.as_deref());
         let directory = Arc::new(RuntimeDirectory::open(path, Missing::Create)?);
         let claim = Claim::take(&directory, &name).map_err(|error| match error {

@@ -16,9 +16,9 @@ use super::geometry::{self, Lie};
 use super::name::Name;
 use super::notice::Notice;
 use super::reactor::Command;
-use super::service::{Lease, Unavailable};
+use super::service::{Lease, Unavailable, WAKE};
 use super::watch::Watch;
-use super::wire::{Hello, Kind, LONGEST_SCHEMA, Role};
+use super::wire::{Hello, Kind, Role};
 use crate::memory::{Access, SIZE_SEALS, SharedMemory, WRITER_ONLY_SEALS};
 use crate::primitive::Arc;
 use crate::ring::page::{ENDIAN_MARK, PAGE, StreamHeader};
@@ -99,10 +99,7 @@ impl Subscription {
             window: settings.window,
             fingerprint: settings.fingerprint,
             subscription,
-            // No producer could have published a longer one, so the fingerprints tell enough.
-            schema: Some(settings.schema)
-                .filter(|schema| schema.len() <= LONGEST_SCHEMA)
-                .unwrap_or_default(),
+            schema: settings.schema,
         };
         let path = RuntimeDirectory::locate(settings.dir.as_deref());
         let begun = Instant::now();
@@ -170,6 +167,7 @@ fn attempt(
         welcome,
         fds,
         pid,
+        incarnation,
     } = call(&directory, name, hello, deadline)?;
     let corrupt = |Lie { word, value }| SubscribeError::PeerCorrupt {
         name: name.to_string(),
@@ -216,14 +214,16 @@ fn attempt(
     let notice = Arc::new(Notice::new()?);
     let lease = Lease::take()?;
     let path = directory.at(&name.socket_file());
-    let watch = Box::new(Watch::new(
+    let watch = Watch {
         directory,
-        name.clone(),
-        Arc::clone(&notice),
-        connection,
-    ));
+        name: name.clone(),
+        notice: Arc::clone(&notice),
+        connection: Some((connection, WAKE)),
+        incarnation,
+        sweep: None,
+    };
     let id = lease
-        .call(|reply| Command::Watch(watch, reply))?
+        .call(|reply| Command::Watch(Box::new(watch), reply))?
         .map_err(|source| match source.kind() {
             std::io::ErrorKind::BrokenPipe => SubscribeError::PeerGone {
                 name: name.to_string(),

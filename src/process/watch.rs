@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use mio::Token;
 
-use super::claim::{Swept, sweep};
+use super::claim::{Incarnation, sweep_after};
 use super::directory::RuntimeDirectory;
 use super::name::Name;
 use super::notice::{GONE, Notice};
@@ -24,30 +24,18 @@ const LAST_PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Watch {
-    directory: Arc<RuntimeDirectory>,
-    name: Name,
-    notice: Arc<Notice>,
-    connection: Option<(OwnedFd, Token)>,
-    /// The producer's leftovers are to be swept: when next, and the pause after that.
-    sweep: Option<(Instant, Duration)>,
+    pub(super) directory: Arc<RuntimeDirectory>,
+    pub(super) name: Name,
+    pub(super) notice: Arc<Notice>,
+    /// The connection, until it hangs up, and its token once it is waited for.
+    pub(super) connection: Option<(OwnedFd, Token)>,
+    /// Whose leftovers are to be swept when it hangs up.
+    pub(super) incarnation: Option<Incarnation>,
+    /// When to try to sweep next, and the pause after that.
+    pub(super) sweep: Option<(Instant, Duration)>,
 }
 
 impl Watch {
-    pub(super) fn new(
-        directory: Arc<RuntimeDirectory>,
-        name: Name,
-        notice: Arc<Notice>,
-        connection: OwnedFd,
-    ) -> Self {
-        Self {
-            directory,
-            name,
-            notice,
-            connection: Some((connection, super::service::WAKE)),
-            sweep: None,
-        }
-    }
-
     /// Confirms the invitation, once nothing can fail any more on this side.
     pub(super) fn begin(&mut self, id: u64, wires: &mut Wires) -> io::Result<()> {
         if let Some((connection, token)) = &mut self.connection {
@@ -70,7 +58,7 @@ impl Watch {
         // A hang-up; or words after the last one, of a producer that has lost its way.
         self.end(wires);
         self.notice.set(GONE);
-        self.sweep = Some((Instant::now(), FIRST_PAUSE));
+        self.sweep = self.incarnation.map(|_| (Instant::now(), FIRST_PAUSE));
     }
 
     /// Closes the connection.
@@ -84,15 +72,16 @@ impl Watch {
         self.sweep.map(|(next, _)| next)
     }
 
-    /// Tries to sweep. A process that dies closes its connections in the moment before it lets go of its lock.
+    /// Tries to sweep, when it is time.
     pub(super) fn tick(&mut self, now: Instant) {
-        let Some((next, pause)) = self.sweep else { return };
+        let (Some((next, pause)), Some(incarnation)) = (self.sweep, self.incarnation) else {
+            return;
+        };
         if now < next {
             return;
         }
-        let again = match sweep(&self.directory, &self.name) {
-            Ok(Swept::Clean | Swept::Live) => false,
-            Ok(Swept::Held) => pause <= LAST_PAUSE,
+        let again = match sweep_after(&self.directory, &self.name, incarnation) {
+            Ok(done) => !done && pause <= LAST_PAUSE,
             Err(error) => {
                 log::warn!(
                     "millstream leaves the files of {:?}, whose producer died: {error}",
@@ -102,11 +91,6 @@ impl Watch {
             }
         };
         self.sweep = again.then(|| (now + pause, pause * 2));
-    }
-
-    /// Whether the producer hung up and its leftovers are still to be swept.
-    pub(super) fn is_sweeping(&self) -> bool {
-        self.sweep.is_some()
     }
 }
 

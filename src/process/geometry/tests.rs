@@ -42,6 +42,8 @@ fn of_frames() -> StreamHeader {
         stride: 0,
         blocks: 0,
         max_frame: 1000,
+        buffer_size: 1,
+        max_demand: 2,
         fingerprint: [0; 16],
         schema_len: 0,
         ..of_elements()
@@ -133,7 +135,7 @@ fn lies_are_named() {
         check(&header, LEN).unwrap_err().word
     };
     assert_eq!(lie(|h| h.area_len = 4090), "area_len");
-    assert_eq!(lie(|h| h.max_frame = 4089), "max_frame");
+    assert_eq!(lie(|h| h.max_frame = 1016), "max_frame");
     assert_eq!(lie(|h| h.max_frame = u64::MAX), "max_frame");
     assert_eq!(lie(|h| h.first = 16), "first");
     assert_eq!(lie(|h| h.blocks = 1), "blocks");

@@ -76,7 +76,13 @@ fn the_thread_goes_with_the_last_stream_and_takes_everything_along() {
     const TEST: &str = "the_thread_goes_with_the_last_stream_and_takes_everything_along";
     let Some((_, ground)) = role() else {
         let ground = Ground::new();
-        assert!(again(TEST, "alone", &ground).wait_with_output().unwrap().status.success());
+        assert!(
+            again(TEST, "alone", &ground)
+                .wait_with_output()
+                .unwrap()
+                .status
+                .success()
+        );
         return;
     };
     let before = descriptors();

@@ -76,6 +76,20 @@ fn what_is_encoded_is_decoded() {
 }
 
 #[test]
+fn a_schema_that_does_not_fit_is_left_out() {
+    for (len, sent) in [(LONGEST_SCHEMA, LONGEST_SCHEMA), (LONGEST_SCHEMA + 1, 0)] {
+        let refusal = Refusal {
+            schema: vec![1; len],
+            ..Refusal::new(Code::Fingerprint)
+        };
+        match Message::decode(&Message::Refusal(refusal).encode()).unwrap() {
+            Message::Refusal(refusal) => assert_eq!(refusal.schema.len(), sent),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn golden_bytes() {
     let hello = &examples()[0].encode();
     assert_eq!(&hello[..8], b"\x89MLH\r\n\x1a\n");
