@@ -6,11 +6,14 @@
 
 use std::fmt;
 use std::fs;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use rustix::fs::{FallocateFlags, FileType, MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::{Errno, retry_on_intr};
+use rustix::process::{Pid, getpid};
 
 use super::available;
 use super::error::{MemoryError, file_size_limit};
@@ -63,9 +66,32 @@ pub(crate) enum Access {
     ReadWrite,
 }
 
+/// A mapping that only the process which made it takes down: a forked child has something else at its addresses.
+struct Mapping {
+    map: ManuallyDrop<MmapRaw>,
+    pid: Pid,
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        if self.pid == getpid() {
+            // SAFETY: dropped here alone, and not used after.
+            unsafe { ManuallyDrop::drop(&mut self.map) }
+        }
+    }
+}
+
+impl Deref for Mapping {
+    type Target = MmapRaw;
+
+    fn deref(&self) -> &MmapRaw {
+        &self.map
+    }
+}
+
 /// A mapped memfd.
 pub(crate) struct SharedMemory {
-    map: MmapRaw,
+    map: Mapping,
     fd: OwnedFd,
     access: Access,
     huge_pages: HugePages,
@@ -97,8 +123,7 @@ impl SharedMemory {
             return Err(MemoryError::FileSizeLimit { need, limit });
         }
         let refused = |what| move |errno| MemoryError::from_errno(what, errno, need);
-        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        let fd = retry_on_intr(|| rustix::fs::memfd_create(name, flags)).map_err(refused("memfd_create"))?;
+        let fd = anonymous_file(name).map_err(refused("memfd_create"))?;
         retry_on_intr(|| rustix::fs::ftruncate(&fd, need)).map_err(refused("ftruncate of shared memory"))?;
         let mut memory = Self::map(fd, len, Access::ReadWrite)?;
         if options.huge_pages {
@@ -156,6 +181,10 @@ impl SharedMemory {
         // A forked child must not go on as a second producer or consumer.
         map.advise(Advice::DontFork)
             .map_err(|source| MemoryError::from_mapping(source, len as u64))?;
+        let map = Mapping {
+            map: ManuallyDrop::new(map),
+            pid: getpid(),
+        };
         Ok(Self {
             map,
             fd,
@@ -313,6 +342,18 @@ impl fmt::Debug for SharedMemory {
     }
 }
 
+fn anonymous_file(name: &str) -> Result<OwnedFd, Errno> {
+    // For people to read, so whatever the kernel would refuse is left out: at most 249 bytes, and no zero.
+    let name: String = name.chars().filter(|char| *char != '\0').take(60).collect();
+    let name = name.as_str();
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    // Systems may demand that it says so when memory is not to be executed; before Linux 6.3 nobody could say it.
+    match retry_on_intr(|| rustix::fs::memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL)) {
+        Err(Errno::INVAL) => retry_on_intr(|| rustix::fs::memfd_create(name, flags)),
+        made => made,
+    }
+}
+
 /// How much of the mapping at `address` lies in huge pages; 0 when the kernel does not tell.
 fn huge_bytes(address: usize) -> u64 {
     let smaps = fs::read_to_string("/proc/self/smaps").unwrap_or_default();
@@ -459,6 +500,13 @@ mod tests {
         for len in [0, isize::MAX as usize + 1, usize::MAX] {
             let error = SharedMemory::create("test", len, none).unwrap_err();
             assert!(matches!(error, MemoryError::Length { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn any_name_will_do() {
+        for name in ["", "a\0b", &"ä".repeat(300)] {
+            SharedMemory::create(name, 1, MemoryOptions::default()).unwrap();
         }
     }
 

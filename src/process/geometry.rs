@@ -90,7 +90,7 @@ fn check(header: &StreamHeader, memory_len: u64) -> Result<(), Lie> {
     let area_end = header.area_offset.checked_add(header.area_len);
     let page = PAGE as u64;
     must(
-        header.area_offset >= page && header.area_offset % page == 0,
+        header.area_offset >= page && header.area_offset.is_multiple_of(page),
         "area_offset",
         header.area_offset,
     )?;
@@ -108,7 +108,7 @@ fn check(header: &StreamHeader, memory_len: u64) -> Result<(), Lie> {
     must(
         header.schema_len == 0
             || (header.schema_offset as usize >= PAGE
-                && header.schema_offset % 8 == 0
+                && header.schema_offset.is_multiple_of(8)
                 && schema_end <= header.area_offset),
         "schema_offset",
         header.schema_offset,
@@ -130,18 +130,18 @@ fn elements(header: &StreamHeader) -> Result<(), Lie> {
     let (per_block, first) = (u64::from(header.per_block), u64::from(header.first));
     must(size <= LARGEST, "element_size", size)?;
     must(
-        align.is_power_of_two() && align as usize <= PAGE && size % u64::from(align) == 0,
+        align.is_power_of_two() && align as usize <= PAGE && size.is_multiple_of(u64::from(align)),
         "element_align",
         align,
     )?;
     let align = u64::from(align);
     must(
-        first >= 8 && first % align == 0 && first <= header.stride,
+        first >= 8 && first.is_multiple_of(align) && first <= header.stride,
         "first",
         first,
     )?;
     must(
-        header.stride % 8 == 0 && header.stride % align == 0,
+        header.stride.is_multiple_of(8) && header.stride.is_multiple_of(align),
         "stride",
         header.stride,
     )?;
@@ -173,7 +173,7 @@ fn frames(header: &StreamHeader) -> Result<(), Lie> {
     must(header.first == 8, "first", header.first)?;
     must(header.stride == 0, "stride", header.stride)?;
     must(header.blocks == 0, "blocks", header.blocks)?;
-    must(header.area_len % 64 == 0, "area_len", header.area_len)?;
+    must(header.area_len.is_multiple_of(64), "area_len", header.area_len)?;
     let elements = header
         .buffer_size
         .checked_add(header.max_demand)
@@ -223,7 +223,7 @@ pub(super) fn credit(memory: &SharedMemory, header: &StreamHeader, welcome: &Wel
     must(header.epoch == welcome.epoch, "epoch", header.epoch)?;
     must(credit.epoch == welcome.epoch, "credit epoch", credit.epoch)?;
     must(credit.window == welcome.window, "credit window", credit.window)?;
-    let whole = credit.start_byte % 8 == 0;
+    let whole = credit.start_byte.is_multiple_of(8);
     must(
         credit.start_byte == welcome.start_byte && whole,
         "credit start_byte",

@@ -1,7 +1,7 @@
 //! Streams between processes: names, the handshake, and the news that a peer is gone.
 //!
 //! A published stream is a name in the [runtime directory](directory): a [lock file](claim) and a
-//! listening [socket](socket). A consumer [calls](call), both sides [tell](wire) what they are, and the producer
+//! listening [socket]. A consumer [calls](call), both sides [tell](wire) what they are, and the producer
 //! passes the descriptors of the memory. From then on nothing goes over the connection: that it
 //! hangs up is the news that the peer has closed or died. One [background thread](service) in each process
 //! [listens](host) and [hears](watch) the hang-ups; endpoints learn of them by a [word](notice).

@@ -14,6 +14,7 @@ use mio::{Events, Interest, Poll, Registry, Token};
 use super::host::Host;
 use super::service::WAKE;
 use super::watch::Watch;
+use crate::primitive::Arc;
 
 /// What endpoints ask of the thread.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(super) enum Command {
     Forget(u64, Sender<Option<Box<Watch>>>),
     /// The last stream is gone.
     Stop,
+    #[cfg(test)]
+    Panic,
 }
 
 /// The descriptors that are waited for, and whose they are.
@@ -60,6 +63,8 @@ impl Wires {
 
 #[derive(Debug)]
 pub(super) struct Reactor {
+    /// Dropped first, so that whoever hears of a panic's consequences finds this thread dead.
+    _alive: Arc<()>,
     poll: Poll,
     inbox: Receiver<Command>,
     wires: Wires,
@@ -69,7 +74,7 @@ pub(super) struct Reactor {
 }
 
 impl Reactor {
-    pub(super) fn new(poll: Poll, inbox: Receiver<Command>) -> io::Result<Self> {
+    pub(super) fn new(poll: Poll, inbox: Receiver<Command>, alive: Arc<()>) -> io::Result<Self> {
         let wires = Wires {
             registry: poll.registry().try_clone()?,
             owners: HashMap::new(),
@@ -77,6 +82,7 @@ impl Reactor {
             packet: vec![0; super::wire::LONGEST_MESSAGE],
         };
         Ok(Self {
+            _alive: alive,
             poll,
             inbox,
             wires,
@@ -164,6 +170,8 @@ impl Reactor {
                 let _ = reply.send(watch);
             }
             Command::Stop => return false,
+            #[cfg(test)]
+            Command::Panic => panic!("as the test asked for"),
         }
         true
     }

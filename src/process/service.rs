@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use std::io;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Sender, bounded, unbounded};
@@ -25,6 +25,8 @@ struct Running {
     pid: Pid,
     users: usize,
     line: Line,
+    /// Dead when the thread has ended or is about to, which only a panic makes it while there are users.
+    alive: Weak<()>,
     thread: JoinHandle<()>,
 }
 
@@ -57,28 +59,20 @@ impl Lease {
         let mut service = service();
         let pid = getpid();
         match service.take() {
-            Some(mut running) if running.pid == pid && !running.thread.is_finished() => {
+            Some(mut running) if running.pid == pid && running.alive.strong_count() > 0 => {
                 running.users += 1;
                 let line = running.line.clone();
                 *service = Some(running);
                 return Ok(Self { line, pid });
             }
-            Some(dead) if dead.pid == pid => {
-                if dead.thread.join().is_err() {
-                    log::error!("millstream's background thread has panicked; starting another");
-                }
-            }
             // The parent's, whose descriptors the child must not touch.
-            Some(parents) => std::mem::forget(parents),
+            Some(parents) if parents.pid != pid => std::mem::forget(parents),
+            Some(dead) => join(dead.thread),
             None => {}
         }
-        let (line, thread) = start().map_err(|error| Unavailable(error.to_string()))?;
-        *service = Some(Running {
-            pid,
-            users: 1,
-            line: line.clone(),
-            thread,
-        });
+        let running = start(pid).map_err(|error| Unavailable(error.to_string()))?;
+        let line = running.line.clone();
+        *service = Some(running);
         Ok(Self { line, pid })
     }
 
@@ -123,8 +117,8 @@ impl Drop for Lease {
                 let sent = running.line.commands.send(Command::Stop).is_ok();
                 // A logger may drop a stream on the thread itself.
                 let own = running.thread.thread().id() == thread::current().id();
-                if sent && running.line.waker.wake().is_ok() && !own && running.thread.join().is_err() {
-                    log::error!("millstream's background thread has panicked");
+                if sent && running.line.waker.wake().is_ok() && !own {
+                    join(running.thread);
                 }
             }
             None => {}
@@ -132,14 +126,28 @@ impl Drop for Lease {
     }
 }
 
-fn start() -> io::Result<(Line, JoinHandle<()>)> {
+fn join(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        log::error!("millstream's background thread has panicked; its streams have ended");
+    }
+}
+
+fn start(pid: Pid) -> io::Result<Running> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
     let (commands, inbox) = unbounded();
-    let reactor = Reactor::new(poll, inbox)?;
+    let token = Arc::new(());
+    let alive = Arc::downgrade(&token);
+    let reactor = Reactor::new(poll, inbox, token)?;
     // Should it panic, the streams in the reactor are told while it unwinds.
     let thread = thread::Builder::new()
         .name("millstream".into())
         .spawn(move || reactor.run())?;
-    Ok((Line { commands, waker }, thread))
+    Ok(Running {
+        pid,
+        users: 1,
+        line: Line { commands, waker },
+        alive,
+        thread,
+    })
 }

@@ -93,7 +93,7 @@ pub(super) struct Hello {
     pub(super) any_type: bool,
     pub(super) resumable: bool,
     pub(super) membarrier: bool,
-    /// Reads as [`ENDIAN_MARK`] on a machine of the producer's byte order.
+    /// Reads as the mark in a stream's header on a machine of the producer's byte order.
     pub(super) endian: u32,
     pub(super) window: u64,
     pub(super) fingerprint: [u8; 16],

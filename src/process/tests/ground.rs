@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use zerocopy::{FromZeros, IntoBytes};
 
-use crate::memory::{MemoryOptions, SharedMemory};
+use crate::memory::{MemoryError, MemoryOptions, SharedMemory};
 use crate::primitive::Arc;
 use crate::primitive::atomic::Ordering;
 use crate::process::error::{PublishError, SubscribeError};
@@ -54,14 +54,18 @@ impl Ground {
     }
 
     pub(super) fn publication(&self, name: &str) -> PublicationSettings {
-        PublicationSettings {
+        self.try_publication(name).unwrap()
+    }
+
+    pub(super) fn try_publication(&self, name: &str) -> Result<PublicationSettings, PublishError> {
+        Ok(PublicationSettings {
             dir: Some(self.dir.clone()),
             name: name.into(),
             header: header(),
             schema: SCHEMA.into(),
-            memory: Arc::new(stream_memory(&header())),
+            memory: Arc::new(try_stream_memory(&header())?),
             membarrier: true,
-        }
+        })
     }
 
     pub(super) fn subscribe(&self, name: &str) -> Result<Subscription, SubscribeError> {
@@ -121,10 +125,14 @@ pub(super) fn header() -> StreamHeader {
 }
 
 pub(super) fn stream_memory(header: &StreamHeader) -> SharedMemory {
-    let memory = SharedMemory::create("test", LEN, MemoryOptions::default()).unwrap();
+    try_stream_memory(header).unwrap()
+}
+
+fn try_stream_memory(header: &StreamHeader) -> Result<SharedMemory, MemoryError> {
+    let memory = SharedMemory::create("test", LEN, MemoryOptions::default())?;
     assert!(memory.copy_in(0, header.as_bytes()) && memory.copy_in(4096, SCHEMA));
-    memory.seal_for_writer_only().unwrap();
-    memory
+    memory.seal_for_writer_only()?;
+    Ok(memory)
 }
 
 /// What a consumer writes of itself.

@@ -2,10 +2,16 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 use std::{env, fs};
+
+use rustix::process::{Pid, Resource, Rlimit, Signal};
 
 use super::ground::*;
 use crate::process::error::{PublishError, SubscribeError};
+use crate::process::reactor::Command as Order;
+use crate::process::service::Lease;
+use crate::process::subscription::{Subscription, SubscriptionSettings};
 use crate::process::{GONE, list};
 
 const ROLE: &str = "MILLSTREAM_TEST_ROLE";
@@ -73,16 +79,7 @@ fn descriptors() -> usize {
 
 #[test]
 fn the_thread_goes_with_the_last_stream_and_takes_everything_along() {
-    const TEST: &str = "the_thread_goes_with_the_last_stream_and_takes_everything_along";
-    let Some((_, ground)) = role() else {
-        let ground = Ground::new();
-        assert!(
-            again(TEST, "alone", &ground)
-                .wait_with_output()
-                .unwrap()
-                .status
-                .success()
-        );
+    let Some(ground) = alone("the_thread_goes_with_the_last_stream_and_takes_everything_along") else {
         return;
     };
     let before = descriptors();
@@ -198,4 +195,160 @@ fn a_killed_consumer_is_noticed_and_a_resumable_one_awaited() {
     await_arrival(&publication);
     kill(consumer);
     await_bits(publication.notice(), GONE);
+}
+
+/// Runs a test in a process of its own, because it changes something of the whole process. True in that process.
+fn alone(test: &str) -> Option<Ground> {
+    if let Some((_, ground)) = role() {
+        return Some(ground);
+    }
+    let ground = Ground::new();
+    assert!(
+        again(test, "alone", &ground)
+            .wait_with_output()
+            .unwrap()
+            .status
+            .success()
+    );
+    None
+}
+
+#[test]
+fn a_panic_of_the_thread_ends_the_streams_and_hangs_nobody() {
+    let Some(ground) = alone("a_panic_of_the_thread_ends_the_streams_and_hangs_nobody") else {
+        return;
+    };
+    let publication = ground.publish("quotes").unwrap();
+    let subscription = ground.subscribe("quotes").unwrap();
+    let lease = Lease::take().unwrap();
+    assert!(
+        lease
+            .call(|_: crossbeam_channel::Sender<()>| Order::Panic)
+            .is_err()
+    );
+    await_bits(publication.notice(), GONE);
+    await_bits(subscription.link.notice(), GONE);
+    assert_eq!(ground.files(), 0, "the name is free");
+    // A new thread serves who comes next, beside those who still hold on to the old one.
+    let again = ground.publish("quotes").unwrap();
+    let consumer = ground.subscribe("quotes").unwrap();
+    await_arrival(&again);
+    drop((publication, subscription, lease));
+    assert_eq!((bits(again.notice()), service_threads()), (0, 1));
+    drop(again);
+    await_bits(consumer.link.notice(), GONE);
+    drop(consumer);
+    eventually(|| service_threads() == 0);
+}
+
+#[test]
+fn too_few_descriptors_are_an_error_at_every_step() {
+    let Some(ground) = alone("too_few_descriptors_are_an_error_at_every_step") else {
+        return;
+    };
+    drop(ground.publish("warm-up").unwrap());
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let (mut published, mut subscribed) = (0, 0);
+    for more in 0..40 {
+        let current = Some(descriptors() as u64 + more);
+        rustix::process::setrlimit(Resource::Nofile, Rlimit { current, ..limit }).unwrap();
+        let settings = ground.try_publication("quotes");
+        let publication = settings.and_then(crate::process::Publication::open);
+        if publication.is_ok() {
+            published += 1;
+            let deadline = Some(Instant::now() + Duration::from_millis(40));
+            let settings = SubscriptionSettings {
+                deadline,
+                ..ground.subscription("quotes")
+            };
+            subscribed += u32::from(Subscription::open(settings).is_ok());
+        }
+        rustix::process::setrlimit(Resource::Nofile, limit).unwrap();
+        let failed = publication.as_ref().err().map(ToString::to_string);
+        drop(publication);
+        assert!(!ground.dir.exists() || ground.files() == 0, "{more}: {failed:?}");
+    }
+    assert!(
+        (1..40).contains(&published) && (1..published).contains(&subscribed),
+        "{published} {subscribed}"
+    );
+    eventually(|| service_threads() == 0);
+}
+
+#[test]
+fn a_stopped_producer_is_called_so_and_goes_on() {
+    const TEST: &str = "a_stopped_producer_is_called_so_and_goes_on";
+    if let Some((_, ground)) = role() {
+        let _publication = ground.publish("quotes").unwrap();
+        stay();
+    }
+    let ground = Ground::new();
+    let mut producer = again(TEST, "producer", &ground);
+    heard(&mut producer, "HERE");
+    let pid = Pid::from_child(&producer);
+    let within = |limit| {
+        let deadline = Some(Instant::now() + limit);
+        Subscription::open(SubscriptionSettings {
+            deadline,
+            ..ground.subscription("quotes")
+        })
+    };
+    rustix::process::kill_process(pid, Signal::STOP).unwrap();
+    match within(Duration::from_millis(50)).unwrap_err() {
+        SubscribeError::TimedOut { last, .. } => assert!(last.contains("is it stopped?"), "{last}"),
+        other => panic!("{other}"),
+    }
+    assert!(matches!(
+        ground.publish("quotes"),
+        Err(PublishError::NameTaken { .. })
+    ));
+    rustix::process::kill_process(pid, Signal::CONT).unwrap();
+    let subscription = within(WATCHDOG).unwrap();
+    // Each interrupts the waits of the other process.
+    for _ in 0..200 {
+        rustix::process::kill_process(pid, Signal::STOP).unwrap();
+        rustix::process::kill_process(pid, Signal::CONT).unwrap();
+    }
+    assert!(matches!(
+        ground.subscribe("quotes"),
+        Err(SubscribeError::AlreadySubscribed { .. })
+    ));
+    assert_eq!(bits(subscription.link.notice()), 0);
+    kill(producer);
+    await_bits(subscription.link.notice(), GONE);
+}
+
+#[test]
+fn killed_at_any_moment_nothing_is_in_the_way() {
+    const TEST: &str = "killed_at_any_moment_nothing_is_in_the_way";
+    if let Some((role, ground)) = role() {
+        println!("HERE");
+        loop {
+            if role == "producer" {
+                drop(ground.publish("quotes"));
+            } else {
+                drop(ground.resume("trades", "night"));
+            }
+        }
+    }
+    let ground = Ground::new();
+    let trades = ground.publish("trades").unwrap();
+    for round in 0..40u32 {
+        let mut producer = again(TEST, "producer", &ground);
+        let mut consumer = again(TEST, "consumer", &ground);
+        heard(&mut producer, "HERE");
+        heard(&mut consumer, "HERE");
+        // Some hundred different moments within a life of some ten microseconds.
+        let until = Instant::now() + Duration::from_micros(u64::from(round) * 137 % 1000);
+        while Instant::now() < until {
+            std::hint::spin_loop();
+        }
+        kill(producer);
+        let publication = ground.publish("quotes").unwrap();
+        kill(consumer);
+        drop(ground.resume("trades", "night").unwrap());
+        assert_eq!(bits(trades.notice()) & GONE, 0);
+        drop(publication);
+        assert_eq!(ground.files(), 2);
+    }
 }
