@@ -5,7 +5,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use rustix::process::{Pid, Resource, Rlimit, Signal};
+use rustix::io::retry_on_intr;
+use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions, waitpid};
 
 use super::ground::*;
 use crate::process::error::{PublishError, SubscribeError};
@@ -16,9 +17,21 @@ use crate::process::{GONE, list};
 
 const ROLE: &str = "MILLSTREAM_TEST_ROLE";
 
+/// A process that does not outlive its test, however that ends.
+#[derive(Debug)]
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It fails for those that have ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// This test again, in another process, whose `role` is told by [`role`].
-fn again(test: &str, role: &str, ground: &Ground) -> Child {
-    Command::new(env::current_exe().unwrap())
+fn again(test: &str, role: &str, ground: &Ground) -> Process {
+    let child = Command::new(env::current_exe().unwrap())
         .args([
             "--exact",
             &format!("process::tests::processes::{test}"),
@@ -28,8 +41,8 @@ fn again(test: &str, role: &str, ground: &Ground) -> Child {
         .env(ROLE, role)
         .env("MILLSTREAM_DIR", &ground.dir)
         .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
+        .spawn();
+    Process(child.unwrap())
 }
 
 /// The role of this process and the directory, when it was started by [`again`].
@@ -39,8 +52,8 @@ fn role() -> Option<(String, Ground)> {
 }
 
 /// Waits until the process says that it has come so far.
-fn heard(child: &mut Child, word: &str) {
-    let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
+fn heard(child: &mut Process, word: &str) {
+    let mut lines = BufReader::new(child.0.stdout.as_mut().unwrap()).lines();
     assert!(
         lines.any(|line| line.unwrap().contains(word)),
         "the other process ended before {word:?}"
@@ -55,9 +68,8 @@ fn stay() -> ! {
     }
 }
 
-fn kill(mut child: Child) {
-    child.kill().unwrap();
-    child.wait().unwrap();
+fn kill(process: Process) {
+    drop(process);
 }
 
 fn service_threads() -> usize {
@@ -132,10 +144,10 @@ fn a_killed_producer_leaves_nothing() {
         let mut producer = again(TEST, "producer", &ground);
         heard(&mut producer, "HERE");
         let subscription = ground.subscribe("quotes").unwrap();
-        assert_eq!(subscription.pid, Some(producer.id()));
+        assert_eq!(subscription.pid, Some(producer.0.id()));
         assert_eq!(list(Some(ground.dir.clone())).unwrap(), ["quotes"]);
         let error = ground.publish("quotes").unwrap_err();
-        assert!(matches!(error, PublishError::NameTaken { pid, .. } if pid == Some(producer.id())));
+        assert!(matches!(error, PublishError::NameTaken { pid, .. } if pid == Some(producer.0.id())));
         kill(producer);
         await_bits(subscription.link.notice(), GONE);
         if round % 2 == 0 {
@@ -182,7 +194,7 @@ fn a_killed_consumer_is_noticed_and_a_resumable_one_awaited() {
         let mut consumer = again(TEST, "night", &ground);
         heard(&mut consumer, "HERE");
         let arrival = await_arrival(&publication);
-        assert_eq!((arrival.start, arrival.pid), (start, Some(consumer.id())));
+        assert_eq!((arrival.start, arrival.pid), (start, Some(consumer.0.id())));
         start = start.wrapping_add(4);
         kill(consumer);
     }
@@ -203,13 +215,8 @@ fn alone(test: &str) -> Option<Ground> {
         return Some(ground);
     }
     let ground = Ground::new();
-    assert!(
-        again(test, "alone", &ground)
-            .wait_with_output()
-            .unwrap()
-            .status
-            .success()
-    );
+    let mut process = again(test, "alone", &ground);
+    assert!(process.0.wait().unwrap().success());
     None
 }
 
@@ -285,7 +292,7 @@ fn a_stopped_producer_is_called_so_and_goes_on() {
     let ground = Ground::new();
     let mut producer = again(TEST, "producer", &ground);
     heard(&mut producer, "HERE");
-    let pid = Pid::from_child(&producer);
+    let pid = Pid::from_child(&producer.0);
     let within = |limit| {
         let deadline = Some(Instant::now() + limit);
         Subscription::open(SubscriptionSettings {
@@ -293,7 +300,13 @@ fn a_stopped_producer_is_called_so_and_goes_on() {
             ..ground.subscription("quotes")
         })
     };
-    rustix::process::kill_process(pid, Signal::STOP).unwrap();
+    let stop = || {
+        rustix::process::kill_process(pid, Signal::STOP).unwrap();
+        // The signal is on its way to the threads; the report comes when all have stopped.
+        let stopped = retry_on_intr(|| waitpid(Some(pid), WaitOptions::UNTRACED)).unwrap();
+        assert!(stopped.is_some_and(|(_, status)| status.stopped()));
+    };
+    stop();
     match within(Duration::from_millis(50)).unwrap_err() {
         SubscribeError::TimedOut { last, .. } => assert!(last.contains("is it stopped?"), "{last}"),
         other => panic!("{other}"),
@@ -306,7 +319,7 @@ fn a_stopped_producer_is_called_so_and_goes_on() {
     let subscription = within(WATCHDOG).unwrap();
     // Each interrupts the waits of the other process.
     for _ in 0..200 {
-        rustix::process::kill_process(pid, Signal::STOP).unwrap();
+        stop();
         rustix::process::kill_process(pid, Signal::CONT).unwrap();
     }
     assert!(matches!(
