@@ -6,6 +6,8 @@ extern crate self as millstream;
 mod element;
 mod memory;
 mod primitive;
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+mod process;
 mod ring;
 mod stream;
 mod wait;
@@ -72,6 +74,12 @@ pub use millstream_derive::Element;
 /// }
 /// ```
 pub use millstream_derive::element;
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+pub use memory::{HugePages, MemoryError};
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+pub use process::{
+    DirectoryError, InvalidName, ListError, ObserveError, PublishError, SubscribeError, SystemError,
+};
 pub use ring::Corruption;
 pub use stream::{
     ChannelBuilder, ChannelError, Claim, ClaimError, CloseReason, End, EndError, EndedMeanwhile, NotDrained,
@@ -82,6 +90,11 @@ pub use stream::{
 pub use stream::{
     Frame, FrameClaim, FrameSink, FrameSource, PutFrameDeadlineError, PutFrameError, PutFramesError,
     TryPutFrameError,
+};
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+pub use stream::{
+    Content, Observation, ObservedConsumer, PublishBuilder, State, SubscribeBuilder, Travel, list, observe,
+    publish, subscribe,
 };
 pub use wait::{Fence, WaitStrategy};
 /// The crate whose traits prove that any bytes are a valid element and back.

@@ -16,7 +16,7 @@ use crate::ring::{FrameArea, FrameConsumer};
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
-/// # let path = dir.path();
+/// # let path = &dir.path().join("run");
 /// let sink = millstream::publish::<[u8]>("lines").directory(path).open()?;
 /// assert_eq!(millstream::observe("lines", Some(path.into()))?.content(), millstream::Content::Frames { longest: 65_536 });
 /// # drop(sink);
@@ -38,7 +38,7 @@ pub enum Content {
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
-/// # let path = dir.path();
+/// # let path = &dir.path().join("run");
 /// let sink = millstream::publish::<u64>("ticks").directory(path).open()?;
 /// assert_eq!(millstream::observe("ticks", Some(path.into()))?.state(), millstream::State::Open);
 /// # drop(sink);
@@ -61,7 +61,7 @@ pub enum State {
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
-/// # let path = dir.path();
+/// # let path = &dir.path().join("run");
 /// # let sink = millstream::publish::<u64>("ticks").directory(path).open()?;
 /// # let source = millstream::subscribe::<u64>("ticks").directory(path).open()?;
 /// let seen = millstream::observe("ticks", Some(path.into()))?;
@@ -99,7 +99,7 @@ pub struct ObservedConsumer {
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
-/// # let path = dir.path();
+/// # let path = &dir.path().join("run");
 /// let mut sink = millstream::publish::<u64>("ticks").directory(path).open()?;
 /// sink.put_slice(&[1, 2, 3])?;
 /// let seen = millstream::observe("ticks", Some(path.into()))?;
@@ -124,7 +124,7 @@ pub struct Observation {
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
-/// assert!(millstream::observe("nobody", Some(dir.path().into())).is_err());
+/// assert!(millstream::observe("nobody", Some(dir.path().join("run"))).is_err());
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn observe(name: &str, directory: Option<PathBuf>) -> Result<Observation, ObserveError> {
@@ -160,7 +160,7 @@ pub fn observe(name: &str, directory: Option<PathBuf>) -> Result<Observation, Ob
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
-/// # let path = dir.path();
+/// # let path = &dir.path().join("run");
 /// let sink = millstream::publish::<u64>("ticks").directory(path).open()?;
 /// assert_eq!(millstream::list(Some(path.into()))?, ["ticks"]);
 /// # drop(sink);
@@ -175,7 +175,7 @@ impl Observation {
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path();
+    /// # let path = &dir.path().join("run");
     /// let mut sink = millstream::publish::<u64>("ticks").directory(path).open()?;
     /// let mut seen = millstream::observe("ticks", Some(path.into()))?;
     /// sink.put(1)?;
@@ -264,7 +264,7 @@ impl Observation {
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path();
+    /// # let path = &dir.path().join("run");
     /// # let sink = millstream::publish::<u64>("ticks").directory(path).open()?;
     /// assert_eq!(millstream::observe("ticks", Some(path.into()))?.name(), "ticks");
     /// # drop(sink);
@@ -280,7 +280,7 @@ impl Observation {
     /// ```
     /// use millstream::{Content, Element};
     /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path();
+    /// # let path = &dir.path().join("run");
     /// # let sink = millstream::publish::<u64>("ticks").directory(path).open()?;
     /// let seen = millstream::observe("ticks", Some(path.into()))?;
     /// assert_eq!(seen.content(), Content::Elements(u64::schema()));
@@ -296,7 +296,7 @@ impl Observation {
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path();
+    /// # let path = &dir.path().join("run");
     /// let mut sink = millstream::publish::<u64>("ticks").directory(path).open()?;
     /// sink.complete()?;
     /// assert_eq!(millstream::observe("ticks", Some(path.into()))?.state(), millstream::State::Completed);
@@ -311,7 +311,7 @@ impl Observation {
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path();
+    /// # let path = &dir.path().join("run");
     /// # let sink = millstream::publish::<u64>("ticks").directory(path).open()?;
     /// assert_eq!(millstream::observe("ticks", Some(path.into()))?.pid(), Some(std::process::id()));
     /// # drop(sink);
@@ -326,7 +326,7 @@ impl Observation {
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path();
+    /// # let path = &dir.path().join("run");
     /// # let sink = millstream::publish::<u64>("ticks").directory(path).open()?;
     /// assert_ne!(millstream::observe("ticks", Some(path.into()))?.epoch(), 0);
     /// # drop(sink);
@@ -341,7 +341,7 @@ impl Observation {
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path();
+    /// # let path = &dir.path().join("run");
     /// # let sink = millstream::publish::<u64>("ticks").start_position(9).directory(path).open()?;
     /// assert_eq!(millstream::observe("ticks", Some(path.into()))?.position(), 9);
     /// # drop(sink);
@@ -356,7 +356,7 @@ impl Observation {
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path();
+    /// # let path = &dir.path().join("run");
     /// # let sink = millstream::publish::<u64>("ticks").directory(path).open()?;
     /// assert!(!millstream::observe("ticks", Some(path.into()))?.is_producer_parked());
     /// # drop(sink);
@@ -371,7 +371,7 @@ impl Observation {
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path();
+    /// # let path = &dir.path().join("run");
     /// # let sink = millstream::publish::<u64>("ticks").directory(path).open()?;
     /// assert!(millstream::observe("ticks", Some(path.into()))?.consumer().is_none());
     /// # drop(sink);
@@ -386,7 +386,7 @@ impl Observation {
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path();
+    /// # let path = &dir.path().join("run");
     /// # let sink = millstream::publish::<u64>("ticks").directory(path).open()?;
     /// # let source = millstream::subscribe::<u64>("ticks").initial_demand(5).directory(path).open()?;
     /// assert_eq!(millstream::observe("ticks", Some(path.into()))?.demand(), 5);
@@ -402,7 +402,7 @@ impl Observation {
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path();
+    /// # let path = &dir.path().join("run");
     /// let mut sink = millstream::publish::<u64>("ticks").directory(path).open()?;
     /// sink.put(1)?;
     /// assert_eq!(millstream::observe("ticks", Some(path.into()))?.buffered(), 1);
@@ -418,7 +418,7 @@ impl Observation {
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path();
+    /// # let path = &dir.path().join("run");
     /// let mut sink = millstream::publish::<u64>("ticks").directory(path).open()?;
     /// # let source = millstream::subscribe::<u64>("ticks").directory(path).open()?;
     /// sink.put(1)?;
@@ -437,7 +437,7 @@ impl Observation {
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path();
+    /// # let path = &dir.path().join("run");
     /// # let sink = millstream::publish::<u64>("ticks").buffer_size(3).directory(path).open()?;
     /// assert_eq!(millstream::observe("ticks", Some(path.into()))?.buffer_size(), 3);
     /// # drop(sink);
@@ -452,7 +452,7 @@ impl Observation {
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path();
+    /// # let path = &dir.path().join("run");
     /// # let sink = millstream::publish::<u64>("ticks").max_demand(30).directory(path).open()?;
     /// assert_eq!(millstream::observe("ticks", Some(path.into()))?.max_demand(), 30);
     /// # drop(sink);
@@ -467,7 +467,7 @@ impl Observation {
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path();
+    /// # let path = &dir.path().join("run");
     /// # let sink = millstream::publish::<u64>("ticks").directory(path).open()?;
     /// assert!(millstream::observe("ticks", Some(path.into()))?.memory() > 4096);
     /// # drop(sink);

@@ -72,7 +72,7 @@ pub(super) mod sealed {
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
-/// # let path = dir.path();
+/// # let path = &dir.path().join("run");
 /// let mut sink = millstream::publish::<u64>("ticks").directory(path).open()?;
 /// sink.put(7)?;
 ///
@@ -121,7 +121,7 @@ impl<P: Travel + ?Sized> PublishBuilder<P> {
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
-    /// let sink = millstream::publish::<u64>("deep").max_demand(65_536).directory(dir.path()).open()?;
+    /// let sink = millstream::publish::<u64>("deep").max_demand(65_536).directory(dir.path().join("run")).open()?;
     /// # drop(sink);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -135,7 +135,7 @@ impl<P: Travel + ?Sized> PublishBuilder<P> {
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
-    /// let sink = millstream::publish::<u64>("ticks").directory(dir.path()).open()?;
+    /// let sink = millstream::publish::<u64>("ticks").directory(dir.path().join("run")).open()?;
     /// # drop(sink);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -148,7 +148,7 @@ impl<P: Travel + ?Sized> PublishBuilder<P> {
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
-    /// let sink = millstream::publish::<u64>("warm").prefault().directory(dir.path()).open()?;
+    /// let sink = millstream::publish::<u64>("warm").prefault().directory(dir.path().join("run")).open()?;
     /// # drop(sink);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -161,7 +161,7 @@ impl<P: Travel + ?Sized> PublishBuilder<P> {
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
-    /// let sink = millstream::publish::<u64>("huge").huge_pages().directory(dir.path()).open()?;
+    /// let sink = millstream::publish::<u64>("huge").huge_pages().directory(dir.path().join("run")).open()?;
     /// println!("{:?}", sink.huge_pages());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -178,7 +178,7 @@ impl<P: Travel + ?Sized> PublishBuilder<P> {
     /// ```
     /// use millstream::PublishError;
     /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path();
+    /// # let path = &dir.path().join("run");
     /// let first = millstream::publish::<u64>("ticks").directory(path).open()?;
     /// let second = millstream::publish::<u64>("ticks").directory(path).open();
     /// assert!(matches!(second, Err(PublishError::NameTaken { .. })));
@@ -204,7 +204,7 @@ impl PublishBuilder<[u8]> {
     /// ```
     /// use millstream::{Element, Schema};
     /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path();
+    /// # let path = &dir.path().join("run");
     /// let mut sink = millstream::publish::<[u8]>("n").schema(u64::schema()).directory(path).open()?;
     /// sink.put(&7u64.to_le_bytes())?;
     /// let mut source = millstream::subscribe::<u64>("n").directory(path).open()?;
@@ -340,7 +340,7 @@ impl Stream {
                 strategy: settings.sink.strategy,
                 fence: if membarrier { Fence::Machine } else { Fence::Full },
                 bell: Doorbell::Remote(Remote::new(bell, None)),
-                audience: Audience::Published(publication),
+                audience: Audience::Published(publication, self.memory.huge_pages()),
                 ledger: None,
                 keep: Box::new((self.memory.clone(), notice)),
             })

@@ -44,7 +44,7 @@ pub(super) mod sealed {
 /// ```
 /// use std::time::Duration;
 /// # let dir = tempfile::tempdir()?;
-/// # let path = dir.path();
+/// # let path = &dir.path().join("run");
 /// # let mut sink = millstream::publish::<u64>("ticks").directory(path).open()?;
 /// let mut source =
 ///     millstream::subscribe::<u64>("ticks").wait_for(Duration::from_secs(5)).directory(path).open()?;
@@ -96,7 +96,7 @@ impl<P: Travel + ?Sized> SubscribeBuilder<P> {
     /// ```
     /// use millstream::SubscribeError;
     /// # let dir = tempfile::tempdir()?;
-    /// let nobody = millstream::subscribe::<u64>("ticks").directory(dir.path()).open();
+    /// let nobody = millstream::subscribe::<u64>("ticks").directory(dir.path().join("run")).open();
     /// assert!(matches!(nobody, Err(SubscribeError::NotFound { .. })));
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -113,7 +113,7 @@ impl<P: Travel + ?Sized> SubscribeBuilder<P> {
     /// # let dir = tempfile::tempdir()?;
     /// let nobody = millstream::subscribe::<u64>("ticks")
     ///     .wait_for(Duration::from_millis(5))
-    ///     .directory(dir.path())
+    ///     .directory(dir.path().join("run"))
     ///     .open();
     /// assert!(matches!(nobody, Err(SubscribeError::TimedOut { .. })));
     /// # Ok::<(), std::io::Error>(())
@@ -129,7 +129,7 @@ impl<P: Travel + ?Sized> SubscribeBuilder<P> {
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path();
+    /// # let path = &dir.path().join("run");
     /// let mut sink = millstream::publish::<u64>("orders").directory(path).open()?;
     /// sink.put_slice(&[1, 2])?;
     /// let book = || millstream::subscribe::<u64>("orders").resumable("book").directory(path);
@@ -153,7 +153,7 @@ impl<P: Travel + ?Sized> SubscribeBuilder<P> {
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path();
+    /// # let path = &dir.path().join("run");
     /// # let sink = millstream::publish::<u64>("ticks").directory(path).open()?;
     /// let source = millstream::subscribe::<u64>("ticks").reconnect().directory(path).open()?;
     /// # drop((source, sink));
@@ -173,7 +173,7 @@ impl<P: Travel + ?Sized> SubscribeBuilder<P> {
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path();
+    /// # let path = &dir.path().join("run");
     /// let mut sink = millstream::publish::<[u64; 512]>("books").directory(path).open()?;
     /// // SAFETY: the producer is this very program.
     /// let mut source = unsafe { millstream::subscribe::<[u64; 512]>("books").trust_producer() }
@@ -195,7 +195,7 @@ impl<P: Travel + ?Sized> SubscribeBuilder<P> {
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path();
+    /// # let path = &dir.path().join("run");
     /// # let sink = millstream::publish::<u64>("ticks").directory(path).open()?;
     /// let source = millstream::subscribe::<u64>("ticks").directory(path).open()?;
     /// # drop((source, sink));
@@ -244,7 +244,7 @@ impl sealed::Subscribe {
         let unavailable = |error: std::io::Error| SubscribeError::ServiceUnavailable {
             why: format!("no descriptor for a bell: {error}"),
         };
-        let local = subscription.notice.bell().try_clone_to_owned().map_err(unavailable)?;
+        let local = subscription.link.notice().bell().try_clone_to_owned().map_err(unavailable)?;
         let bell = subscription.bell.try_clone().map_err(unavailable)?;
         let stream = subscription.memory.as_ptr().cast::<StreamPage>();
         let credit = subscription.credit.as_ptr().cast::<CreditPage>();
@@ -255,7 +255,7 @@ impl sealed::Subscribe {
                 credit: &raw const (*credit).credit,
                 waiting: &raw const (*stream).waiting,
                 end: &raw const (*stream).end,
-                notice: subscription.notice.word(),
+                notice: subscription.link.notice().word(),
             }
         };
         let resumable = self.subscription.is_some();

@@ -53,7 +53,7 @@ pub(crate) enum Granted {
 pub(crate) enum Audience {
     Local,
     #[cfg(all(target_os = "linux", not(millstream_loom)))]
-    Published(crate::process::Publication),
+    Published(crate::process::Publication, crate::memory::HugePages),
 }
 
 #[derive(Debug)]
@@ -232,7 +232,7 @@ impl ProducerEndpoint {
     /// Attends to the word that the process's background thread writes.
     #[cfg(all(target_os = "linux", not(millstream_loom)))]
     fn heed(&mut self, notice: u64) {
-        let Audience::Published(publication) = &mut self.audience else { return };
+        let Audience::Published(publication, _) = &mut self.audience else { return };
         let mut arrived = None;
         while let Some(arrival) = publication.take_arrival() {
             arrived = Some(arrival);
@@ -339,14 +339,14 @@ impl ProducerEndpoint {
     pub(crate) fn huge_pages(&self) -> Option<crate::memory::HugePages> {
         match &self.audience {
             Audience::Local => None,
-            Audience::Published(publication) => Some(publication.memory().huge_pages()),
+            Audience::Published(_, huge_pages) => Some(*huge_pages),
         }
     }
 
     /// The demand that is open beyond `pos`, counted in elements.
     pub(crate) fn demand(&self, pos: u64) -> u64 {
         #[cfg(all(target_os = "linux", not(millstream_loom)))]
-        if let Audience::Published(publication) = &self.audience
+        if let Audience::Published(publication, _) = &self.audience
             && let Some(granted) = publication.arriving_grant()
         {
             return (granted.wrapping_sub(pos) as i64).max(0) as u64;
@@ -363,7 +363,7 @@ impl ProducerEndpoint {
         let gone = || match &self.audience {
             Audience::Local => false,
             #[cfg(all(target_os = "linux", not(millstream_loom)))]
-            Audience::Published(_) => {
+            Audience::Published(..) => {
                 self.notice().load(Ordering::Acquire) & crate::process::GONE != 0
             }
         };
@@ -473,7 +473,7 @@ impl ProducerEndpoint {
 
     fn is_gone(&self) -> bool {
         #[cfg(all(target_os = "linux", not(millstream_loom)))]
-        if matches!(self.audience, Audience::Published(_)) {
+        if matches!(self.audience, Audience::Published(..)) {
             return self.notice().load(Ordering::Acquire) & crate::process::GONE != 0;
         }
         false

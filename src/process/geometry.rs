@@ -1,0 +1,246 @@
+//! The headers of the shared pages, computed again by whoever maps them: nothing in them is believed.
+
+#![forbid(unsafe_code)]
+
+use std::mem::offset_of;
+
+use zerocopy::FromBytes;
+
+use super::wire::{LONGEST_SCHEMA, Welcome};
+use crate::memory::SharedMemory;
+use crate::ring::page::{
+    CREDIT_MAGIC, CreditHeader, CreditLine, CreditPage, ENDIAN_MARK, KIND_ELEMENTS, KIND_FRAMES, MAJOR,
+    MINOR, PAGE, STREAM_MAGIC, StreamHeader, WordLine,
+};
+
+/// Largest element, and longest frame.
+const LARGEST: u64 = 1 << 30;
+/// Most elements in the ring.
+const MOST: u64 = 1 << 32;
+/// Largest demand of a stream of frames, whose room is counted in bytes.
+const MOST_DEMAND: u64 = 1 << 62;
+
+/// A word that cannot be right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lie {
+    pub(super) word: &'static str,
+    pub(super) value: u64,
+}
+
+fn must(right: bool, word: &'static str, value: impl Into<u64>) -> Result<(), Lie> {
+    if right {
+        Ok(())
+    } else {
+        Err(Lie {
+            word,
+            value: value.into(),
+        })
+    }
+}
+
+/// A private copy of the stream's header and schema, checked against the memory that holds them.
+pub(super) fn stream(memory: &SharedMemory) -> Result<(StreamHeader, Vec<u8>), Lie> {
+    let len = memory.len() as u64;
+    let bytes = memory.copy_out(0, size_of::<StreamHeader>());
+    let header = bytes
+        .as_deref()
+        .and_then(|bytes| StreamHeader::read_from_bytes(bytes).ok());
+    let Some(header) = header else {
+        return Err(Lie {
+            word: "memory length",
+            value: len,
+        });
+    };
+    check(&header, len)?;
+    let schema = memory.copy_out(header.schema_offset as usize, header.schema_len as usize);
+    match schema {
+        Some(schema) => Ok((header, schema)),
+        None => Err(Lie {
+            word: "schema_offset",
+            value: header.schema_offset.into(),
+        }),
+    }
+}
+
+fn check(header: &StreamHeader, memory_len: u64) -> Result<(), Lie> {
+    must(
+        header.magic == STREAM_MAGIC,
+        "magic",
+        u64::from_le_bytes(header.magic),
+    )?;
+    must(header.endian == ENDIAN_MARK, "endian", header.endian)?;
+    must(header.major == MAJOR, "major", header.major)?;
+    must(
+        header.header_len as usize == size_of::<StreamHeader>(),
+        "header_len",
+        header.header_len,
+    )?;
+    // A later revision may give them a meaning.
+    let reserved = header
+        .reserved
+        .iter()
+        .chain([&header.reserved0])
+        .find(|word| **word != 0);
+    must(
+        header.minor > MINOR || reserved.is_none(),
+        "reserved",
+        reserved.copied().unwrap_or(0),
+    )?;
+
+    let area_end = header.area_offset.checked_add(header.area_len);
+    let page = PAGE as u64;
+    must(
+        header.area_offset >= page && header.area_offset % page == 0,
+        "area_offset",
+        header.area_offset,
+    )?;
+    must(
+        header.area_len > 0 && area_end.is_some_and(|end| end <= memory_len),
+        "area_len",
+        header.area_len,
+    )?;
+    must(
+        header.schema_len as usize <= LONGEST_SCHEMA,
+        "schema_len",
+        header.schema_len,
+    )?;
+    let schema_end = u64::from(header.schema_offset) + u64::from(header.schema_len);
+    must(
+        header.schema_len == 0
+            || (header.schema_offset as usize >= PAGE
+                && header.schema_offset % 8 == 0
+                && schema_end <= header.area_offset),
+        "schema_offset",
+        header.schema_offset,
+    )?;
+    must(
+        (1..=MOST_DEMAND).contains(&header.max_demand),
+        "max_demand",
+        header.max_demand,
+    )?;
+    match header.kind {
+        KIND_ELEMENTS => elements(header),
+        KIND_FRAMES => frames(header),
+        kind => must(false, "kind", kind),
+    }
+}
+
+fn elements(header: &StreamHeader) -> Result<(), Lie> {
+    let (size, align) = (u64::from(header.element_size), header.element_align);
+    let (per_block, first) = (u64::from(header.per_block), u64::from(header.first));
+    must(size <= LARGEST, "element_size", size)?;
+    must(
+        align.is_power_of_two() && align as usize <= PAGE && size % u64::from(align) == 0,
+        "element_align",
+        align,
+    )?;
+    let align = u64::from(align);
+    must(
+        first >= 8 && first % align == 0 && first <= header.stride,
+        "first",
+        first,
+    )?;
+    must(
+        header.stride % 8 == 0 && header.stride % align == 0,
+        "stride",
+        header.stride,
+    )?;
+    // No overflow: both factors are below 2^32.
+    must(
+        per_block >= 1 && per_block * size + first <= header.stride,
+        "per_block",
+        per_block,
+    )?;
+    must(
+        header.stride.checked_mul(header.blocks) == Some(header.area_len) && header.blocks > 0,
+        "blocks",
+        header.blocks,
+    )?;
+    let room = header.blocks.checked_mul(per_block);
+    let needed = header.buffer_size.checked_add(header.max_demand);
+    must(
+        needed.is_some_and(|needed| needed <= MOST && room.is_some_and(|room| needed <= room)),
+        "buffer_size",
+        header.buffer_size,
+    )?;
+    must(header.max_frame == 0, "max_frame", header.max_frame)
+}
+
+fn frames(header: &StreamHeader) -> Result<(), Lie> {
+    must(header.element_size == 0, "element_size", header.element_size)?;
+    must(header.element_align == 1, "element_align", header.element_align)?;
+    must(header.per_block == 0, "per_block", header.per_block)?;
+    must(header.first == 8, "first", header.first)?;
+    must(header.stride == 0, "stride", header.stride)?;
+    must(header.blocks == 0, "blocks", header.blocks)?;
+    must(header.area_len % 64 == 0, "area_len", header.area_len)?;
+    must(
+        header.buffer_size <= MOST_DEMAND,
+        "buffer_size",
+        header.buffer_size,
+    )?;
+    let fits = header
+        .max_frame
+        .checked_add(8)
+        .is_some_and(|frame| frame <= header.area_len);
+    must(header.max_frame <= LARGEST && fits, "max_frame", header.max_frame)
+}
+
+/// Where the consumer's words lie in its page.
+pub(super) const CONTROL: usize = offset_of!(CreditPage, control) + offset_of!(WordLine, word);
+const CREDIT: usize = offset_of!(CreditPage, credit);
+pub(super) const GRANTED: usize = CREDIT + offset_of!(CreditLine, granted);
+pub(super) const RELEASED: usize = CREDIT + offset_of!(CreditLine, released);
+pub(super) const RELEASED_BYTES: usize = CREDIT + offset_of!(CreditLine, released_bytes);
+
+/// Checks a fresh credit page against what the producer said of it.
+pub(super) fn credit(memory: &SharedMemory, header: &StreamHeader, welcome: &Welcome) -> Result<(), Lie> {
+    let bytes = memory.copy_out(0, size_of::<CreditHeader>());
+    let credit = bytes
+        .as_deref()
+        .and_then(|bytes| CreditHeader::read_from_bytes(bytes).ok());
+    let Some(credit) = credit else {
+        return Err(Lie {
+            word: "credit page length",
+            value: memory.len() as u64,
+        });
+    };
+    must(
+        credit.magic == CREDIT_MAGIC,
+        "credit magic",
+        u64::from_le_bytes(credit.magic),
+    )?;
+    must(credit.major == MAJOR, "credit major", credit.major)?;
+    must(
+        credit.header_len as usize == size_of::<CreditHeader>(),
+        "credit header_len",
+        credit.header_len,
+    )?;
+    must(header.epoch == welcome.epoch, "epoch", header.epoch)?;
+    must(credit.epoch == welcome.epoch, "credit epoch", credit.epoch)?;
+    must(credit.window == welcome.window, "credit window", credit.window)?;
+    must(
+        credit.start_byte == welcome.start_byte,
+        "credit start_byte",
+        credit.start_byte,
+    )?;
+    let ahead = welcome.start.wrapping_sub(header.base) as i64 >= 0;
+    must(
+        credit.start == welcome.start && ahead,
+        "credit start",
+        credit.start,
+    )?;
+    for (offset, word, wanted) in [
+        (CONTROL, "control", 0),
+        (GRANTED, "granted", welcome.start),
+        (RELEASED, "released", welcome.start),
+        (RELEASED_BYTES, "released bytes", welcome.start_byte),
+    ] {
+        let value = memory.load(offset).unwrap_or(u64::MAX);
+        must(value == wanted, word, value)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,45 @@
+//! Streams between processes: names, the handshake, and the news that a peer is gone.
+//!
+//! A published stream is a name in the [runtime directory](directory): a [lock file](claim) and a
+//! listening [socket](socket). A consumer [calls](call), both sides [tell](wire) what they are, and the producer
+//! passes the descriptors of the memory. From then on nothing goes over the connection: that it
+//! hangs up is the news that the peer has closed or died. One [background thread](service) in each process
+//! [listens](host) and [hears](watch) the hang-ups; endpoints learn of them by a [word](notice).
+//!
+//! ```text
+//! Publication ──┐ commands                                    commands ┌── Subscription
+//!               ▼                                                      ▼
+//!            Reactor ── Host (Offer, Seat) ◄── connection ──► Watch ── Reactor
+//!               │                                                      │
+//!    Notice ◄───┘ ARRIVED, GONE                                  GONE  └───► Notice
+//! ```
+
+mod call;
+mod claim;
+mod directory;
+mod error;
+mod geometry;
+mod host;
+mod name;
+mod notice;
+mod observer;
+mod offer;
+mod publication;
+mod reactor;
+mod seat;
+mod service;
+mod socket;
+mod subscription;
+mod watch;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::{DirectoryError, ListError, ObserveError, PublishError, SubscribeError, SystemError};
+pub use name::InvalidName;
+pub(crate) use notice::{ARRIVED, GONE, Notice};
+pub(crate) use observer::{Observation, ObservedConsumer, list, observe};
+pub(crate) use publication::{Arrival, Publication, PublicationSettings, runtime_directory};
+pub(crate) use subscription::{Link, Subscription, SubscriptionSettings};
+pub(crate) use wire::Kind;

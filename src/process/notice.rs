@@ -1,0 +1,62 @@
+//! What the process's background thread tells an endpoint, which looks at one word on its hot path.
+
+#![forbid(unsafe_code)]
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::event::EventfdFlags;
+use rustix::io::retry_on_intr;
+
+use super::error::SystemError;
+use crate::primitive::atomic::{AtomicU64, Ordering};
+
+/// A new subscription waits to be taken by the producer.
+pub(crate) const ARRIVED: u64 = 1 << 62;
+/// The peer hung up, and nobody will come in its place.
+pub(crate) const GONE: u64 = 1 << 61;
+
+/// A word and a bell, shared by an endpoint and the background thread.
+#[derive(Debug)]
+pub(crate) struct Notice {
+    word: AtomicU64,
+    bell: OwnedFd,
+}
+
+impl Notice {
+    pub(super) fn new() -> Result<Self, SystemError> {
+        let bell = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map_err(|errno| SystemError::new("making an eventfd", Path::new("this process"), errno))?;
+        Ok(Self {
+            word: AtomicU64::new(0),
+            bell,
+        })
+    }
+
+    /// [`ARRIVED`] and [`GONE`]. What was done before a bit was set is to be seen by whoever loads the bit with
+    /// Acquire.
+    pub(crate) fn word(&self) -> &AtomicU64 {
+        &self.word
+    }
+
+    /// Readable once a bit was set, until it is drained.
+    pub(crate) fn bell(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
+    }
+
+    /// Forgets the rings so far.
+    pub(crate) fn drain_bell(&self) {
+        // An error means that there was none.
+        let _ = retry_on_intr(|| rustix::io::read(&self.bell, &mut [0u8; 8]));
+    }
+
+    pub(super) fn set(&self, bits: u64) {
+        self.word.fetch_or(bits, Ordering::AcqRel);
+        // A full counter rings as well.
+        let _ = retry_on_intr(|| rustix::io::write(&self.bell, &1u64.to_ne_bytes()));
+    }
+
+    pub(super) fn clear(&self, bits: u64) {
+        self.word.fetch_and(!bits, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,163 @@
+//! What a published stream offers to those who call, and what it asks of them.
+
+#![forbid(unsafe_code)]
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use zerocopy::{FromZeros, IntoBytes};
+
+use super::geometry::{GRANTED, RELEASED, RELEASED_BYTES};
+use super::seat::{Seat, Subscriber};
+use super::socket;
+use super::wire::{Code, Hello, Kind, Refusal, Role, Welcome};
+use crate::memory::{MemoryError, MemoryOptions, SharedMemory};
+use crate::primitive::Arc;
+use crate::ring::page::{CREDIT_MAGIC, CreditHeader, ENDIAN_MARK, MAJOR, MINOR, PAGE, StreamHeader};
+
+#[derive(Debug)]
+pub(super) struct Offer {
+    pub(super) header: StreamHeader,
+    pub(super) schema: Vec<u8>,
+    pub(super) memory: Arc<SharedMemory>,
+    pub(super) membarrier: bool,
+}
+
+/// A subscription that waits for its consumer's confirmation.
+#[derive(Debug)]
+pub(super) struct Invitation {
+    pub(super) subscriber: Subscriber,
+    /// The producer's end of the doorbell.
+    pub(super) bell: OwnedFd,
+}
+
+impl Offer {
+    pub(super) fn base(&self) -> u64 {
+        self.header.base
+    }
+
+    pub(super) fn memory_fd(&self) -> BorrowedFd<'_> {
+        self.memory.fd()
+    }
+
+    /// Whether the stream is what the caller takes it for.
+    pub(super) fn check(&self, hello: &Hello) -> Result<(), Refusal> {
+        let header = &self.header;
+        if hello.endian != ENDIAN_MARK {
+            return Err(Refusal::values(
+                Code::Endian,
+                ENDIAN_MARK.into(),
+                hello.endian.into(),
+            ));
+        }
+        if hello.role == Role::Observer {
+            return Ok(());
+        }
+        let carried = Kind::of(header);
+        if hello.kind != Kind::Any && hello.kind != carried {
+            return Err(Refusal::new(Code::Kind));
+        }
+        if carried == Kind::Elements && !hello.any_type && hello.fingerprint != header.fingerprint {
+            let (fingerprint, schema) = (header.fingerprint, self.schema.clone());
+            return Err(Refusal {
+                fingerprint,
+                schema,
+                ..Refusal::new(Code::Fingerprint)
+            });
+        }
+        if !(1..=header.max_demand).contains(&hello.window) {
+            return Err(Refusal::values(Code::Window, header.max_demand, hello.window));
+        }
+        // Without a name nobody could resume it.
+        if hello.resumable && hello.subscription.is_empty() {
+            return Err(Refusal::new(Code::Malformed));
+        }
+        Ok(())
+    }
+
+    fn welcome(&self) -> Welcome {
+        Welcome {
+            pid: std::process::id(),
+            membarrier: self.membarrier,
+            memory_len: self.memory.len() as u64,
+            epoch: self.header.epoch,
+            start: self.header.base,
+            start_byte: 0,
+            window: 0,
+            consumer: None,
+        }
+    }
+
+    /// What an observer gets to see.
+    pub(super) fn show(&self, seat: &Seat) -> Result<(Welcome, Vec<OwnedFd>), Refusal> {
+        let mut fds = vec![self.memory.reopen_read_only().map_err(exhausted)?];
+        let mut welcome = self.welcome();
+        if let Some((subscriber, connected)) = seat.holder() {
+            fds.push(subscriber.credit.reopen_read_only().map_err(exhausted)?);
+            welcome = Welcome {
+                start: subscriber.start,
+                start_byte: subscriber.start_byte,
+                window: subscriber.window,
+                consumer: Some(subscriber.consumer(connected)),
+                ..welcome
+            };
+        }
+        Ok((welcome, fds))
+    }
+
+    /// Makes what a new subscription needs. The descriptor is the consumer's end of the doorbell.
+    pub(super) fn invite(
+        &self,
+        hello: &Hello,
+        pid: Option<u32>,
+        start: u64,
+        start_byte: u64,
+    ) -> Result<(Invitation, Welcome, OwnedFd), Refusal> {
+        let credit = self.credit(hello.window, start, start_byte).map_err(exhausted)?;
+        let (bell, theirs) = socket::pair().map_err(exhausted)?;
+        let subscriber = Subscriber {
+            pid,
+            name: hello.subscription.clone(),
+            resumable: hello.resumable,
+            membarrier: hello.membarrier,
+            window: hello.window,
+            start,
+            start_byte,
+            credit: Arc::new(credit),
+        };
+        let welcome = Welcome {
+            start,
+            start_byte,
+            window: hello.window,
+            ..self.welcome()
+        };
+        Ok((Invitation { subscriber, bell }, welcome, theirs))
+    }
+
+    /// A credit page for one consumer, which this process can only read from here on.
+    fn credit(&self, window: u64, start: u64, start_byte: u64) -> Result<SharedMemory, MemoryError> {
+        let page = SharedMemory::create("millstream-credit", PAGE, MemoryOptions::default())?;
+        let header = CreditHeader {
+            magic: CREDIT_MAGIC,
+            major: MAJOR,
+            minor: MINOR,
+            header_len: size_of::<CreditHeader>() as u32,
+            epoch: self.header.epoch,
+            start,
+            start_byte,
+            window,
+            ..CreditHeader::new_zeroed()
+        };
+        // All of it lies within the page.
+        page.copy_in(0, header.as_bytes());
+        page.store(GRANTED, start);
+        page.store(RELEASED, start);
+        page.store(RELEASED_BYTES, start_byte);
+        page.seal_size()?;
+        page.into_read_only()
+    }
+}
+
+fn exhausted(error: impl std::fmt::Display) -> Refusal {
+    log::warn!("millstream refuses a consumer for want of memory or descriptors: {error}");
+    Refusal::new(Code::Exhausted)
+}

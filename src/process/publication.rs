@@ -1,0 +1,172 @@
+//! A published stream, as its producer holds it.
+
+#![forbid(unsafe_code)]
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
+
+use super::claim::{Claim, ClaimError};
+use super::directory::{Missing, RuntimeDirectory};
+use super::error::{PublishError, SystemError};
+use super::geometry::GRANTED;
+use super::host::Host;
+use super::name::Name;
+use super::notice::{ARRIVED, Notice};
+use super::offer::Offer;
+use super::reactor::Command;
+use super::service::{Lease, Unavailable};
+use super::socket;
+use super::wire::LONGEST_SCHEMA;
+use crate::memory::SharedMemory;
+use crate::primitive::{Arc, Mutex};
+use crate::ring::page::StreamHeader;
+
+/// What to publish, and where.
+#[derive(Debug)]
+pub(crate) struct PublicationSettings {
+    /// The runtime directory, when it is not the one that the environment names.
+    pub(crate) dir: Option<PathBuf>,
+    pub(crate) name: String,
+    /// The header that stands in the memory.
+    pub(crate) header: StreamHeader,
+    pub(crate) schema: Vec<u8>,
+    /// Sealed for its writer only.
+    pub(crate) memory: Arc<SharedMemory>,
+    /// Whether the producer's process is registered for memory barriers by its peers.
+    pub(crate) membarrier: bool,
+}
+
+/// A consumer that has subscribed.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    /// The consumer's page, mapped for reading.
+    pub(crate) credit: Arc<SharedMemory>,
+    /// The producer's end of the doorbell.
+    pub(crate) bell: OwnedFd,
+    /// Position of the first element that the consumer gets. For a resumed subscription it comes from a page that
+    /// the consumer's predecessor wrote: a producer has to see for itself that it has published so far.
+    pub(crate) start: u64,
+    pub(crate) start_byte: u64,
+    pub(crate) window: u64,
+    /// Name of the subscription; may be empty.
+    pub(crate) subscription: String,
+    pub(crate) resumable: bool,
+    pub(crate) pid: Option<u32>,
+    pub(crate) membarrier: bool,
+}
+
+/// Where the background thread leaves what is for the producer.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) notice: Arc<Notice>,
+    slot: Mutex<Option<Arrival>>,
+}
+
+impl Desk {
+    /// Leaves an arrival, in place of one that the producer has not taken: that one was resumed meanwhile.
+    pub(super) fn deliver(&self, arrival: Arrival) {
+        let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        *slot = Some(arrival);
+        // Under the lock, so that whoever takes this arrival clears this bit.
+        self.notice.set(ARRIVED);
+    }
+}
+
+/// A published stream. Dropping it ends the publication: no file and no connection is left then.
+#[derive(Debug)]
+pub(crate) struct Publication {
+    id: u64,
+    desk: Arc<Desk>,
+    lease: Lease,
+}
+
+impl Publication {
+    pub(crate) fn open(settings: PublicationSettings) -> Result<Self, PublishError> {
+        let PublicationSettings {
+            dir,
+            name,
+            header,
+            schema,
+            memory,
+            membarrier,
+        } = settings;
+        let name = Name::new(&name)?;
+        if schema.len() > LONGEST_SCHEMA {
+            let (name, len) = (name.to_string(), schema.len());
+            return Err(PublishError::SchemaTooLarge {
+                name,
+                len,
+                max: LONGEST_SCHEMA,
+            });
+        }
+        let path = RuntimeDirectory::locate(dir.as_deref());
+        let directory = Arc::new(RuntimeDirectory::open(path, Missing::Create)?);
+        let claim = Claim::take(&directory, &name).map_err(|error| match error {
+            ClaimError::Taken { pid } => PublishError::NameTaken {
+                name: name.to_string(),
+                pid,
+            },
+            ClaimError::System(error) => error.into(),
+        })?;
+        let listener = socket::listen(&directory, &name)?;
+        let desk = Arc::new(Desk {
+            notice: Arc::new(Notice::new()?),
+            slot: Mutex::new(None),
+        });
+        let offer = Offer {
+            header,
+            schema,
+            memory,
+            membarrier,
+        };
+        let host = Box::new(Host::new(claim, listener, offer, Arc::clone(&desk)));
+        let lease = Lease::take()?;
+        let id = lease
+            .call(|reply| Command::Host(host, reply))?
+            .map_err(|source| SystemError::Io {
+                what: "waiting for consumers",
+                path: directory.at(&name.socket_file()),
+                source,
+            })?;
+        Ok(Self { id, desk, lease })
+    }
+
+    pub(crate) fn notice(&self) -> &Arc<Notice> {
+        &self.desk.notice
+    }
+
+    /// What a consumer that has come and was not taken yet has asked for: the position that it grants.
+    pub(crate) fn arriving_grant(&self) -> Option<u64> {
+        let slot = self.desk.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.as_ref().and_then(|arrival| arrival.credit.load(GRANTED))
+    }
+
+    /// The consumer that has come since the last call, if any.
+    pub(crate) fn take_arrival(&self) -> Option<Arrival> {
+        let mut slot = self.desk.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock, so that the bit of an arrival that comes next is not cleared with this one's.
+        self.desk.notice.clear(ARRIVED);
+        slot.take()
+    }
+}
+
+impl Drop for Publication {
+    fn drop(&mut self) {
+        // In a forked child the publication is the parent's, and in a thread that has panicked it is gone.
+        if let Err(Unavailable(why)) = self.lease.call(|reply| Command::Retire(self.id, reply)) {
+            log::debug!("millstream's publication was gone before it was dropped: {why}");
+        }
+    }
+}
+
+impl From<Unavailable> for PublishError {
+    fn from(Unavailable(why): Unavailable) -> Self {
+        Self::ServiceUnavailable { why }
+    }
+}
+
+/// The directory that `explicit`, or else the environment, names.
+pub(crate) fn runtime_directory(explicit: Option<&Path>) -> PathBuf {
+    RuntimeDirectory::locate(explicit)
+}

@@ -1,0 +1,145 @@
+//! The one background thread of this process: it runs while a stream is published or subscribed, and is gone,
+//! joined, with the last.
+
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::sync::{MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use crossbeam_channel::{Sender, bounded, unbounded};
+use mio::{Poll, Token, Waker};
+use rustix::process::{Pid, getpid};
+
+use super::reactor::{Command, Reactor};
+use crate::primitive::{Arc, Mutex};
+
+/// The token of the waker; connections have others.
+pub(super) const WAKE: Token = Token(0);
+
+static SERVICE: Mutex<Option<Running>> = Mutex::new(None);
+
+#[derive(Debug)]
+struct Running {
+    /// A forked child has this value but not the thread.
+    pid: Pid,
+    users: usize,
+    line: Line,
+    thread: JoinHandle<()>,
+}
+
+/// The way to the thread.
+#[derive(Clone, Debug)]
+struct Line {
+    commands: Sender<Command>,
+    waker: Arc<Waker>,
+}
+
+/// Keeps the thread running. One for every published or subscribed stream.
+#[derive(Debug)]
+pub(super) struct Lease {
+    line: Line,
+    pid: Pid,
+}
+
+/// Why the thread does not run, or no longer.
+#[derive(Debug)]
+pub(super) struct Unavailable(pub(super) String);
+
+fn service() -> MutexGuard<'static, Option<Running>> {
+    // Nothing panics while it holds the lock; if it did, the value would still be whole.
+    SERVICE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Lease {
+    /// Starts the thread unless it runs.
+    pub(super) fn take() -> Result<Self, Unavailable> {
+        let mut service = service();
+        let pid = getpid();
+        match service.take() {
+            Some(mut running) if running.pid == pid && !running.thread.is_finished() => {
+                running.users += 1;
+                let line = running.line.clone();
+                *service = Some(running);
+                return Ok(Self { line, pid });
+            }
+            Some(dead) if dead.pid == pid => {
+                if dead.thread.join().is_err() {
+                    log::error!("millstream's background thread has panicked; starting another");
+                }
+            }
+            // The parent's, whose descriptors the child must not touch.
+            Some(parents) => std::mem::forget(parents),
+            None => {}
+        }
+        let (line, thread) = start().map_err(|error| Unavailable(error.to_string()))?;
+        *service = Some(Running {
+            pid,
+            users: 1,
+            line: line.clone(),
+            thread,
+        });
+        Ok(Self { line, pid })
+    }
+
+    /// Has the thread carry out a command and waits for its answer.
+    pub(super) fn call<T>(&self, command: impl FnOnce(Sender<T>) -> Command) -> Result<T, Unavailable> {
+        let gone = || Unavailable("it has ended by a panic; look at the message of that".into());
+        if self.pid != getpid() {
+            return Err(Unavailable(
+                "it runs in the process that this one was forked from".into(),
+            ));
+        }
+        let (reply, answer) = bounded(1);
+        self.line.commands.send(command(reply)).map_err(|_| gone())?;
+        self.line
+            .waker
+            .wake()
+            .map_err(|error| Unavailable(error.to_string()))?;
+        // Answers or, when the thread ends, hangs up: the command dies with the queue.
+        answer.recv().map_err(|_| gone())
+    }
+
+    /// Whether this lease was taken by the process that looks, and not by one that forked it.
+    pub(super) fn is_own(&self) -> bool {
+        self.pid == getpid()
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if !self.is_own() {
+            return;
+        }
+        // Held until the thread is joined, so that another cannot start meanwhile.
+        let mut service = service();
+        match service.take() {
+            Some(running) if !Arc::ptr_eq(&running.line.waker, &self.line.waker) => *service = Some(running),
+            Some(mut running) if running.users > 1 => {
+                running.users -= 1;
+                *service = Some(running);
+            }
+            Some(running) => {
+                let sent = running.line.commands.send(Command::Stop).is_ok();
+                // A logger may drop a stream on the thread itself.
+                let own = running.thread.thread().id() == thread::current().id();
+                if sent && running.line.waker.wake().is_ok() && !own && running.thread.join().is_err() {
+                    log::error!("millstream's background thread has panicked");
+                }
+            }
+            None => {}
+        }
+    }
+}
+
+fn start() -> io::Result<(Line, JoinHandle<()>)> {
+    let poll = Poll::new()?;
+    let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+    let (commands, inbox) = unbounded();
+    let reactor = Reactor::new(poll, inbox)?;
+    // Should it panic, the streams in the reactor are told while it unwinds.
+    let thread = thread::Builder::new()
+        .name("millstream".into())
+        .spawn(move || reactor.run())?;
+    Ok((Line { commands, waker }, thread))
+}

@@ -1,0 +1,6 @@
+//! Whole streams: publish, subscribe, die.
+
+mod ground;
+mod hostile;
+mod life;
+mod processes;
