@@ -91,6 +91,11 @@ pub use stream::{
     Frame, FrameClaim, FrameSink, FrameSource, PutFrameDeadlineError, PutFrameError, PutFramesError,
     TryPutFrameError,
 };
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+pub use stream::{
+    Content, Observation, ObservedConsumer, PublishBuilder, State, SubscribeBuilder, Travel, list, observe,
+    publish, subscribe,
+};
 pub use wait::{Fence, WaitStrategy};
 /// The crate whose traits prove that any bytes are a valid element and back.
 pub use zerocopy;

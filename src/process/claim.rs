@@ -214,7 +214,7 @@ mod tests {
     }
 
     fn files(directory: &RuntimeDirectory) -> usize {
-        fs::read_dir(directory.path()).unwrap().count()
+        fs::read_dir(directory.at("")).unwrap().count()
     }
 
     #[test]

@@ -74,10 +74,6 @@ impl RuntimeDirectory {
         Ok(Self { fd, path })
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
@@ -176,7 +172,7 @@ mod tests {
             "{error}"
         );
         let directory = open(&path).unwrap();
-        assert_eq!(directory.path(), path);
+        assert_eq!(directory.path, path);
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o700);
         open(&path).unwrap();
         let error = open(&parent.path().join("no/such")).unwrap_err();

@@ -176,6 +176,28 @@ pub enum PublishError {
         /// The process that publishes it, if the system tells.
         pid: Option<u32>,
     },
+    /// More elements than a ring holds, or none.
+    #[error(
+        "{name:?} was to hold {elements} elements, where 1 to {most} can be held: change buffer_size or max_demand"
+    )]
+    TooLarge {
+        /// The stream.
+        name: String,
+        /// Elements asked for: buffer size and largest demand.
+        elements: u64,
+        /// The most.
+        most: u64,
+    },
+    /// Longer frames than a header can describe.
+    #[error("{name:?} was to carry frames of {asked} bytes, where {most} is the most; lower max_frame")]
+    FrameTooLong {
+        /// The stream.
+        name: String,
+        /// Bytes asked for.
+        asked: usize,
+        /// The most.
+        most: usize,
+    },
     /// The memory could not be had.
     #[error(transparent)]
     Memory(#[from] MemoryError),
@@ -298,6 +320,14 @@ pub enum SubscribeError {
         asked: u64,
         /// The most that the stream allows.
         max: u64,
+    },
+    /// Nothing would ever flow.
+    #[error(
+        "an initial demand of 0 lets nothing of {name:?} flow; ask for at least 1, or by hand with `manual_demand()`"
+    )]
+    ZeroDemand {
+        /// The stream.
+        name: String,
     },
     /// The producer belongs to another user.
     #[error("{name:?} is published by user {theirs} and this process is of user {ours}")]

@@ -38,8 +38,8 @@ mod tests;
 
 pub use error::{DirectoryError, ListError, ObserveError, PublishError, SubscribeError, SystemError};
 pub use name::InvalidName;
-pub(crate) use notice::{ARRIVED, GONE, Notice};
-pub(crate) use observer::{Observation, ObservedConsumer, list, observe};
-pub(crate) use publication::{Arrival, Publication, PublicationSettings, runtime_directory};
-pub(crate) use subscription::{Link, Subscription, SubscriptionSettings};
+pub(crate) use notice::GONE;
+pub(crate) use observer::{Observation, list, observe};
+pub(crate) use publication::{Arrival, Publication, PublicationSettings};
+pub(crate) use subscription::{Subscription, SubscriptionSettings};
 pub(crate) use wire::Kind;

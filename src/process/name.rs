@@ -42,10 +42,6 @@ impl Name {
         })
     }
 
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// The file by whose lock the name is held.
     pub(super) fn lock_file(&self) -> String {
         format!("{}.lock", self.0)
@@ -94,7 +90,7 @@ mod tests {
             "x..y",
             &"n".repeat(80),
         ] {
-            assert_eq!(Name::new(good).unwrap().as_str(), good);
+            assert_eq!(Name::new(good).unwrap().to_string(), good);
         }
         for bad in [
             "",

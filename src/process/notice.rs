@@ -39,15 +39,9 @@ impl Notice {
         &self.word
     }
 
-    /// Readable once a bit was set, until it is drained.
+    /// Readable once a bit was set, until it is read.
     pub(crate) fn bell(&self) -> BorrowedFd<'_> {
         self.bell.as_fd()
-    }
-
-    /// Forgets the rings so far.
-    pub(crate) fn drain_bell(&self) {
-        // An error means that there was none.
-        let _ = retry_on_intr(|| rustix::io::read(&self.bell, &mut [0u8; 8]));
     }
 
     pub(super) fn set(&self, bits: u64) {

@@ -3,12 +3,13 @@
 #![forbid(unsafe_code)]
 
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::PoisonError;
 
 use super::claim::{Claim, ClaimError};
 use super::directory::{Missing, RuntimeDirectory};
 use super::error::{PublishError, SystemError};
+use super::geometry::GRANTED;
 use super::host::Host;
 use super::name::Name;
 use super::notice::{ARRIVED, Notice};
@@ -126,6 +127,12 @@ impl Publication {
         &self.desk.notice
     }
 
+    /// What a consumer that has come and was not taken yet has asked for: the position that it grants.
+    pub(crate) fn arriving_grant(&self) -> Option<u64> {
+        let slot = self.desk.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.as_ref().and_then(|arrival| arrival.credit.load(GRANTED))
+    }
+
     /// The consumer that has come since the last call, if any.
     pub(crate) fn take_arrival(&self) -> Option<Arrival> {
         let mut slot = self.desk.slot.lock().unwrap_or_else(PoisonError::into_inner);
@@ -148,9 +155,4 @@ impl From<Unavailable> for PublishError {
     fn from(Unavailable(why): Unavailable) -> Self {
         Self::ServiceUnavailable { why }
     }
-}
-
-/// The directory that `explicit`, or else the environment, names.
-pub(crate) fn runtime_directory(explicit: Option<&Path>) -> PathBuf {
-    RuntimeDirectory::locate(explicit)
 }

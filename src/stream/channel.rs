@@ -194,7 +194,7 @@ impl<T: Send + 'static> Payload for T {
         take.mark = consumer.mark();
         Ok((
             SinkRef { ring: put, endpoint: producer, capacity },
-            SourceRef { ring: take, endpoint: consumer, scratch: None },
+            SourceRef { ring: take, endpoint: consumer, scratch: None, reconnect: None },
         ))
     }
 }

@@ -110,6 +110,19 @@ macro_rules! sink_control {
             self.endpoint.is_closed()
         }
 
+        /// What the kernel gave when the stream was published with huge pages; `None` within one process.
+        ///
+        /// ```
+        #[doc = concat!("let (sink, _source) = ", $make, ".build()?;")]
+        /// assert_eq!(sink.huge_pages(), None);
+        /// # Ok::<(), millstream::ChannelError>(())
+        /// ```
+        #[cfg(all(target_os = "linux", not(millstream_loom)))]
+        #[must_use]
+        pub fn huge_pages(&self) -> Option<$crate::HugePages> {
+            self.endpoint.huge_pages()
+        }
+
         /// The fence between publishing and the look for a parked consumer: what the kernel allowed.
         ///
         /// ```
@@ -198,7 +211,21 @@ macro_rules! source_control {
         /// ```
         #[must_use]
         pub fn end(&self) -> Option<$crate::End> {
-            self.endpoint.end().cloned()
+            // A source that goes on with the next producer has not ended.
+            let end = self.endpoint.end().filter(|end| **end != $crate::End::PeerGone || self.reconnect.is_none());
+            end.cloned()
+        }
+
+        /// How many producers this source has gone on from, if it was built to [`reconnect`](crate::SubscribeBuilder::reconnect).
+        ///
+        /// ```
+        #[doc = concat!("let (_sink, source) = ", $make, ".build()?;")]
+        /// assert_eq!(source.epoch(), 0);
+        /// # Ok::<(), millstream::ChannelError>(())
+        /// ```
+        #[must_use]
+        pub fn epoch(&self) -> u64 {
+            self.reconnect.as_ref().map_or(0, |reconnect| reconnect.epoch())
         }
 
         /// Position of the next element: how many were taken, from the stream's first position on.

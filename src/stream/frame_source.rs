@@ -11,8 +11,9 @@ use super::end::End;
 use super::endpoint::{ConsumerEndpoint, Vacancy, Waited};
 use super::error::TimedOut;
 use super::frame_sink::{self, FrameSink};
+use super::reconnect::{Reconnect, Tried};
 use super::settings::SinkSettings;
-use super::source::{TryNext, is_there};
+use super::source::{Followed, TryNext, is_there};
 use crate::element::Schema;
 use crate::primitive::Arc;
 use crate::ring::block::{Measured, Shape};
@@ -46,6 +47,7 @@ pub struct FrameSource {
     /// Where frames are copied to that another process could still write; `None` where they need not be.
     pub(super) scratch: Option<Vec<u8>>,
     pub(super) schema: Option<Schema>,
+    pub(super) reconnect: Option<Reconnect<(Lane, Box<ConsumerEndpoint>, Option<Schema>)>>,
 }
 
 impl FrameSource {
@@ -67,7 +69,10 @@ impl FrameSource {
                 Vacancy::Empty => return TryNext::Empty,
                 Vacancy::Ended => {
                     self.seal();
-                    return TryNext::End(self.endpoint.end().cloned().unwrap_or(End::Cancelled));
+                    return match self.follow(false, None) {
+                        Followed::No => TryNext::End(self.endpoint.end().cloned().unwrap_or(End::Cancelled)),
+                        Followed::Waiting | Followed::Yes => TryNext::Empty,
+                    };
                 }
             }
         }
@@ -280,9 +285,38 @@ impl FrameSource {
                 Waited::Ready if !self.is_ready() => {}
                 Waited::Ended => {
                     self.seal();
-                    return waited;
+                    match self.follow(true, deadline) {
+                        Followed::Yes => {}
+                        Followed::No => return waited,
+                        Followed::Waiting if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
+                            return Waited::TimedOut;
+                        }
+                        // The endpoint says again that the stream has ended.
+                        Followed::Waiting => {}
+                    }
                 }
                 _ => return waited,
+            }
+        }
+    }
+
+    /// Goes on with the next producer of the name, if the source is to.
+    fn follow(&mut self, wait: bool, deadline: Option<Instant>) -> Followed {
+        if self.endpoint.end() != Some(&End::PeerGone) {
+            return Followed::No;
+        }
+        let Some(reconnect) = &mut self.reconnect else { return Followed::No };
+        match reconnect.attempt(wait, deadline) {
+            Tried::Connected((lane, endpoint, schema)) => {
+                self.lane = lane;
+                self.endpoint = endpoint;
+                self.schema = schema;
+                Followed::Yes
+            }
+            Tried::Waiting => Followed::Waiting,
+            Tried::Over => {
+                self.reconnect = None;
+                Followed::No
             }
         }
     }
@@ -415,7 +449,7 @@ impl Payload for [u8] {
         take.credited(consumer.mark());
         Ok((
             FrameSink { lane: frame_sink::Lane::Frames(put), endpoint: producer, schema: None },
-            FrameSource { lane: Lane::Frames(take), endpoint: consumer, scratch: None, schema: None },
+            FrameSource { lane: Lane::Frames(take), endpoint: consumer, scratch: None, schema: None, reconnect: None },
         ))
     }
 }

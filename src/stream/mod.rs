@@ -11,7 +11,14 @@ mod frame_sink;
 #[cfg(not(millstream_loom))]
 mod frame_source;
 mod peek;
+mod reconnect;
 mod settings;
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+mod observation;
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+mod publish;
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+mod subscribe;
 mod sink;
 mod source;
 
@@ -31,3 +38,11 @@ pub use frame_sink::{
 pub use frame_source::{Frame, FrameSource};
 pub use peek::{Peek, PeekIter};
 pub use source::{SourceRef, TryNext};
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+pub use observation::{Content, Observation, ObservedConsumer, State, list, observe};
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+pub use publish::{PublishBuilder, Travel, publish};
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+pub use subscribe::{SubscribeBuilder, subscribe};
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+pub(crate) use crate::process::{ListError, ObserveError, PublishError, SubscribeError};

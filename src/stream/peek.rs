@@ -34,7 +34,7 @@ impl<'a, T> Peek<'a, T> {
                 Vacancy::Appeared => {}
                 Vacancy::Empty => break,
                 Vacancy::Ended => {
-                    source.seal();
+                    let _ = source.ended();
                     break;
                 }
             }

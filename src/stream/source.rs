@@ -9,6 +9,7 @@ use super::end::End;
 use super::endpoint::{ConsumerEndpoint, Vacancy, Waited};
 use super::error::TimedOut;
 use super::peek::{Peek, Scratch};
+use super::reconnect::{Reconnect, Tried};
 use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence};
 use crate::ring::block::{Fixed, LINE};
 use crate::ring::{Consumer, Corruption};
@@ -82,6 +83,14 @@ pub struct SourceRef<T> {
     pub(super) endpoint: Box<ConsumerEndpoint>,
     /// Where `peek` copies elements to that another process could still write; `None` where it need not.
     pub(super) scratch: Option<Scratch<T>>,
+    pub(super) reconnect: Option<Reconnect<(Consumer<Fixed<T>>, Box<ConsumerEndpoint>)>>,
+}
+
+/// Whether a source went on with the next producer.
+pub(super) enum Followed {
+    Yes,
+    Waiting,
+    No,
 }
 
 // SAFETY: a source moves elements out that its sink wrote on another thread, so `T: Send` is what it takes.
@@ -173,7 +182,7 @@ impl<T> SourceRef<T> {
                     Vacancy::Appeared => continue,
                     Vacancy::Empty => break,
                     Vacancy::Ended => {
-                        self.seal();
+                        let _ = self.ended();
                         break;
                     }
                 }
@@ -261,13 +270,34 @@ impl<T> SourceRef<T> {
         vacancy
     }
 
+    /// What a source that does not wait says after the end: the end, unless it goes on with the next producer.
     #[cold]
     #[inline(never)]
-    fn ended(&mut self) -> TryNext<T> {
+    pub(super) fn ended(&mut self) -> TryNext<T> {
         self.seal();
-        match self.endpoint.end() {
-            Some(end) => TryNext::End(end.clone()),
-            None => TryNext::Empty,
+        match self.follow(false, None) {
+            Followed::No => TryNext::End(self.endpoint.end().cloned().unwrap_or(End::Cancelled)),
+            Followed::Waiting | Followed::Yes => TryNext::Empty,
+        }
+    }
+
+    /// Goes on with the next producer of the name, if the source is to.
+    fn follow(&mut self, wait: bool, deadline: Option<Instant>) -> Followed {
+        if self.endpoint.end() != Some(&End::PeerGone) {
+            return Followed::No;
+        }
+        let Some(reconnect) = &mut self.reconnect else { return Followed::No };
+        match reconnect.attempt(wait, deadline) {
+            Tried::Connected((ring, endpoint)) => {
+                self.ring = ring;
+                self.endpoint = endpoint;
+                Followed::Yes
+            }
+            Tried::Waiting => Followed::Waiting,
+            Tried::Over => {
+                self.reconnect = None;
+                Followed::No
+            }
         }
     }
 
@@ -279,11 +309,28 @@ impl<T> SourceRef<T> {
             self.ring.mark = mark;
             match waited {
                 Waited::Ready if !self.ring.ready() => {}
-                Waited::Ended => {
-                    self.seal();
-                    return waited;
-                }
+                Waited::Ended => match self.wait_to_follow(deadline) {
+                    Some(waited) => return waited,
+                    None => {}
+                },
                 _ => return waited,
+            }
+        }
+    }
+
+    /// After the end: `None` when the source went on with the next producer.
+    #[cold]
+    #[inline(never)]
+    fn wait_to_follow(&mut self, deadline: Option<Instant>) -> Option<Waited> {
+        self.seal();
+        loop {
+            match self.follow(true, deadline) {
+                Followed::Yes => return None,
+                Followed::No => return Some(Waited::Ended),
+                Followed::Waiting if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
+                    return Some(Waited::TimedOut);
+                }
+                Followed::Waiting => {}
             }
         }
     }

@@ -27,7 +27,7 @@ pub(crate) enum Doorbell {
     /// Both endpoints are in this process.
     Local(local::Local),
     /// The peer is, or will be, another process.
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
     Remote(remote::Remote),
 }
 
@@ -43,7 +43,7 @@ impl Doorbell {
         let limit = limit.map_or(LONGEST_SLEEP, |limit| limit.min(LONGEST_SLEEP));
         match self {
             Self::Local(bell) => bell.sleep(limit),
-            #[cfg(target_os = "linux")]
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
             Self::Remote(bell) => bell.sleep(limit),
         }
     }
@@ -52,7 +52,7 @@ impl Doorbell {
     pub(crate) fn ring(&self) {
         match self {
             Self::Local(bell) => bell.ring(),
-            #[cfg(target_os = "linux")]
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
             Self::Remote(bell) => bell.ring(),
         }
     }
@@ -125,7 +125,7 @@ mod local {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) mod remote {
     use std::os::fd::OwnedFd;
     use std::time::Duration;

@@ -48,7 +48,7 @@ impl Fence {
     }
 
     /// Registers this process for [`Fence::Machine`]; whether it can take part.
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
     pub(crate) fn register_machine() -> bool {
         imp::register(imp::Scope::Machine)
     }

@@ -4,6 +4,8 @@ mod doorbell;
 mod fence;
 mod strategy;
 
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+pub(crate) use doorbell::remote::Remote;
 pub(crate) use doorbell::{Doorbell, Rung};
 pub use fence::Fence;
 pub use strategy::WaitStrategy;

@@ -3,6 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::Keep;
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+use crate::memory::SharedMemory;
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::ring::page::{
     END_COMPLETED, END_FAILED, END_OPEN, EndLine, WORD_CLOSED, WORD_PARKED, WORD_SEQUENCE, WordLine,
@@ -48,8 +52,8 @@ pub(crate) enum Granted {
 #[derive(Debug)]
 pub(crate) enum Audience {
     Local,
-    #[cfg(any())]
-    Published(crate::process::Publication),
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    Published(crate::process::Publication, crate::memory::HugePages),
 }
 
 #[derive(Debug)]
@@ -72,6 +76,9 @@ pub(crate) struct ProducerEndpoint {
     sleeps: u64,
     bell: Doorbell,
     audience: Audience,
+    /// The page of the consumer that came last.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    credit: Option<Arc<SharedMemory>>,
     keep: Keep,
 }
 
@@ -112,6 +119,8 @@ impl ProducerEndpoint {
             sleeps: 0,
             bell: settings.bell,
             audience: settings.audience,
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
+            credit: None,
             keep: settings.keep,
         }
     }
@@ -137,10 +146,6 @@ impl ProducerEndpoint {
 
     pub(crate) fn closed(&self) -> Option<CloseReason> {
         self.closed
-    }
-
-    pub(crate) fn buffer(&self) -> u64 {
-        self.buffer
     }
 
     /// The watch for the cursors to keep.
@@ -225,10 +230,9 @@ impl ProducerEndpoint {
     }
 
     /// Attends to the word that the process's background thread writes.
-    #[cfg(any())]
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
     fn heed(&mut self, notice: u64) {
-        use crate::process::Notice;
-        let Audience::Published(publication) = &mut self.audience else { return };
+        let Audience::Published(publication, _) = &mut self.audience else { return };
         let mut arrived = None;
         while let Some(arrival) = publication.take_arrival() {
             arrived = Some(arrival);
@@ -236,7 +240,7 @@ impl ProducerEndpoint {
         if let Some(arrival) = arrived {
             self.welcome(arrival);
         }
-        if notice & Notice::GONE != 0 {
+        if notice & crate::process::GONE != 0 {
             let cancelled = self
                 .ledgers
                 .first()
@@ -245,7 +249,7 @@ impl ProducerEndpoint {
         }
     }
 
-    #[cfg(not(any()))]
+    #[cfg(not(all(target_os = "linux", not(millstream_loom))))]
     fn heed(&mut self, _: u64) {}
 
     /// Makes the room closed for good.
@@ -330,8 +334,23 @@ impl ProducerEndpoint {
         }
     }
 
+    /// Memory that the kernel gave in huge pages.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    pub(crate) fn huge_pages(&self) -> Option<crate::memory::HugePages> {
+        match &self.audience {
+            Audience::Local => None,
+            Audience::Published(_, huge_pages) => Some(*huge_pages),
+        }
+    }
+
     /// The demand that is open beyond `pos`, counted in elements.
     pub(crate) fn demand(&self, pos: u64) -> u64 {
+        #[cfg(all(target_os = "linux", not(millstream_loom)))]
+        if let Audience::Published(publication, _) = &self.audience
+            && let Some(granted) = publication.arriving_grant()
+        {
+            return (granted.wrapping_sub(pos) as i64).max(0) as u64;
+        }
         self.ledgers
             .iter()
             .map(|ledger| ledger.peek_granted().wrapping_sub(pos) as i64)
@@ -343,9 +362,9 @@ impl ProducerEndpoint {
     pub(crate) fn is_closed(&self) -> bool {
         let gone = || match &self.audience {
             Audience::Local => false,
-            #[cfg(any())]
-            Audience::Published(_) => {
-                self.notice().load(Ordering::Acquire) & crate::process::Notice::GONE != 0
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
+            Audience::Published(..) => {
+                self.notice().load(Ordering::Acquire) & crate::process::GONE != 0
             }
         };
         let cancelled = || {
@@ -424,7 +443,7 @@ impl ProducerEndpoint {
     /// Elements before `pos` that the consumer has not released, and why it will not any more.
     pub(crate) fn undrained(&mut self, pos: u64) -> (u64, Option<CloseReason>) {
         // The stream is closed on this side, so the words are looked at here rather than by `look`.
-        #[cfg(any())]
+        #[cfg(all(target_os = "linux", not(millstream_loom)))]
         {
             let notice = self.notice().load(Ordering::Acquire);
             if notice != 0 {
@@ -453,9 +472,9 @@ impl ProducerEndpoint {
     }
 
     fn is_gone(&self) -> bool {
-        #[cfg(any())]
-        if matches!(self.audience, Audience::Published(_)) {
-            return self.notice().load(Ordering::Acquire) & crate::process::Notice::GONE != 0;
+        #[cfg(all(target_os = "linux", not(millstream_loom)))]
+        if matches!(self.audience, Audience::Published(..)) {
+            return self.notice().load(Ordering::Acquire) & crate::process::GONE != 0;
         }
         false
     }
@@ -485,10 +504,24 @@ impl ProducerEndpoint {
     }
 }
 
-#[cfg(any())]
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
 impl ProducerEndpoint {
-    /// Takes a subscription over from the background thread.
+    /// Takes a subscription over from the background thread. The page of the one before it is let go: the watch on it is
+    /// replaced by what the caller returns, before the next publication.
     fn welcome(&mut self, arrival: crate::process::Arrival) {
-        let _ = arrival;
+        let page = arrival.credit.as_ptr().cast::<crate::ring::page::CreditPage>();
+        // SAFETY: the memory is one credit page; no reference is made to it.
+        let (line, control) = unsafe { (&raw const (*page).credit, &raw const (*page).control) };
+        // SAFETY: `credit` below keeps the page as long as the ledger is used.
+        let ledger = unsafe { Ledger::new(line, control, arrival.window, arrival.start, arrival.start_byte) };
+        self.ledgers = vec![ledger];
+        if let Doorbell::Remote(bell) = &mut self.bell {
+            bell.connect(arrival.bell);
+        }
+        if !arrival.membarrier {
+            self.fence = Fence::Full;
+        }
+        self.rung = 0;
+        self.credit = Some(arrival.credit);
     }
 }

@@ -1,0 +1,485 @@
+//! Published streams as an observer sees them: who takes part, and where they stand.
+
+use std::path::PathBuf;
+
+use super::{ListError, ObserveError};
+use crate::element::Schema;
+use crate::primitive::atomic::{AtomicU64, Ordering};
+use crate::process;
+use crate::ring::page::{
+    CreditPage, END_COMPLETED, END_FAILED, END_OPEN, KIND_FRAMES, StreamHeader, StreamPage, WORD_CLOSED,
+    WORD_PARKED,
+};
+use crate::ring::{FrameArea, FrameConsumer};
+
+/// What a stream carries.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = &dir.path().join("run");
+/// let sink = millstream::publish::<[u8]>("lines").directory(path).open()?;
+/// assert_eq!(millstream::observe("lines", Some(path.into()))?.content(), millstream::Content::Frames { longest: 65_536 });
+/// # drop(sink);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Content {
+    /// Elements of one type.
+    Elements(Schema),
+    /// Frames of bytes.
+    Frames {
+        /// The longest, in bytes.
+        longest: usize,
+    },
+}
+
+/// Whether a stream goes on, as its producer's page says.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = &dir.path().join("run");
+/// let sink = millstream::publish::<u64>("ticks").directory(path).open()?;
+/// assert_eq!(millstream::observe("ticks", Some(path.into()))?.state(), millstream::State::Open);
+/// # drop(sink);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// It goes on.
+    Open,
+    /// The producer completed it.
+    Completed,
+    /// The producer failed it.
+    Failed,
+    /// The page says something else.
+    Unknown(u64),
+}
+
+/// The consumer of an observed stream.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = &dir.path().join("run");
+/// # let sink = millstream::publish::<u64>("ticks").directory(path).open()?;
+/// # let source = millstream::subscribe::<u64>("ticks").directory(path).open()?;
+/// let seen = millstream::observe("ticks", Some(path.into()))?;
+/// assert_eq!(seen.consumer().unwrap().pid, Some(std::process::id()));
+/// # drop((sink, source));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ObservedConsumer {
+    /// Its process, if the system tells.
+    pub pid: Option<u32>,
+    /// The name of its subscription; may be empty.
+    pub subscription: String,
+    /// Whether a successor may go on.
+    pub resumable: bool,
+    /// False when it is gone and its subscription waits for a successor.
+    pub connected: bool,
+    /// Elements that it may have asked for and not taken.
+    pub window: u64,
+    /// Position up to which it has asked.
+    pub granted: u64,
+    /// Position before which it needs nothing any more, as it last said.
+    pub released: u64,
+    /// Whether it sleeps.
+    pub parked: bool,
+    /// Whether it has cancelled.
+    pub closed: bool,
+}
+
+/// A published stream, looked at without taking part. Looking again is [`refresh`](Self::refresh).
+///
+/// The memory is mapped for reading; the producer and its consumer notice nothing. Positions are read one after the
+/// other from a stream that goes on, so each is true for its own moment.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = &dir.path().join("run");
+/// let mut sink = millstream::publish::<u64>("ticks").directory(path).open()?;
+/// sink.put_slice(&[1, 2, 3])?;
+/// let seen = millstream::observe("ticks", Some(path.into()))?;
+/// assert_eq!((seen.position(), seen.buffered()), (3, 3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Observation {
+    name: String,
+    content: Content,
+    seen: process::Observation,
+    position: u64,
+    state: State,
+    producer_parked: bool,
+    consumer: Option<ObservedConsumer>,
+}
+
+/// Looks at the stream published under `name`, in `directory` or the default runtime directory.
+///
+/// # Errors
+/// See [`ObserveError`].
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// assert!(millstream::observe("nobody", Some(dir.path().join("run"))).is_err());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn observe(name: &str, directory: Option<PathBuf>) -> Result<Observation, ObserveError> {
+    let seen = process::observe(directory, name)?;
+    let header = &seen.header;
+    let corrupt = |word, value| {
+        ObserveError::from(super::SubscribeError::PeerCorrupt { name: name.to_string(), word, value })
+    };
+    let content = if header.kind == KIND_FRAMES {
+        Content::Frames { longest: header.max_frame as usize }
+    } else {
+        let schema = Schema::decode(&seen.schema)
+            .map_err(|_| corrupt("schema length", u64::from(header.schema_len)))?;
+        Content::Elements(schema)
+    };
+    let mut observation = Observation {
+        name: name.into(),
+        content,
+        position: header.base,
+        state: State::Open,
+        producer_parked: false,
+        consumer: None,
+        seen,
+    };
+    observation.refresh();
+    Ok(observation)
+}
+
+/// The names that are published in `directory`, or in the default runtime directory, in order.
+///
+/// # Errors
+/// When the directory cannot be used. One that does not exist holds no names.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = &dir.path().join("run");
+/// let sink = millstream::publish::<u64>("ticks").directory(path).open()?;
+/// assert_eq!(millstream::list(Some(path.into()))?, ["ticks"]);
+/// # drop(sink);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn list(directory: Option<PathBuf>) -> Result<Vec<String>, ListError> {
+    process::list(directory)
+}
+
+impl Observation {
+    /// Reads everything that changes again.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// let mut sink = millstream::publish::<u64>("ticks").directory(path).open()?;
+    /// let mut seen = millstream::observe("ticks", Some(path.into()))?;
+    /// sink.put(1)?;
+    /// seen.refresh();
+    /// assert_eq!(seen.position(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn refresh(&mut self) {
+        let page = self.seen.memory.as_ptr().cast::<StreamPage>();
+        // SAFETY: a mapped stream page, of which only atomic words are referred to.
+        let (waiting, end) = unsafe { (&(*page).waiting, &(*page).end) };
+        self.producer_parked = waiting.word.load(Ordering::Relaxed) & WORD_PARKED != 0;
+        let (kind, end_position) = (end.kind.load(Ordering::Acquire), end.position.load(Ordering::Relaxed));
+        self.state = match kind {
+            END_OPEN => State::Open,
+            END_COMPLETED => State::Completed,
+            END_FAILED => State::Failed,
+            other => State::Unknown(other),
+        };
+        let mut released_bytes = 0;
+        self.consumer = self.seen.consumer.as_ref().map(|consumer| {
+            let page = consumer.credit.as_ptr().cast::<CreditPage>();
+            // SAFETY: a mapped credit page, of which only atomic words are referred to.
+            let (control, credit) = unsafe { (&(*page).control, &(*page).credit) };
+            let word = control.word.load(Ordering::Relaxed);
+            released_bytes = credit.released_bytes.load(Ordering::Acquire);
+            ObservedConsumer {
+                pid: consumer.pid,
+                subscription: consumer.subscription.clone(),
+                resumable: consumer.resumable,
+                connected: consumer.connected,
+                window: consumer.window,
+                granted: credit.granted.load(Ordering::Acquire),
+                released: credit.released.load(Ordering::Acquire),
+                parked: word & WORD_PARKED != 0,
+                closed: word & WORD_CLOSED != 0,
+            }
+        });
+        let header = &self.seen.header;
+        let from = self.consumer.as_ref().map_or(header.base, |consumer| consumer.released);
+        self.position = match (&self.content, self.state) {
+            (_, State::Completed | State::Failed) => end_position,
+            (Content::Elements(_), _) => self.newest_stamp(header, from),
+            (Content::Frames { longest }, _) => self.newest_frame(header, *longest, from, released_bytes),
+        };
+    }
+
+    /// The highest stamp in the ring: the stamps say how far the producer is, and nothing else does.
+    fn newest_stamp(&self, header: &StreamHeader, from: u64) -> u64 {
+        let area = self.seen.memory.as_ptr().wrapping_add(header.area_offset as usize);
+        let mut newest = from;
+        for block in 0..header.blocks as usize {
+            let stamp = area.wrapping_add(block * header.stride as usize).cast::<u64>();
+            // SAFETY: a block of the mapped area, whose geometry was checked; stamps are only accessed atomically.
+            let stamp = unsafe { AtomicU64::from_ptr(stamp) }.load(Ordering::Acquire);
+            if stamp.wrapping_sub(newest) as i64 > 0 {
+                newest = stamp;
+            }
+        }
+        newest
+    }
+
+    /// The end of the chain of frames that begins at what the consumer has released.
+    fn newest_frame(&self, header: &StreamHeader, longest: usize, from: u64, byte: u64) -> u64 {
+        if byte % 8 != 0 {
+            return self.position;
+        }
+        let begin = self.seen.memory.as_ptr().wrapping_add(header.area_offset as usize);
+        // SAFETY: the mapped area, whose length was checked; a walk reads headers only.
+        let mut walk = unsafe {
+            FrameConsumer::new(FrameArea::new(begin, header.area_len as usize), longest, from, byte)
+        };
+        let most = header.buffer_size.saturating_add(header.max_demand);
+        for _ in 0..most {
+            match walk.look() {
+                Ok(Some(_)) => walk.skip(),
+                Ok(None) => return walk.pos(),
+                // The consumer moved on between its two words: what was known before is still true.
+                Err(_) => break,
+            }
+        }
+        if walk.pos().wrapping_sub(self.position) as i64 > 0 { walk.pos() } else { self.position }
+    }
+
+    /// The stream's name.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// # let sink = millstream::publish::<u64>("ticks").directory(path).open()?;
+    /// assert_eq!(millstream::observe("ticks", Some(path.into()))?.name(), "ticks");
+    /// # drop(sink);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the stream carries.
+    ///
+    /// ```
+    /// use millstream::{Content, Element};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// # let sink = millstream::publish::<u64>("ticks").directory(path).open()?;
+    /// let seen = millstream::observe("ticks", Some(path.into()))?;
+    /// assert_eq!(seen.content(), Content::Elements(u64::schema()));
+    /// # drop(sink);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn content(&self) -> Content {
+        self.content.clone()
+    }
+
+    /// Whether the stream goes on.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// let mut sink = millstream::publish::<u64>("ticks").directory(path).open()?;
+    /// sink.complete()?;
+    /// assert_eq!(millstream::observe("ticks", Some(path.into()))?.state(), millstream::State::Completed);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// The producer's process, if the system tells.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// # let sink = millstream::publish::<u64>("ticks").directory(path).open()?;
+    /// assert_eq!(millstream::observe("ticks", Some(path.into()))?.pid(), Some(std::process::id()));
+    /// # drop(sink);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.seen.pid
+    }
+
+    /// The number of this incarnation of the name.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// # let sink = millstream::publish::<u64>("ticks").directory(path).open()?;
+    /// assert_ne!(millstream::observe("ticks", Some(path.into()))?.epoch(), 0);
+    /// # drop(sink);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.seen.epoch
+    }
+
+    /// Position after the newest element published.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// # let sink = millstream::publish::<u64>("ticks").start_position(9).directory(path).open()?;
+    /// assert_eq!(millstream::observe("ticks", Some(path.into()))?.position(), 9);
+    /// # drop(sink);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Whether the producer sleeps, waiting for room.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// # let sink = millstream::publish::<u64>("ticks").directory(path).open()?;
+    /// assert!(!millstream::observe("ticks", Some(path.into()))?.is_producer_parked());
+    /// # drop(sink);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_producer_parked(&self) -> bool {
+        self.producer_parked
+    }
+
+    /// The consumer, if there is one.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// # let sink = millstream::publish::<u64>("ticks").directory(path).open()?;
+    /// assert!(millstream::observe("ticks", Some(path.into()))?.consumer().is_none());
+    /// # drop(sink);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn consumer(&self) -> Option<&ObservedConsumer> {
+        self.consumer.as_ref()
+    }
+
+    /// Elements asked for and not published.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// # let sink = millstream::publish::<u64>("ticks").directory(path).open()?;
+    /// # let source = millstream::subscribe::<u64>("ticks").initial_demand(5).directory(path).open()?;
+    /// assert_eq!(millstream::observe("ticks", Some(path.into()))?.demand(), 5);
+    /// # drop((sink, source));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn demand(&self) -> u64 {
+        self.consumer.as_ref().map_or(0, |consumer| ahead(consumer.granted, self.position))
+    }
+
+    /// Elements published beyond what was asked for.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// let mut sink = millstream::publish::<u64>("ticks").directory(path).open()?;
+    /// sink.put(1)?;
+    /// assert_eq!(millstream::observe("ticks", Some(path.into()))?.buffered(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn buffered(&self) -> u64 {
+        let granted = self.consumer.as_ref().map_or(self.seen.header.base, |consumer| consumer.granted);
+        ahead(self.position, granted)
+    }
+
+    /// Elements asked for, published, and not released.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// let mut sink = millstream::publish::<u64>("ticks").directory(path).open()?;
+    /// # let source = millstream::subscribe::<u64>("ticks").directory(path).open()?;
+    /// sink.put(1)?;
+    /// assert_eq!(millstream::observe("ticks", Some(path.into()))?.in_flight(), 1);
+    /// # drop(source);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.consumer.as_ref().map_or(0, |consumer| {
+            ahead(self.position, consumer.released).saturating_sub(ahead(self.position, consumer.granted))
+        })
+    }
+
+    /// Elements that the producer may hold beyond the demand.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// # let sink = millstream::publish::<u64>("ticks").buffer_size(3).directory(path).open()?;
+    /// assert_eq!(millstream::observe("ticks", Some(path.into()))?.buffer_size(), 3);
+    /// # drop(sink);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn buffer_size(&self) -> u64 {
+        self.seen.header.buffer_size
+    }
+
+    /// The largest window that a consumer may ask for.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// # let sink = millstream::publish::<u64>("ticks").max_demand(30).directory(path).open()?;
+    /// assert_eq!(millstream::observe("ticks", Some(path.into()))?.max_demand(), 30);
+    /// # drop(sink);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn max_demand(&self) -> u64 {
+        self.seen.header.max_demand
+    }
+
+    /// Bytes of the stream's shared memory.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// # let sink = millstream::publish::<u64>("ticks").directory(path).open()?;
+    /// assert!(millstream::observe("ticks", Some(path.into()))?.memory() > 4096);
+    /// # drop(sink);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.seen.memory.len()
+    }
+}
+
+/// How far `position` is ahead of `other`; 0 when it is behind.
+fn ahead(position: u64, other: u64) -> u64 {
+    (position.wrapping_sub(other) as i64).max(0) as u64
+}
