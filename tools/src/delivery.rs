@@ -66,8 +66,10 @@ impl Delivery {
     /// Waits until a consumer has come, which then gets everything from the shared memory, with or without this process.
     fn consumer_comes(&self, feed: &mut Feed, end: Option<Instant>) -> anyhow::Result<bool> {
         loop {
-            let seen = millstream::observe(&self.name, self.directory.clone());
-            if seen.is_ok_and(|seen| seen.consumer().is_some()) {
+            // What it asked for stays, also when it came and left between two looks.
+            let asked = feed.sink.demand() > 0;
+            let seen = || millstream::observe(&self.name, self.directory.clone());
+            if asked || seen().is_ok_and(|seen| seen.consumer().is_some()) {
                 return Ok(true);
             }
             if end.is_some_and(|end| Instant::now() >= end) {

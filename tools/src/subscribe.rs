@@ -123,8 +123,10 @@ impl Taking<'_> {
         let mut builder = millstream::subscribe::<[u8]>(&self.arguments.name)
             .initial_demand(self.arguments.initial_demand)
             // Idle time is counted here: the waits of this command are shorter.
-            .idle_timeout(None)
-            .wait_for(wait.duration());
+            .idle_timeout(None);
+        if wait.duration() > Duration::ZERO {
+            builder = builder.wait_for(wait.duration());
+        }
         if let Some(directory) = directory {
             builder = builder.directory(directory);
         }
