@@ -134,9 +134,10 @@ impl Taking<'_> {
             builder = builder.resumable(subscription);
         }
         let (done, opened) = mpsc::channel();
-        thread::Builder::new()
-            .name("subscribe".into())
-            .spawn(move || done.send(builder.open()))?;
+        thread::Builder::new().name("subscribe".into()).spawn(move || {
+            // Nobody waits any more after a signal.
+            let _ = done.send(builder.open());
+        })?;
         loop {
             match opened.recv_timeout(SLICE) {
                 Ok(source) => return Ok(source?),

@@ -1,6 +1,6 @@
 //! `list`, `describe`, and what is refused.
 
-#![allow(missing_docs, unreachable_pub, dead_code, reason = "a test")]
+#![allow(missing_docs, unreachable_pub, reason = "a test")]
 
 mod common;
 

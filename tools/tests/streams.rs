@@ -285,6 +285,23 @@ fn following_goes_from_producer_to_producer() {
 }
 
 #[test]
+fn following_survives_the_death_of_the_producer() {
+    let place = Place::new();
+    let file = place.file("more", "3\n");
+    let (publisher, input) = place.start_fed(&["pub", "lines"], b"1\n2\n");
+    let taker = place.start(&["sub", "lines", "--follow", "-n", "3"]);
+    place.await_described("lines", |seen| seen["position"]["released"] == 2);
+    publisher.kill();
+    publisher.wait();
+    place.run(&["pub", "lines", &file]).code(0);
+    let taken = taker.wait();
+    assert_eq!(taken.code(0).text(), "1\n2\n3\n");
+    taken.says("the producer is gone; waiting for the next producer");
+    assert!(place.left().is_empty(), "{:?}", place.left());
+    drop(input);
+}
+
+#[test]
 fn a_resumed_subscription_goes_on() {
     let place = Place::new();
     let file = place.file("lines", "1\n2\n3\n4\n5\n");

@@ -1,5 +1,7 @@
 //! The command as a child process, ended by a watchdog if it hangs.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -151,6 +153,10 @@ impl Running {
 
     pub fn interrupt(&self) {
         kill_process(self.pid, Signal::INT).unwrap();
+    }
+
+    pub fn kill(&self) {
+        kill_process(self.pid, Signal::KILL).unwrap();
     }
 
     pub fn wait(self) -> Outcome {
