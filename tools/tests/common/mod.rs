@@ -23,12 +23,24 @@ pub struct Place {
 /// A running command.
 #[derive(Debug)]
 pub struct Running {
-    child: Child,
+    child: Guard,
     pid: Pid,
     stdout: JoinHandle<Vec<u8>>,
     stderr: JoinHandle<Vec<u8>>,
     done: Sender<()>,
     watchdog: JoinHandle<bool>,
+}
+
+/// Leaves no child behind when a test fails.
+#[derive(Debug)]
+struct Guard(Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // Does nothing to a child that was waited for.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// What a command left.
@@ -138,7 +150,7 @@ impl Running {
             hangs
         });
         Self {
-            child,
+            child: Guard(child),
             pid,
             stdout,
             stderr,
@@ -148,7 +160,7 @@ impl Running {
     }
 
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.child.0.id()
     }
 
     pub fn interrupt(&self) {
@@ -169,7 +181,7 @@ impl Running {
             watchdog,
         } = self;
         let (stdout, stderr) = (stdout.join().unwrap(), stderr.join().unwrap());
-        let status = child.wait().unwrap();
+        let status = child.0.wait().unwrap();
         drop(done);
         assert!(
             !watchdog.join().unwrap(),
