@@ -20,6 +20,8 @@ use crate::ring::page::{CreditPage, KIND_FRAMES, StreamPage};
 use crate::ring::{Consumer, FrameArea, FrameConsumer};
 use crate::wait::{Doorbell, Fence, Remote};
 
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 pub(super) mod sealed {
     use super::{Duration, PathBuf, SourceSettings};
 
@@ -281,7 +283,9 @@ impl sealed::Subscribe {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.patience.and_then(|patience| Instant::now().checked_add(patience))
+        let now = Instant::now();
+        // As good as for ever, where the clock does not go so far.
+        self.patience.map(|patience| now.checked_add(patience).unwrap_or_else(|| now + CENTURY))
     }
 }
 

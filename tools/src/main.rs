@@ -1,2 +1,57 @@
-//! The `millstream` command.
-fn main() {}
+//! The `millstream` command: publishes, subscribes to, lists and describes streams.
+
+#![forbid(unsafe_code)]
+
+mod columns;
+mod delivery;
+mod describe;
+mod exit;
+mod feed;
+mod format;
+mod lines;
+mod list;
+mod output;
+mod patience;
+mod progress;
+mod publish;
+mod report;
+mod schedule;
+mod stop;
+mod subscribe;
+mod timestamp;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Streams between a producer and a consumer over shared memory.
+#[derive(Debug, Parser)]
+#[command(name = "millstream", version, after_help = exit::CODES, max_term_width = 100)]
+struct Command {
+    #[command(subcommand)]
+    verb: Verb,
+    /// The runtime directory, in which streams have their names [default: $MILLSTREAM_DIR, else
+    /// $XDG_RUNTIME_DIR/millstream, else millstream-UID in the temporary directory]
+    #[arg(long, global = true, value_name = "DIR")]
+    directory: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Pub(publish::Arguments),
+    Sub(subscribe::Arguments),
+    List(list::Arguments),
+    Describe(describe::Arguments),
+}
+
+fn main() -> ExitCode {
+    let Command { verb, directory } = Command::parse();
+    let outcome = match verb {
+        Verb::Pub(arguments) => publish::run(arguments, directory),
+        Verb::Sub(arguments) => subscribe::run(arguments, directory),
+        Verb::List(arguments) => list::run(&arguments, directory),
+        Verb::Describe(arguments) => describe::run(&arguments, directory),
+    };
+    exit::code(outcome)
+}
