@@ -149,6 +149,9 @@ impl Flow {
     }
 }
 
+// A consumer that counts may have left before the producer completes: that `complete` is refused then is no fault, for
+// the sum shows whether everything arrived.
+//
 // The loops are functions of their own, so that both settings time the same machine code. They take the handle by value
 // and into a variable, as whoever writes `for x in source` has it, so that its cursors can live in registers.
 
@@ -173,7 +176,7 @@ fn put_one<const W: usize>(sink: SinkRef<Words<W>>, count: u64) -> SinkRef<Words
     for index in 0..count {
         sink.put(make(index)).expect("the consumer takes everything");
     }
-    sink.complete().expect("the consumer takes everything");
+    let _ = sink.complete();
     sink
 }
 
@@ -189,7 +192,7 @@ fn put_slice<const W: usize>(sink: SinkRef<Words<W>>, count: u64) -> SinkRef<Wor
         }
         sink.put_slice(&batch).expect("the consumer takes everything");
     }
-    sink.complete().expect("the consumer takes everything");
+    let _ = sink.complete();
     sink
 }
 
@@ -210,7 +213,7 @@ fn put_claim<const W: usize>(sink: SinkRef<Words<W>>, each: usize, count: u64) -
             Err(error) => panic!("{error}"),
         }
     }
-    sink.complete().expect("the consumer takes everything");
+    let _ = sink.complete();
     sink
 }
 

@@ -101,7 +101,7 @@ impl Pace {
             let (mut producer, mut consumer) = rtrb::RingBuffer::<Words<W>>::new(CAPACITY);
             side_by_side(
                 move || {
-                    paced(self.interval, count, |due| producer.push([due; W]).expect("the consumer keeps up"));
+                    paced(now() + LEAD, self.interval, count, |due| producer.push([due; W]).expect("the consumer keeps up"));
                     producer
                 },
                 move || {
@@ -117,40 +117,44 @@ impl Pace {
 
     /// The limit of a spinning consumer: a line with the time in it.
     pub(crate) fn line(self, count: u64) -> Histogram<u64> {
-        let line = CachePadded::new(AtomicU64::new(0));
+        let (line, begin) = (CachePadded::new(AtomicU64::new(0)), now() + LEAD);
         side_by_side(
-            || paced(self.interval, count, |due| line.store(due, Ordering::Release)),
-            || self.seen(&line, count, || {}),
+            || {
+                paced(begin, self.interval, count, |due| {
+                    line.store(due, Ordering::Release)
+                })
+            },
+            || self.seen(&line, begin, count, || {}),
         )
     }
 
     /// The limit of a consumer that sleeps: the standard library's `park` and `unpark`, and a line.
     pub(crate) fn unpark(self, count: u64) -> Histogram<u64> {
-        let line = CachePadded::new(AtomicU64::new(0));
+        let (line, begin) = (CachePadded::new(AtomicU64::new(0)), now() + LEAD);
         let line = &line;
         let (say, hear) = mpsc::channel();
         side_by_side(
             move || {
                 let consumer: thread::Thread = hear.recv().expect("the consumer says who it is");
-                paced(self.interval, count, |due| {
+                paced(begin, self.interval, count, |due| {
                     line.store(due, Ordering::Release);
                     consumer.unpark();
                 });
             },
             move || {
                 say.send(thread::current()).expect("the producer listens");
-                self.seen(line, count, thread::park)
+                self.seen(line, begin, count, thread::park)
             },
         )
     }
 
     /// The latencies of times that are written to a line one over the other.
-    fn seen(self, line: &AtomicU64, count: u64, pause: impl Fn()) -> Histogram<u64> {
+    fn seen(self, line: &AtomicU64, begin: u64, count: u64, pause: impl Fn()) -> Histogram<u64> {
         let mut times = Vec::with_capacity((count + WARM_UP) as usize);
-        let mut last = 0;
+        let mut last = begin - self.interval;
         while (times.len() as u64) < count + WARM_UP {
             let due = line.load(Ordering::Acquire);
-            if due == last {
+            if due <= last {
                 pause();
                 continue;
             }
@@ -177,7 +181,7 @@ impl Pace {
             let (sender, receiver) = crossbeam_channel::bounded::<Words<W>>(CAPACITY);
             side_by_side(
                 move || {
-                    paced(self.interval, count, |due| sender.send([due; W]).expect("the consumer stays"));
+                    paced(now() + LEAD, self.interval, count, |due| sender.send([due; W]).expect("the consumer stays"));
                     sender
                 },
                 move || latencies(count, || receiver.recv().expect("the producer stays")[0]),
@@ -186,10 +190,10 @@ impl Pace {
     }
 }
 
-/// Calls `send` with the time at which it is due, at that time.
+/// Calls `send` with the time at which it is due, at that time, the first being `begin`.
 #[inline(always)]
-fn paced(interval: u64, count: u64, mut send: impl FnMut(u64)) {
-    let mut due = now() + LEAD;
+fn paced(begin: u64, interval: u64, count: u64, mut send: impl FnMut(u64)) {
+    let mut due = begin;
     for _ in 0..count + WARM_UP {
         spin_until(due);
         send(due);
@@ -221,10 +225,10 @@ fn collect(times: &[u64]) -> Histogram<u64> {
 
 #[inline(never)]
 fn put_all<const W: usize>(sink: &mut SinkRef<Words<W>>, interval: u64, count: u64) {
-    paced(interval, count, |due| {
+    paced(now() + LEAD, interval, count, |due| {
         sink.put([due; W]).expect("the consumer takes everything")
     });
-    sink.complete().expect("the consumer takes everything");
+    let _ = sink.complete();
 }
 
 #[inline(never)]

@@ -67,24 +67,20 @@ pub(crate) fn trips(outcome: &Outcome<f64>) {
 
 /// Between processes against one process.
 pub(crate) fn settings(outcomes: &[Outcome<f64>]) {
-    println!("\nBetween processes over one process, the same flow in the same round");
+    println!("\nBetween processes over one process, the same flow in the same round (! is not within 10 %)");
     for outcome in outcomes {
-        for name in &outcome.rows {
-            let Some(way) = name.strip_prefix(BETWEEN) else {
-                continue;
-            };
+        let ways = outcome.rows.iter().filter_map(|name| {
+            let way = name.strip_prefix(BETWEEN)?;
             let plain = way.split(" (").next().unwrap_or(way);
-            let Some(measured) = against(outcome, name, &format!("{WITHIN}{plain}")) else {
-                continue;
-            };
-            let named = format!("{}, {way}", outcome.name);
-            say(
-                &named,
-                &format!("{measured:.2}"),
-                "within 10 %",
-                measured >= SAME,
-                measured,
-            );
+            let measured = against(outcome, name, &format!("{WITHIN}{plain}"))?;
+            Some(format!(
+                "{way} {measured:.2}{}",
+                if measured < SAME { "!" } else { "" }
+            ))
+        });
+        let ways: Vec<_> = ways.collect();
+        if !ways.is_empty() {
+            println!("  {:40}{}", outcome.name, ways.join(", "));
         }
     }
 }
