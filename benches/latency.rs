@@ -1,7 +1,7 @@
 //! How long an element takes: there and back, one way at a fixed rate, and to a consumer that sleeps.
 //!
-//! `cargo bench --bench latency`; options after `--` (`--help` lists them). Both sides are pinned. Every figure has one or
-//! two readings of the clock in it, of about 30 ns each; that of a limit or a rival too.
+//! `cargo bench --bench latency`; options after `--` (`--help` lists them). Both sides are pinned. Every figure has one
+//! or two readings of the clock in it, of about 30 ns each; that of a limit or a rival too.
 
 mod harness;
 

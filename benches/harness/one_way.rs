@@ -101,7 +101,10 @@ impl Pace {
             let (mut producer, mut consumer) = rtrb::RingBuffer::<Words<W>>::new(CAPACITY);
             side_by_side(
                 move || {
-                    paced(now() + LEAD, self.interval, count, |due| producer.push([due; W]).expect("the consumer keeps up"));
+                    paced(now() + LEAD, self.interval, count, |due| {
+                        // Full, as any ring, when the consumer was held up.
+                        while producer.push([due; W]).is_err() {}
+                    });
                     producer
                 },
                 move || {
@@ -181,7 +184,9 @@ impl Pace {
             let (sender, receiver) = crossbeam_channel::bounded::<Words<W>>(CAPACITY);
             side_by_side(
                 move || {
-                    paced(now() + LEAD, self.interval, count, |due| sender.send([due; W]).expect("the consumer stays"));
+                    paced(now() + LEAD, self.interval, count, |due| {
+                        sender.send([due; W]).expect("the consumer stays");
+                    });
                     sender
                 },
                 move || latencies(count, || receiver.recv().expect("the producer stays")[0]),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::str::FromStr;
 
+use rustix::process::{Signal, set_parent_process_death_signal};
 use tempfile::TempDir;
 
 const ROLE: &str = "MILLSTREAM_BENCH_ROLE";
@@ -85,8 +86,17 @@ pub(crate) struct Role {
 
 impl Role {
     /// The role in which another bench process started this one, if so.
+    ///
+    /// From here on a panic ends the process, for the other side of what is measured would spin for ever; and the end of
+    /// the first process ends the second.
     pub(crate) fn played() -> Option<Self> {
+        let print = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            print(panic);
+            std::process::exit(101);
+        }));
         let words: Vec<_> = env::var(ROLE).ok()?.split(' ').map(str::to_owned).collect();
+        set_parent_process_death_signal(Some(Signal::KILL)).expect("the kernel knows parents");
         Some(Self {
             words: words.into_iter(),
             dir: env::var_os(DIRECTORY)?.into(),

@@ -1,10 +1,15 @@
 //! Rows, measured round after round.
 //!
-//! A slow phase of the machine lasts for minutes, so rows that are to be compared are measured one right after the other,
-//! and that again and again: all rows of a group, group after group, is one round.
+//! A slow phase of the machine lasts for minutes, so rows that are to be compared are measured one right after the
+//! other, and that again and again: all rows of a group, group after group, is one round.
 
+use super::load::Load;
 use super::options::Options;
 use super::probe;
+use super::statistic::extremes;
+
+/// Above this share of the machine, others disturb what is measured on two of its cores.
+const BUSY: f64 = 0.05;
 
 /// One thing to be measured.
 pub(crate) struct Row<M> {
@@ -32,6 +37,8 @@ pub(crate) struct Group<M> {
 pub(crate) struct Round<M> {
     /// The bounce of a line before and after, in nanoseconds.
     pub(crate) probes: [f64; 2],
+    /// The share of the machine that other programs took meanwhile.
+    pub(crate) others: f64,
     /// A value for each row.
     pub(crate) values: Vec<M>,
 }
@@ -67,7 +74,9 @@ impl<M> Outcome<M> {
     /// The state of the machine, in words.
     pub(crate) fn state(&self) -> String {
         let probes: Vec<f64> = self.rounds.iter().flat_map(|round| round.probes).collect();
-        let (least, most) = super::statistic::extremes(&probes);
+        let (least, most) = extremes(&probes);
+        let others: Vec<f64> = self.rounds.iter().map(|round| round.others * 100.0).collect();
+        let (calm, rough) = extremes(&others);
         let shared = self.rounds.iter().filter(|round| round.is_shared()).count();
         let rounds = self.rounds.len();
         let state = match shared {
@@ -80,7 +89,15 @@ impl<M> Outcome<M> {
         } else {
             format!(", {} repeated", self.repeated)
         };
-        format!("{state}{repeated}; a line bounced in {least:.0} to {most:.0} ns")
+        let noise = if rough > BUSY * 100.0 {
+            ": NOT A QUIET MACHINE"
+        } else {
+            ""
+        };
+        format!(
+            "{state}{repeated}; a line bounced in {least:.0} to {most:.0} ns; others took {calm:.0} to {rough:.0} % of the \
+             machine{noise}"
+        )
     }
 
     /// The values of a row in the rounds that count.
@@ -144,10 +161,11 @@ pub(crate) fn run<M>(groups: Vec<Group<M>>, options: &Options) -> Vec<Outcome<M>
 }
 
 fn pass<M>(group: &mut Group<M>) -> Round<M> {
-    let before = probe::bounce();
+    let (load, before) = (Load::now(), probe::bounce());
     let values = group.rows.iter_mut().map(|row| (row.run)()).collect();
     Round {
         probes: [before, probe::bounce()],
+        others: Load::others_since(load),
         values,
     }
 }
