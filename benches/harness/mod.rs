@@ -1,0 +1,31 @@
+//! What the benches share: one noun a file.
+//!
+//! `round` runs rows round after round, `probe` and `load` say what the machine was doing meanwhile, `report` prints.
+//! `stream` has the two settings (in one process, between processes), and `process` executes the bench again for the
+//! second one. What is timed: `element_flow` and `frame_flow` (throughput), `round_trip` with its limit `two_lines`, and
+//! `one_way` (at a fixed rate). `verdict` compares with the design.
+
+#![allow(dead_code, reason = "each bench uses its part")]
+#![allow(
+    clippy::disallowed_types,
+    reason = "limits are measured with real atomics; loom has no part here"
+)]
+
+pub(crate) mod clock;
+pub(crate) mod element;
+pub(crate) mod element_flow;
+pub(crate) mod frame_flow;
+pub(crate) mod load;
+pub(crate) mod machine;
+pub(crate) mod one_way;
+pub(crate) mod options;
+pub(crate) mod pinning;
+pub(crate) mod probe;
+pub(crate) mod process;
+pub(crate) mod report;
+pub(crate) mod round;
+pub(crate) mod round_trip;
+pub(crate) mod statistic;
+pub(crate) mod stream;
+pub(crate) mod two_lines;
+pub(crate) mod verdict;

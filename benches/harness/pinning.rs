@@ -1,0 +1,75 @@
+//! Which core a thread runs on.
+
+use std::fs;
+use std::sync::Barrier;
+use std::thread;
+
+use core_affinity::CoreId;
+
+/// The core of whoever produces, or asks.
+pub(crate) const PRODUCER: usize = 0;
+/// The core of whoever consumes, or answers.
+pub(crate) const CONSUMER: usize = 1;
+
+/// Pins this thread. A refusal shows in [`describe`].
+pub(crate) fn pin(core: usize) {
+    core_affinity::set_for_current(CoreId { id: core });
+}
+
+/// Runs a producer and a consumer on their cores; what the two return.
+pub(crate) fn both<P: Send, C: Send>(
+    producer: impl FnOnce() -> P + Send,
+    consumer: impl FnOnce() -> C + Send,
+) -> (P, C) {
+    let ready = Barrier::new(2);
+    thread::scope(|scope| {
+        let producer = scope.spawn(|| {
+            pin(PRODUCER);
+            ready.wait();
+            producer()
+        });
+        let consumer = scope.spawn(|| {
+            pin(CONSUMER);
+            ready.wait();
+            consumer()
+        });
+        let consumed = consumer.join().expect("the consumer gets everything");
+        (
+            producer.join().expect("the producer gets rid of everything"),
+            consumed,
+        )
+    })
+}
+
+/// As [`both`]; what the consumer returns.
+pub(crate) fn side_by_side<P: Send, C: Send>(
+    producer: impl FnOnce() -> P + Send,
+    consumer: impl FnOnce() -> C + Send,
+) -> C {
+    both(producer, consumer).1
+}
+
+/// Where threads end up that are pinned as the benches pin theirs, read back from the kernel.
+pub(crate) fn describe() -> String {
+    let [producer, consumer] = [PRODUCER, CONSUMER].map(|core| {
+        let read = thread::spawn(move || {
+            pin(core);
+            allowed()
+        });
+        let allowed = read.join().unwrap_or_default();
+        if allowed == core.to_string() {
+            format!("core {core}")
+        } else {
+            format!("core {core} REFUSED (allowed: {allowed})")
+        }
+    });
+    format!("producer {producer}, consumer {consumer}")
+}
+
+fn allowed() -> String {
+    let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let list = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    list.map_or_else(|| "unknown".into(), |list| list.trim().to_owned())
+}

@@ -1,0 +1,100 @@
+//! What the design promises beside what was measured. For information: a busy machine is no failure.
+
+use super::round::Outcome;
+use super::statistic::ratio;
+
+/// A promise of the design (the table under "The ring: stamped lines"), as a ratio to rtrb one by one.
+pub(crate) struct Floor {
+    pub(crate) group: String,
+    pub(crate) ours: f64,
+    pub(crate) rtrb: f64,
+}
+
+/// How far below a floor counts as reached.
+const NEAR: f64 = 0.85;
+/// The most that a round trip may take, in round trips over two lines.
+const TRIP: f64 = 1.16;
+/// How far below one process the same flow between processes counts as the same.
+const SAME: f64 = 0.9;
+
+/// A setting before the way of putting and taking, in the name of a row.
+pub(crate) const WITHIN: &str = "one process: ";
+pub(crate) const BETWEEN: &str = "between processes: ";
+
+/// Single puts against rtrb's.
+pub(crate) fn floors(outcomes: &[Outcome<f64>], floors: &[Floor]) {
+    println!("\nSingle puts over rtrb push/pop, the better of next and drain, in one process");
+    for floor in floors {
+        let Some(outcome) = outcomes.iter().find(|outcome| outcome.name == floor.group) else {
+            continue;
+        };
+        let ways = ["put/next", "put/drain"]
+            .map(|way| against(outcome, &format!("{WITHIN}{way}"), &outcome.rows[0]));
+        let [Some(next), Some(drain)] = ways else { continue };
+        let (measured, promised) = (next.max(drain), floor.ours / floor.rtrb);
+        let way = if next > drain { "next" } else { "drain" };
+        let figures = format!(
+            "{measured:.2} ({way}), design {promised:.2} ({} / {})",
+            floor.ours, floor.rtrb
+        );
+        say(
+            &floor.group,
+            &figures,
+            "within 15 %",
+            measured >= NEAR * promised,
+            measured / promised,
+        );
+    }
+}
+
+/// Round trips against the limit.
+pub(crate) fn trips(outcome: &Outcome<f64>) {
+    println!("\nRound trip over that of two lines, p50");
+    for name in outcome.rows.iter().skip(1) {
+        let Some(measured) = against(outcome, name, &outcome.rows[0]) else {
+            continue;
+        };
+        let figures = format!("{measured:.2}, design 0.96 to {TRIP}");
+        say(
+            name,
+            &figures,
+            "within 15 %",
+            measured * NEAR <= TRIP,
+            measured / TRIP,
+        );
+    }
+}
+
+/// Between processes against one process.
+pub(crate) fn settings(outcomes: &[Outcome<f64>]) {
+    println!("\nBetween processes over one process, the same flow in the same round (! is not within 10 %)");
+    for outcome in outcomes {
+        let ways = outcome.rows.iter().filter_map(|name| {
+            let way = name.strip_prefix(BETWEEN)?;
+            let plain = way.split(" (").next().unwrap_or(way);
+            let measured = against(outcome, name, &format!("{WITHIN}{plain}"))?;
+            Some(format!(
+                "{way} {measured:.2}{}",
+                if measured < SAME { "!" } else { "" }
+            ))
+        });
+        let ways: Vec<_> = ways.collect();
+        if !ways.is_empty() {
+            println!("  {:40}{}", outcome.name, ways.join(", "));
+        }
+    }
+}
+
+fn against(outcome: &Outcome<f64>, row: &str, base: &str) -> Option<f64> {
+    let ratio = ratio(&outcome.figures(row)?, &outcome.figures(base)?);
+    (!ratio.is_nan()).then_some(ratio)
+}
+
+fn say(name: &str, figures: &str, within: &str, reached: bool, off: f64) {
+    let verdict = if reached {
+        within.to_owned()
+    } else {
+        format!("NOT {within} ({:+.0} %)", (off - 1.0) * 100.0)
+    };
+    println!("  {name:58}{figures:42}{verdict}");
+}
