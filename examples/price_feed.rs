@@ -45,8 +45,6 @@ const ROUND_TRIPS: u64 = 200_000;
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long either process waits for the other before it gives up.
 const LIMIT: Duration = Duration::from_secs(30);
-/// Spins where the peer has a core of its own, and lets it run where it has not.
-const WAIT: WaitStrategy = WaitStrategy::SpinThenYield { spins: 2_000 };
 
 impl Price {
     fn new(symbol: &str, price: f64) -> Self {
@@ -108,13 +106,13 @@ fn produce() -> Outcome {
         publish::<Quote>("quotes", &dir)
             .buffer_size(1024)
             .prefault()
-            .sink_wait(WAIT)
+            .sink_wait(wait())
             .open()?,
         &mut reports,
     )?;
     round_trips(
-        publish::<Quote>("ping", &dir).sink_wait(WAIT).open()?,
-        subscribe::<Quote>("pong", &dir).source_wait(WAIT).open()?,
+        publish::<Quote>("ping", &dir).sink_wait(wait()).open()?,
+        subscribe::<Quote>("pong", &dir).source_wait(wait()).open()?,
         cores,
     )?;
 
@@ -268,7 +266,7 @@ fn consume(dir: &Path) -> Outcome {
     pin(1);
     let mut quotes = subscribe::<Quote>("quotes", dir)
         .initial_demand(1024)
-        .source_wait(WAIT)
+        .source_wait(wait())
         .open()?;
     let mut right = 0;
     for quote in &mut quotes {
@@ -279,8 +277,8 @@ fn consume(dir: &Path) -> Outcome {
     }
     reports.put(right)?;
 
-    let mut pong = publish::<Quote>("pong", dir).sink_wait(WAIT).open()?;
-    for quote in &mut subscribe::<Quote>("ping", dir).source_wait(WAIT).open()? {
+    let mut pong = publish::<Quote>("pong", dir).sink_wait(wait()).open()?;
+    for quote in &mut subscribe::<Quote>("ping", dir).source_wait(wait()).open()? {
         pong.put(quote)?;
     }
     pong.complete_and_drain(Instant::now() + LIMIT)?;
@@ -302,6 +300,12 @@ fn subscribe<T: Travel>(name: &str, dir: &Path) -> SubscribeBuilder<T> {
 fn report(reports: &mut SourceRef<u64>) -> Outcome<u64> {
     let word = reports.next();
     word.ok_or_else(|| format!("the consumer does not report: {:?}", reports.end()).into())
+}
+
+/// Spins for a while where the peer has a core of its own; lets it run at once where it has not.
+fn wait() -> WaitStrategy {
+    let alone = std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
+    WaitStrategy::SpinThenYield { spins: if alone { 0 } else { 2_000 } }
 }
 
 /// Gives this thread one of the first two cores, if there are two.
