@@ -305,7 +305,9 @@ fn report(reports: &mut SourceRef<u64>) -> Outcome<u64> {
 /// Spins for a while where the peer has a core of its own; lets it run at once where it has not.
 fn wait() -> WaitStrategy {
     let alone = std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
-    WaitStrategy::SpinThenYield { spins: if alone { 0 } else { 2_000 } }
+    WaitStrategy::SpinThenYield {
+        spins: if alone { 0 } else { 2_000 },
+    }
 }
 
 /// Gives this thread one of the first two cores, if there are two.
