@@ -99,3 +99,8 @@ pub use stream::{
 pub use wait::{Fence, WaitStrategy};
 /// The crate whose traits prove that any bytes are a valid element and back.
 pub use zerocopy;
+
+/// The examples of the README, as tests.
+#[cfg(all(doctest, target_os = "linux"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
