@@ -1,0 +1,13 @@
+//! Streams between two real processes: this binary executes itself, once for each role.
+
+#![cfg(target_os = "linux")]
+
+mod puppets;
+mod rows;
+mod stage;
+
+/// No test: where a process begins that a test has started.
+#[test]
+fn role() {
+    stage::play(&[puppets::ROLES]);
+}
