@@ -2,12 +2,15 @@
 
 #![cfg(target_os = "linux")]
 
+mod cycles;
+mod death;
 mod puppets;
+mod resume;
 mod rows;
 mod stage;
 
 /// No test: where a process begins that a test has started.
 #[test]
 fn role() {
-    stage::play(&[puppets::ROLES]);
+    stage::play(&[puppets::ROLES, cycles::ROLES, death::ROLES, resume::ROLES]);
 }

@@ -130,8 +130,10 @@ fn consumer(stage: &Stage) {
         if *verb == "panic" {
             let mut source = held.take().unwrap();
             let caught = catch_unwind(AssertUnwindSafe(move || {
-                for element in &mut source {
-                    assert_ne!(element, words[0].parse().unwrap(), "as the test wants it");
+                let last: u64 = words[0].parse().unwrap();
+                if source.any(|element| element == last) {
+                    // Without a message, which nobody needs here.
+                    std::panic::resume_unwind(Box::new(()));
                 }
             }));
             say(caught.is_err());

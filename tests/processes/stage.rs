@@ -64,6 +64,7 @@ impl Ground {
             .env(ROLE, role)
             .env(ARGS, args.join(" "))
             .env(DIR, &self.dir)
+            .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
