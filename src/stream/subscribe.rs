@@ -239,8 +239,9 @@ impl sealed::Subscribe {
         })
     }
 
-    /// A consumer's endpoint on a connected subscription, which it keeps.
-    fn endpoint(&self, subscription: Subscription) -> Result<Box<ConsumerEndpoint>, SubscribeError> {
+    /// A consumer's endpoint on a connected subscription, which it keeps. `taken_before` says that the newest element
+    /// taken may still be worked on, because it is handed out by value; a frame is taken when the work on it is done.
+    fn endpoint(&self, subscription: Subscription, taken_before: bool) -> Result<Box<ConsumerEndpoint>, SubscribeError> {
         let unavailable = |error: std::io::Error| SubscribeError::ServiceUnavailable {
             why: format!("no descriptor for a bell: {error}"),
         };
@@ -265,7 +266,7 @@ impl sealed::Subscribe {
                 lines,
                 start: subscription.start,
                 start_byte: subscription.start_byte,
-                demand: self.source.demand(resumable),
+                demand: self.source.demand(resumable && taken_before),
                 idle: self.source.idle,
                 resumable,
                 strategy: self.source.strategy,
@@ -316,7 +317,7 @@ fn connect_typed<T: Element>(
         });
     }
     let (place, start) = (start_of(&subscription, Fixed::<T>::new()), subscription.start);
-    let endpoint = settings.endpoint(subscription)?;
+    let endpoint = settings.endpoint(subscription, true)?;
     // SAFETY: the place is that of the start; this subscription has one consumer, which keeps it by its endpoint.
     let mut ring = unsafe { Consumer::new(Fixed::new(), place, start) };
     ring.mark = endpoint.mark();
@@ -336,7 +337,7 @@ fn connect_bytes(settings: &sealed::Subscribe, deadline: Option<Instant>) -> Res
             let area = FrameArea::new(begin, header.area_len as usize);
             FrameConsumer::new(area, header.max_frame as usize, start, subscription.start_byte)
         };
-        let endpoint = settings.endpoint(subscription)?;
+        let endpoint = settings.endpoint(subscription, false)?;
         ring.credited(endpoint.mark());
         return Ok((frame_source::Lane::Frames(ring), endpoint, None));
     }
@@ -353,7 +354,7 @@ fn connect_bytes(settings: &sealed::Subscribe, deadline: Option<Instant>) -> Res
         return Err(corrupt("block stride", header.stride));
     }
     let place = start_of(&subscription, shape);
-    let endpoint = settings.endpoint(subscription)?;
+    let endpoint = settings.endpoint(subscription, false)?;
     // SAFETY: as in `connect_typed`.
     let mut ring = unsafe { Consumer::new(shape, place, start) };
     ring.mark = endpoint.mark();
