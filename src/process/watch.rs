@@ -13,7 +13,7 @@ use super::directory::RuntimeDirectory;
 use super::name::Name;
 use super::notice::{GONE, Notice};
 use super::reactor::Wires;
-use super::socket::{Receipt, receive, send};
+use super::socket::{self, Receipt, receive, send};
 use super::wire::Message;
 use crate::primitive::Arc;
 
@@ -28,6 +28,8 @@ pub(super) struct Watch {
     name: Name,
     notice: Arc<Notice>,
     connection: Option<(OwnedFd, Token)>,
+    /// The producer's process, if the system tells and it is another one.
+    producer: Option<u32>,
     /// The producer's leftovers are to be swept: when next, and the pause after that.
     sweep: Option<(Instant, Duration)>,
 }
@@ -39,10 +41,12 @@ impl Watch {
         notice: Arc<Notice>,
         connection: OwnedFd,
     ) -> Self {
+        let pid = socket::peer(&connection).ok().and_then(|peer| peer.pid);
         Self {
             directory,
             name,
             notice,
+            producer: pid.filter(|pid| *pid != std::process::id()),
             connection: Some((connection, super::service::WAKE)),
             sweep: None,
         }
@@ -91,7 +95,9 @@ impl Watch {
             return;
         }
         let again = match sweep(&self.directory, &self.name) {
-            Ok(Swept::Clean | Swept::Live) => false,
+            Ok(Swept::Clean) => false,
+            // The producer that hung up, on its way out; or another one, that has the name now.
+            Ok(Swept::Live { pid }) => self.producer.is_some() && pid == self.producer && pause <= LAST_PAUSE,
             Ok(Swept::Held) => pause <= LAST_PAUSE,
             Err(error) => {
                 log::warn!(

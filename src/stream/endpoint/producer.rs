@@ -297,7 +297,7 @@ impl ProducerEndpoint {
         if !ready(self) && self.closed.is_none() {
             // A hang-up ends the sleep; what it means (a cancel, a death, a consumer that will resume) the
             // background thread says by the notice.
-            let _ = self.bell.sleep(left);
+            self.bell.sleep(left);
         }
         self.waiting().word.store(0, Ordering::Relaxed);
     }
