@@ -13,6 +13,7 @@ use super::error::{SubscribeError, SystemError};
 use super::name::Name;
 use super::socket::{self, Peer, Receipt};
 use super::wire::{Code, Hello, Kind, LONGEST_MESSAGE, Message, OWN_VERSION, Refusal, Welcome, WireError};
+use crate::element::Schema;
 use crate::primitive::Arc;
 use crate::ring::page::{ENDIAN_MARK, MAJOR, MINOR};
 
@@ -184,6 +185,10 @@ fn refused(name: &Name, hello: &Hello, refusal: Refusal) -> SubscribeError {
 }
 
 /// Where the types of two encoded schemas differ. Empty as long as nobody here can read schemas.
-fn differences(_ours: &[u8], _theirs: &[u8]) -> Vec<String> {
-    Vec::new()
+fn differences(ours: &[u8], theirs: &[u8]) -> Vec<String> {
+    match (Schema::decode(ours), Schema::decode(theirs)) {
+        (Ok(ours), Ok(theirs)) => ours.difference(&theirs),
+        // The fingerprints tell enough; a schema is only there to explain them.
+        _ => Vec::new(),
+    }
 }
