@@ -38,6 +38,7 @@ mod tests;
 
 pub use error::{DirectoryError, ListError, ObserveError, PublishError, SubscribeError, SystemError};
 pub use name::InvalidName;
+pub(crate) use name::check as check_name;
 pub(crate) use notice::{ARRIVED, GONE, Notice};
 pub(crate) use observer::{Observation, ObservedConsumer, list, observe};
 pub(crate) use publication::{Arrival, Publication, PublicationSettings, runtime_directory};
