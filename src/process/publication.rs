@@ -154,15 +154,18 @@ impl Publication {
 impl Drop for Publication {
     fn drop(&mut self) {
         // In a forked child the publication is the parent's, and in a thread that has panicked it is gone.
-        if let Err(Unavailable(why)) = self.lease.call(|reply| Command::Retire(self.id, reply)) {
-            log::debug!("millstream's publication was gone before it was dropped: {why}");
+        if let Err(why) = self.lease.call(|reply| Command::Retire(self.id, reply)) {
+            log::debug!("millstream's publication was gone before it was dropped: {why:?}");
         }
     }
 }
 
 impl From<Unavailable> for PublishError {
-    fn from(Unavailable(why): Unavailable) -> Self {
-        Self::ServiceUnavailable { why }
+    fn from(unavailable: Unavailable) -> Self {
+        match unavailable {
+            Unavailable::Ended(why) => Self::ServiceUnavailable { why },
+            Unavailable::Refused(error) => error.into(),
+        }
     }
 }
 

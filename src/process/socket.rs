@@ -99,9 +99,9 @@ pub(super) fn send(connection: &OwnedFd, packet: &[u8], fds: &[BorrowedFd<'_>]) 
 pub(super) enum Receipt {
     /// A packet of so many bytes, with these descriptors.
     Packet(usize, Vec<OwnedFd>),
-    /// A packet that does not fit.
+    /// A packet that does not fit, or has more descriptors than any that is expected.
     Overlong,
-    /// A packet whose descriptors do not all fit: into the room for them, or among this process's open files.
+    /// A packet whose descriptors do not all fit among this process's open files.
     WithoutFds,
     /// Nothing yet.
     Nothing,
@@ -126,11 +126,12 @@ pub(super) fn receive(connection: &OwnedFd, packet: &mut [u8], fds: usize) -> Re
                         got.extend(more);
                     }
                 }
+                let cut = received.flags.contains(ReturnFlags::CTRUNC);
                 return Ok(
-                    if received
-                        .flags
-                        .intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC)
-                    {
+                    if cut && fds > 0 && got.len() < MOST_FDS {
+                        // There was room for more of them, so this process may not open any more.
+                        Receipt::WithoutFds
+                    } else if cut || received.flags.contains(ReturnFlags::TRUNC) {
                         Receipt::Overlong
                     } else if received.bytes == 0 {
                         Receipt::HungUp
