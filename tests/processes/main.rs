@@ -4,7 +4,9 @@
 
 mod cycles;
 mod death;
+mod hostile;
 mod puppets;
+mod refusals;
 mod resume;
 mod rows;
 mod stage;
@@ -12,5 +14,5 @@ mod stage;
 /// No test: where a process begins that a test has started.
 #[test]
 fn role() {
-    stage::play(&[puppets::ROLES, cycles::ROLES, death::ROLES, resume::ROLES]);
+    stage::play(&[puppets::ROLES, cycles::ROLES, death::ROLES, hostile::ROLES, refusals::ROLES, resume::ROLES]);
 }
