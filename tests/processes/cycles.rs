@@ -13,7 +13,11 @@ pub(crate) const ROLES: &[(&str, Role)] = &[("cycles", cycles), ("survives", sur
 fn back_at(baseline: (usize, usize, usize)) {
     let end = soon();
     while holdings() != baseline {
-        assert!(Instant::now() < end, "holds {:?} and had {baseline:?} (descriptors, threads, memfds)", holdings());
+        assert!(
+            Instant::now() < end,
+            "holds {:?} and had {baseline:?} (descriptors, threads, memfds)",
+            holdings()
+        );
         std::thread::yield_now();
     }
 }
@@ -59,7 +63,9 @@ fn cycles(stage: &Stage) {
         assert_eq!(ground.files(), [""; 0]);
     }
     // Five streams at once do not know of each other.
-    let mut sinks: Vec<_> = (0..5).map(|n| ground.publish::<u64>(&format!("s{n}")).open().unwrap()).collect();
+    let mut sinks: Vec<_> = (0..5)
+        .map(|n| ground.publish::<u64>(&format!("s{n}")).open().unwrap())
+        .collect();
     let mut consumers: Vec<Actor> = (0..5).map(|_| ground.start("consumer", &[])).collect();
     for (n, (sink, consumer)) in sinks.iter_mut().zip(&mut consumers).enumerate() {
         assert_eq!(consumer.ask(format!("open s{n}")), "ok");
@@ -103,13 +109,18 @@ fn survives(stage: &Stage) {
     assert_eq!(producer.ask("put 0 4"), "ok");
     consumer.kill();
     producer.kill();
-    let refused = (0..).find_map(|element| sink.put(element).err().map(|error| (element, error))).unwrap();
+    let refused = (0..)
+        .find_map(|element| sink.put(element).err().map(|error| (element, error)))
+        .unwrap();
     assert_eq!(refused.1, PutError::Closed(refused.0, CloseReason::PeerGone));
     assert_eq!(source.by_ref().collect::<Vec<_>>(), [0, 1, 2, 3]);
     assert_eq!(source.end(), Some(End::PeerGone));
     // The survivor removes the dead producer's files by itself; its own stand as long as the sink.
     eventually(|| ground.files().len() == 2);
-    assert!(!Mapping::of("in").is_empty(), "the memory stays as long as the source");
+    assert!(
+        !Mapping::of("in").is_empty(),
+        "the memory stays as long as the source"
+    );
     drop(source);
     assert!(Mapping::of("in").is_empty());
     drop(sink);

@@ -9,8 +9,12 @@ use rustix::process::Signal;
 
 use crate::stage::{Ground, LONGEST, Random, Role, Shared, Stage, eventually, say, soon, strategy};
 
-pub(crate) const ROLES: &[(&str, Role)] =
-    &[("bursts", bursts), ("bursts_frames", bursts_frames), ("takes", takes), ("takes_frames", takes_frames)];
+pub(crate) const ROLES: &[(&str, Role)] = &[
+    ("bursts", bursts),
+    ("bursts_frames", bursts_frames),
+    ("takes", takes),
+    ("takes_frames", takes_frames),
+];
 
 /// The issue asks for 100 ms; this bound only keeps a loaded machine from failing.
 const BOUND: Duration = Duration::from_secs(5);
@@ -27,7 +31,11 @@ fn bursts(stage: &Stage) {
     let (name, how, wait): (String, String, String) = (stage.arg(0), stage.arg(1), stage.arg(2));
     let count: u64 = stage.arg(3);
     let published = Shared::open(&stage.ground.beside(&name));
-    let builder = stage.ground.publish::<u64>(&name).buffer_size(256).sink_wait(strategy(&wait));
+    let builder = stage
+        .ground
+        .publish::<u64>(&name)
+        .buffer_size(256)
+        .sink_wait(strategy(&wait));
     let mut sink = builder.open().unwrap();
     say("HERE");
     let mut next = 0;
@@ -72,7 +80,13 @@ fn bursts(stage: &Stage) {
 fn bursts_frames(stage: &Stage) {
     let name: String = stage.arg(0);
     let published = Shared::open(&stage.ground.beside(&name));
-    let mut sink = stage.ground.publish::<[u8]>(&name).max_frame(300).buffer_size(64).open().unwrap();
+    let mut sink = stage
+        .ground
+        .publish::<[u8]>(&name)
+        .max_frame(300)
+        .buffer_size(64)
+        .open()
+        .unwrap();
     say("HERE");
     for next in 0.. {
         if next % 3 == 0 {
@@ -96,7 +110,11 @@ fn takes(stage: &Stage) {
     let (name, wait, window, count): (String, String, u64, u64) =
         (stage.arg(0), stage.arg(1), stage.arg(2), stage.arg(3));
     let taken = Shared::open(&stage.ground.beside(&name));
-    let builder = stage.ground.subscribe::<u64>(&name).initial_demand(window).source_wait(strategy(&wait));
+    let builder = stage
+        .ground
+        .subscribe::<u64>(&name)
+        .initial_demand(window)
+        .source_wait(strategy(&wait));
     let mut source = builder.open().unwrap();
     say("HERE");
     for expected in 0..count {
@@ -124,16 +142,25 @@ fn a_producer_killed_in_mid_burst_loses_nothing_that_it_published() {
     let ground = Ground::new();
     for round in 0..40 {
         let how = ["put", "slice", "claim", "put"][round % 4];
-        let (theirs, ours) = (random.of(&["park", "spin", "yield", "default"]), random.of(&["park", "spin", "yield"]));
+        let (theirs, ours) = (
+            random.of(&["park", "spin", "yield", "default"]),
+            random.of(&["park", "spin", "yield"]),
+        );
         let name = format!("burst{round}");
         let mut producer = ground.start("bursts", &[&name, &how, &theirs, &u64::MAX]);
         producer.expect("HERE");
         let (window, kill_at) = (1 + random.below(200), random.below(30_000));
-        let builder = ground.subscribe::<u64>(&name).initial_demand(window).source_wait(strategy(ours));
+        let builder = ground
+            .subscribe::<u64>(&name)
+            .initial_demand(window)
+            .source_wait(strategy(ours));
         let mut source = builder.open().unwrap();
         let mut taken = 0;
         while let Some(element) = source.next() {
-            assert_eq!(element, taken, "round {round}: {how}, {theirs}, {ours}, {window}, {kill_at}");
+            assert_eq!(
+                element, taken,
+                "round {round}: {how}, {theirs}, {ours}, {window}, {kill_at}"
+            );
             if taken == kill_at {
                 producer.shoot();
             }
@@ -143,7 +170,10 @@ fn a_producer_killed_in_mid_burst_loses_nothing_that_it_published() {
         producer.kill();
         let published = Shared::open(&ground.beside(&name)).get();
         let uncertain = if how == "put" { 1 } else { 100 };
-        assert!((published..=published + uncertain).contains(&taken), "{taken} of {published} ({how})");
+        assert!(
+            (published..=published + uncertain).contains(&taken),
+            "{taken} of {published} ({how})"
+        );
         assert_eq!(source.next(), None);
         drop(source);
         assert_eq!(ground.files(), [""; 0]);
@@ -176,7 +206,11 @@ fn a_producer_killed_in_mid_frame_tears_none() {
         let name = format!("frames{round}");
         let mut producer = ground.start("bursts_frames", &[&name]);
         producer.expect("HERE");
-        let mut source = ground.subscribe::<[u8]>(&name).initial_demand(1 + random.below(60)).open().unwrap();
+        let mut source = ground
+            .subscribe::<[u8]>(&name)
+            .initial_demand(1 + random.below(60))
+            .open()
+            .unwrap();
         let (kill_at, mut taken) = (random.below(3000), 0);
         while let Some(bytes) = source.next() {
             assert_eq!(&*bytes, frame(taken));
@@ -188,7 +222,10 @@ fn a_producer_killed_in_mid_frame_tears_none() {
         assert_eq!(source.end(), Some(End::PeerGone));
         producer.kill();
         let published = Shared::open(&ground.beside(&name)).get();
-        assert!((published..=published + 1).contains(&taken), "{taken} of {published}");
+        assert!(
+            (published..=published + 1).contains(&taken),
+            "{taken} of {published}"
+        );
     }
 }
 
@@ -200,7 +237,11 @@ fn a_consumer_that_waits_learns_of_a_death() {
             let ground = Ground::new();
             let mut producer = ground.start("bursts", &[&"idle", &"put", &wait, &3]);
             producer.expect("HERE");
-            let mut source = ground.subscribe::<u64>("idle").source_wait(strategy(wait)).open().unwrap();
+            let mut source = ground
+                .subscribe::<u64>("idle")
+                .source_wait(strategy(wait))
+                .open()
+                .unwrap();
             producer.expect("DONE");
             assert!(source.by_ref().take(3).eq(0..3));
             let (told, waits) = mpsc::channel();
@@ -234,7 +275,12 @@ fn a_producer_that_waits_learns_of_a_death_and_has_its_element_back() {
         let mut latencies = Vec::new();
         for _ in 0..5 {
             let ground = Ground::new();
-            let mut sink = ground.publish::<u64>("full").buffer_size(2).sink_wait(strategy(wait)).open().unwrap();
+            let mut sink = ground
+                .publish::<u64>("full")
+                .buffer_size(2)
+                .sink_wait(strategy(wait))
+                .open()
+                .unwrap();
             let mut consumer = ground.start("takes", &[&"full", &wait, &4, &0]);
             consumer.expect("HERE");
             for element in 0..6 {
@@ -271,8 +317,16 @@ fn a_consumer_killed_at_any_time_ends_the_stream() {
     let ground = Ground::new();
     for round in 0..30 {
         let name = format!("takes{round}");
-        let (theirs, ours) = (random.of(&["park", "spin", "default"]), random.of(&["park", "yield", "default"]));
-        let mut sink = ground.publish::<u64>(&name).buffer_size(16).sink_wait(strategy(ours)).open().unwrap();
+        let (theirs, ours) = (
+            random.of(&["park", "spin", "default"]),
+            random.of(&["park", "yield", "default"]),
+        );
+        let mut sink = ground
+            .publish::<u64>(&name)
+            .buffer_size(16)
+            .sink_wait(strategy(ours))
+            .open()
+            .unwrap();
         let mut consumer = ground.start("takes", &[&name, &theirs, &(1 + random.below(100)), &u64::MAX]);
         consumer.expect("HERE");
         let kill_at = random.below(20_000);
@@ -283,7 +337,11 @@ fn a_consumer_killed_at_any_time_ends_the_stream() {
             sink.put(element).err().map(|error| (element, error))
         });
         let (element, error) = refused.unwrap();
-        assert_eq!(error, PutError::Closed(element, CloseReason::PeerGone), "round {round}, {kill_at}");
+        assert_eq!(
+            error,
+            PutError::Closed(element, CloseReason::PeerGone),
+            "round {round}, {kill_at}"
+        );
         consumer.kill();
         assert!(Shared::open(&ground.beside(&name)).get() <= element + 1);
         drop(sink);
@@ -312,16 +370,22 @@ fn a_producer_that_is_stopped_and_goes_on_loses_nothing() {
     let ground = Ground::new();
     let producer = ground.start("bursts", &[&"stopped", &"put", &"park", &20_000]);
     producer.expect("HERE");
-    let mut source = ground.subscribe::<u64>("stopped").source_wait(strategy("park")).open().unwrap();
+    let mut source = ground
+        .subscribe::<u64>("stopped")
+        .source_wait(strategy("park"))
+        .open()
+        .unwrap();
     for expected in 0..20_000 {
         if expected % 4000 == 100 {
             producer.signal(Signal::STOP);
         }
         // A stopped producer is neither gone nor corrupt; there is only nothing to take.
-        let element = source.next_deadline(Instant::now() + Duration::from_millis(20)).or_else(|_| {
-            producer.signal(Signal::CONT);
-            source.next_deadline(Instant::now() + LONGEST)
-        });
+        let element = source
+            .next_deadline(Instant::now() + Duration::from_millis(20))
+            .or_else(|_| {
+                producer.signal(Signal::CONT);
+                source.next_deadline(Instant::now() + LONGEST)
+            });
         assert_eq!(element, Ok(Some(expected)));
     }
     producer.signal(Signal::CONT);
@@ -331,14 +395,21 @@ fn a_producer_that_is_stopped_and_goes_on_loses_nothing() {
 #[test]
 fn a_consumer_that_is_stopped_and_goes_on_loses_nothing() {
     let ground = Ground::new();
-    let mut sink = ground.publish::<u64>("stopped").sink_wait(strategy("park")).open().unwrap();
+    let mut sink = ground
+        .publish::<u64>("stopped")
+        .sink_wait(strategy("park"))
+        .open()
+        .unwrap();
     let consumer = ground.start("takes", &[&"stopped", &"park", &16, &20_000]);
     consumer.expect("HERE");
     for element in 0..20_000 {
         if element % 4000 == 100 {
             consumer.signal(Signal::STOP);
         }
-        if sink.put_deadline(element, Instant::now() + Duration::from_millis(20)).is_err() {
+        if sink
+            .put_deadline(element, Instant::now() + Duration::from_millis(20))
+            .is_err()
+        {
             consumer.signal(Signal::CONT);
             sink.put_deadline(element, soon()).unwrap();
         }

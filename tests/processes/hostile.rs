@@ -23,14 +23,20 @@ const AREA: usize = 8192;
 
 /// Writes words as told: `OFFSET VALUE` pairs.
 fn write_words(mapping: &Mapping, words: &str) {
-    let numbers: Vec<u64> = words.split_whitespace().map(|word| word.parse().unwrap()).collect();
+    let numbers: Vec<u64> = words
+        .split_whitespace()
+        .map(|word| word.parse().unwrap())
+        .collect();
     for pair in numbers.as_chunks::<2>().0 {
         mapping.store(pair[0] as usize, pair[1]);
     }
 }
 
 fn the_writable(name: &str) -> Mapping {
-    Mapping::of(name).into_iter().find(|mapping| mapping.writable).expect("a mapping to scribble on")
+    Mapping::of(name)
+        .into_iter()
+        .find(|mapping| mapping.writable)
+        .expect("a mapping to scribble on")
 }
 
 /// A consumer of what it is told to, which writes to its credit page.
@@ -46,9 +52,15 @@ fn consumer(stage: &Stage) {
         let (verb, words) = line.split_once(' ').unwrap_or((&line, ""));
         match verb {
             "elements" => {
-                held = Held::Elements { _source: stage.ground.subscribe::<u64>(words).open().unwrap() };
+                held = Held::Elements {
+                    _source: stage.ground.subscribe::<u64>(words).open().unwrap(),
+                };
             }
-            "frames" => held = Held::Frames { _source: stage.ground.subscribe::<[u8]>(words).open().unwrap() },
+            "frames" => {
+                held = Held::Frames {
+                    _source: stage.ground.subscribe::<[u8]>(words).open().unwrap(),
+                }
+            }
             "write" => write_words(&the_writable("millstream-credit"), words),
             _ => held = Held::Nothing,
         }
@@ -74,9 +86,26 @@ fn producer(stage: &Stage) {
             "elements" | "records" | "frames" => {
                 name = words.into();
                 held = match verb {
-                    "elements" => Held::Elements(stage.ground.publish::<u64>(words).max_demand(64).open().unwrap()),
-                    "records" => Held::Records(stage.ground.publish::<[u64; 20]>(words).max_demand(64).open().unwrap()),
-                    _ => Held::Frames(stage.ground.publish::<[u8]>(words).max_demand(64).max_frame(64).open().unwrap()),
+                    "elements" => {
+                        Held::Elements(stage.ground.publish::<u64>(words).max_demand(64).open().unwrap())
+                    }
+                    "records" => Held::Records(
+                        stage
+                            .ground
+                            .publish::<[u64; 20]>(words)
+                            .max_demand(64)
+                            .open()
+                            .unwrap(),
+                    ),
+                    _ => Held::Frames(
+                        stage
+                            .ground
+                            .publish::<[u8]>(words)
+                            .max_demand(64)
+                            .max_frame(64)
+                            .open()
+                            .unwrap(),
+                    ),
                 };
             }
             "put" => {
@@ -122,7 +151,9 @@ fn credit_that_cannot_be_right_is_named() {
             sink.put_deadline(element, soon()).unwrap();
         }
         assert_eq!(hostile.ask(format!("write {offset} {value}")), "ok");
-        let refused = (0..1000).find_map(|element| sink.put_deadline(element, Instant::now()).err()).unwrap();
+        let refused = (0..1000)
+            .find_map(|element| sink.put_deadline(element, Instant::now()).err())
+            .unwrap();
         match (word, refused) {
             (Some(word), PutDeadlineError::Closed(_, CloseReason::PeerCorrupt(corruption))) => {
                 assert_eq!((corruption.word, corruption.value), (word, value));
@@ -146,10 +177,15 @@ fn credit_that_goes_back_is_named() {
         sink.put_deadline(element, soon()).unwrap();
     }
     assert_eq!(hostile.ask(format!("write {GRANTED} 3")), "ok");
-    let Err(PutDeadlineError::Closed(20, CloseReason::PeerCorrupt(corruption))) = sink.put_deadline(20, soon()) else {
+    let Err(PutDeadlineError::Closed(20, CloseReason::PeerCorrupt(corruption))) =
+        sink.put_deadline(20, soon())
+    else {
         panic!("demand moved backwards");
     };
-    assert_eq!((corruption.word, corruption.value, corruption.lowest), ("granted", 3, 16));
+    assert_eq!(
+        (corruption.word, corruption.value, corruption.lowest),
+        ("granted", 3, 16)
+    );
     assert!(corruption.to_string().contains("granted"));
 }
 
@@ -159,7 +195,12 @@ fn released_bytes_that_cannot_be_right_are_named() {
     let mut hostile = ground.start("scribbling_consumer", &[]);
     for value in [1, 7, 1 << 40, u64::MAX - 7] {
         let name = format!("bytes{value}");
-        let mut sink = ground.publish::<[u8]>(&name).buffer_size(64).max_frame(32).open().unwrap();
+        let mut sink = ground
+            .publish::<[u8]>(&name)
+            .buffer_size(64)
+            .max_frame(32)
+            .open()
+            .unwrap();
         assert_eq!(hostile.ask(format!("frames {name}")), "ok");
         assert_eq!(hostile.ask(format!("write {RELEASED_BYTES} {value}")), "ok");
         eventually(|| match sink.try_put(&[1; 32]) {
@@ -181,7 +222,18 @@ fn garbage(random: &mut Random, near: u64) -> u64 {
         0 => random.next(),
         1 => near.wrapping_add(random.below(5)).wrapping_sub(2),
         2 => near.wrapping_add(random.below(200)),
-        3 => random.of(&[0, 1, 2, 3, u64::MAX, 1 << 63, 1 << 62, 1 << 61, 1 << 32, (1 << 32) - 1]),
+        3 => random.of(&[
+            0,
+            1,
+            2,
+            3,
+            u64::MAX,
+            1 << 63,
+            1 << 62,
+            1 << 61,
+            1 << 32,
+            (1 << 32) - 1,
+        ]),
         4 => (near.wrapping_add(1) << 32) | (1 << 31) | random.below(1 << 31),
         _ => 1 << random.below(64),
     }
@@ -204,15 +256,21 @@ fn random_credit_hurts_nobody() {
         let reason = if frames {
             let mut sink = ground.publish::<[u8]>(&name).max_frame(40).open().unwrap();
             assert_eq!(hostile.ask(format!("frames {name}")), "ok");
-            drive(&mut hostile, &words, || sink.put_deadline(&[7; 40], Instant::now() + PAUSE).err().map(close_of_frame))
+            drive(&mut hostile, &words, || {
+                sink.put_deadline(&[7; 40], Instant::now() + PAUSE)
+                    .err()
+                    .map(close_of_frame)
+            })
         } else {
             let mut sink = ground.publish::<u64>(&name).open().unwrap();
             assert_eq!(hostile.ask(format!("elements {name}")), "ok");
             drive(&mut hostile, &words, || {
-                sink.put_deadline(1, Instant::now() + PAUSE).err().map(|error| match error {
-                    PutDeadlineError::Closed(_, reason) => Some(reason),
-                    _ => None,
-                })
+                sink.put_deadline(1, Instant::now() + PAUSE)
+                    .err()
+                    .map(|error| match error {
+                        PutDeadlineError::Closed(_, reason) => Some(reason),
+                        _ => None,
+                    })
             })
         };
         match reason {
@@ -269,8 +327,14 @@ fn a_stamp_or_an_end_that_cannot_be_right_is_named() {
         (format!("write {AREA} {}", i64::MAX), "stamp"),
         (format!("write {END_POSITION} 3 {END_KIND} 1"), "end position"),
         (format!("write {END_POSITION} 5 {END_KIND} 9"), "end kind"),
-        (format!("write {END_POSITION} 5 400 {} {END_KIND} 2", u64::MAX), "fault code"),
-        (format!("write {END_POSITION} 5 408 257 {END_KIND} 2"), "fault length"),
+        (
+            format!("write {END_POSITION} 5 400 {} {END_KIND} 2", u64::MAX),
+            "fault code",
+        ),
+        (
+            format!("write {END_POSITION} 5 408 257 {END_KIND} 2"),
+            "fault length",
+        ),
     ]
     .into_iter()
     .enumerate()
@@ -283,7 +347,9 @@ fn a_stamp_or_an_end_that_cannot_be_right_is_named() {
         assert_eq!(source.try_next(), TryNext::Empty);
         assert_eq!(hostile.ask(words), "ok");
         assert_eq!(source.next(), None);
-        let Some(End::PeerCorrupt(corruption)) = source.end() else { panic!("round {round}: {:?}", source.end()) };
+        let Some(End::PeerCorrupt(corruption)) = source.end() else {
+            panic!("round {round}: {:?}", source.end())
+        };
         assert_eq!(corruption.word, word, "round {round}");
         assert_eq!(source.next(), None);
         assert_eq!(hostile.ask("drop"), "ok");
@@ -297,9 +363,17 @@ fn a_frame_header_that_cannot_be_right_is_named() {
     // A stream of frames has no schema, so its area begins with the second page.
     let area = 4096;
     let right = |length: u64| (6 << 32) | (1 << 31) | length;
-    for (round, header) in [1, right(65), right((1 << 30) - 1), right(3) ^ (1 << 33), right(1 << 30), u64::MAX, 1 << 31]
-        .into_iter()
-        .enumerate()
+    for (round, header) in [
+        1,
+        right(65),
+        right((1 << 30) - 1),
+        right(3) ^ (1 << 33),
+        right(1 << 30),
+        u64::MAX,
+        1 << 31,
+    ]
+    .into_iter()
+    .enumerate()
     {
         let name = format!("frame{round}");
         assert_eq!(hostile.ask(format!("frames {name}")), "ok");
@@ -311,7 +385,9 @@ fn a_frame_header_that_cannot_be_right_is_named() {
         assert_eq!(hostile.ask(format!("write {} {header}", area + 5 * 32)), "ok");
         assert!(source.next().is_none());
         // A filler without a frame behind it is the same lie.
-        let Some(End::PeerCorrupt(corruption)) = source.end() else { panic!("round {round}: {:?}", source.end()) };
+        let Some(End::PeerCorrupt(corruption)) = source.end() else {
+            panic!("round {round}: {:?}", source.end())
+        };
         assert_eq!(corruption.word, "frame header", "round {round}");
         assert_eq!(hostile.ask("drop"), "ok");
     }
@@ -423,7 +499,10 @@ fn a_resumable_consumer_that_leaves_lies_behind_ends_the_stream() {
             _ => None,
         });
         assert!(
-            matches!(refused, Some(CloseReason::PeerGone | CloseReason::Cancelled | CloseReason::PeerCorrupt(_))),
+            matches!(
+                refused,
+                Some(CloseReason::PeerGone | CloseReason::Cancelled | CloseReason::PeerCorrupt(_))
+            ),
             "{offset} {value}: {refused:?}"
         );
     }
@@ -431,7 +510,12 @@ fn a_resumable_consumer_that_leaves_lies_behind_ends_the_stream() {
 
 /// A resumable consumer that takes nothing and writes what it is told.
 fn resumable(stage: &Stage) {
-    let _source = stage.ground.subscribe::<u64>("lies").resumable("night").open().unwrap();
+    let _source = stage
+        .ground
+        .subscribe::<u64>("lies")
+        .resumable("night")
+        .open()
+        .unwrap();
     say("HERE");
     loop {
         let words = stage.hear();

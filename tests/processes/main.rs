@@ -14,5 +14,12 @@ mod stage;
 /// No test: where a process begins that a test has started.
 #[test]
 fn role() {
-    stage::play(&[puppets::ROLES, cycles::ROLES, death::ROLES, hostile::ROLES, refusals::ROLES, resume::ROLES]);
+    stage::play(&[
+        puppets::ROLES,
+        cycles::ROLES,
+        death::ROLES,
+        hostile::ROLES,
+        refusals::ROLES,
+        resume::ROLES,
+    ]);
 }

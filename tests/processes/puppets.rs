@@ -11,7 +11,9 @@ use crate::stage::{Role, Stage, say, strategy};
 pub(crate) const ROLES: &[(&str, Role)] = &[("producer", producer), ("consumer", consumer)];
 
 fn number<T: std::str::FromStr<Err: std::fmt::Debug>>(words: &[&str], key: &str) -> Option<T> {
-    let value = words.iter().find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
+    let value = words
+        .iter()
+        .find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
     value.map(|value| value.parse().unwrap())
 }
 
@@ -68,7 +70,10 @@ fn producer(stage: &Stage) {
                 });
             }
             "complete" => say(format_args!("{:?}", sink.complete())),
-            "drain" => say(format_args!("{:?}", sink.complete_and_drain(Instant::now() + Duration::from_secs(20)))),
+            "drain" => say(format_args!(
+                "{:?}",
+                sink.complete_and_drain(Instant::now() + Duration::from_secs(20))
+            )),
             "fail" => {
                 let fault = StreamFault::new(words[0].parse().unwrap(), words[1..].join(" "));
                 say(format_args!("{:?}", sink.fail(fault)));
@@ -164,7 +169,10 @@ fn consumer(stage: &Stage) {
                 say(format_args!("{first:?} {last:?} {in_order}"));
             }
             "request" => {
-                say(format_args!("{:?}", source.request(NonZeroU64::new(words[0].parse().unwrap()).unwrap())));
+                say(format_args!(
+                    "{:?}",
+                    source.request(NonZeroU64::new(words[0].parse().unwrap()).unwrap())
+                ));
             }
             "cancel" => {
                 source.cancel();

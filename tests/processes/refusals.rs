@@ -39,16 +39,33 @@ fn another_type_is_refused_and_the_field_is_named() {
     assert_eq!(producer.ask("open numbers"), "ok");
     let error = ground.subscribe::<i64>("numbers").open().unwrap_err();
     assert!(matches!(error, SubscribeError::Fingerprint { .. }), "{error}");
-    assert!(error.to_string().contains("u64") && error.to_string().contains("i64"), "{error}");
+    assert!(
+        error.to_string().contains("u64") && error.to_string().contains("i64"),
+        "{error}"
+    );
 
     let mut sink = ground.publish::<Quote>("quotes").open().unwrap();
     let error = ground.subscribe::<other::Quote>("quotes").open().unwrap_err();
     let text = error.to_string();
-    assert!(matches!(error, SubscribeError::Fingerprint { ours, theirs, .. } if ours != theirs), "{text}");
-    assert!(text.contains("ask") && text.contains("offer"), "both sides' field: {text}");
-    sink.put(Quote { ts: 1, bid: 2.0, ask: 3.0 }).unwrap();
+    assert!(
+        matches!(error, SubscribeError::Fingerprint { ours, theirs, .. } if ours != theirs),
+        "{text}"
+    );
+    assert!(
+        text.contains("ask") && text.contains("offer"),
+        "both sides' field: {text}"
+    );
+    sink.put(Quote {
+        ts: 1,
+        bid: 2.0,
+        ask: 3.0,
+    })
+    .unwrap();
     let mut source = ground.subscribe::<Quote>("quotes").open().unwrap();
-    assert_eq!(source.next().map(|quote| (quote.ts, quote.bid, quote.ask)), Some((1, 2.0, 3.0)));
+    assert_eq!(
+        source.next().map(|quote| (quote.ts, quote.bid, quote.ask)),
+        Some((1, 2.0, 3.0))
+    );
 }
 
 #[test]
@@ -57,10 +74,23 @@ fn another_kind_and_too_much_demand_are_refused() {
     let mut sink = ground.publish::<u64>("numbers").max_demand(100).open().unwrap();
     let _frames = ground.publish::<[u8]>("frames").open().unwrap();
     let error = ground.subscribe::<u64>("frames").open().unwrap_err();
-    assert!(matches!(error, SubscribeError::Kind { ours: "elements", theirs: "frames", .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            SubscribeError::Kind {
+                ours: "elements",
+                theirs: "frames",
+                ..
+            }
+        ),
+        "{error}"
+    );
     let mut consumer = ground.start("consumer", &[]);
     let answer = consumer.ask("open numbers window=101");
-    assert!(answer.contains("DemandTooLarge") && answer.contains("101") && answer.contains("100"), "{answer}");
+    assert!(
+        answer.contains("DemandTooLarge") && answer.contains("101") && answer.contains("100"),
+        "{answer}"
+    );
     let answer = consumer.ask("open numbers window=0");
     assert!(answer.contains("ZeroDemand"), "{answer}");
     assert_eq!(consumer.ask("open numbers window=100"), "ok");
@@ -162,7 +192,10 @@ fn a_hundred_silent_connections_do_not_keep_others_out() {
     let silent: Vec<OwnedFd> = (0..100).map(|_| connect(&ground, "numbers")).collect();
     let before = Instant::now();
     let mut source = ground.subscribe::<u64>("numbers").open().unwrap();
-    println!("subscribed behind a hundred silent connections after {:?}", before.elapsed());
+    println!(
+        "subscribed behind a hundred silent connections after {:?}",
+        before.elapsed()
+    );
     assert_eq!(producer.ask("put 0 1"), "ok");
     assert_eq!(source.next(), Some(0));
     // Each is answered or hung up on.
@@ -175,7 +208,11 @@ fn a_hundred_silent_connections_do_not_keep_others_out() {
 fn a_directory_that_is_not_ours_alone_is_refused() {
     let ground = Ground::new();
     let open = |path: &Path| {
-        let error = millstream::publish::<u64>("x").directory(path).open().map(drop).unwrap_err();
+        let error = millstream::publish::<u64>("x")
+            .directory(path)
+            .open()
+            .map(drop)
+            .unwrap_err();
         let text = error.to_string();
         assert!(text.contains(path.to_str().unwrap()), "the path is told: {text}");
         match error {
@@ -191,26 +228,43 @@ fn a_directory_that_is_not_ours_alone_is_refused() {
     };
     for mode in [0o755, 0o770, 0o701, 0o1777] {
         let error = open(&beside(&format!("{mode:o}"), mode));
-        assert!(matches!(error, DirectoryError::WrongMode { mode: found, .. } if found == mode), "{error}");
+        assert!(
+            matches!(error, DirectoryError::WrongMode { mode: found, .. } if found == mode),
+            "{error}"
+        );
         assert!(error.to_string().contains(&format!("{mode:04o}")), "{error}");
     }
     let target = beside("target", 0o700);
     let link = ground.beside("link");
     symlink(&target, &link).unwrap();
     assert!(matches!(open(&link), DirectoryError::Link { .. }));
-    assert_eq!(fs::read_dir(&target).unwrap().count(), 0, "nothing is made behind a link");
+    assert_eq!(
+        fs::read_dir(&target).unwrap().count(),
+        0,
+        "nothing is made behind a link"
+    );
     let file = ground.beside("file");
     fs::write(&file, "").unwrap();
     assert!(matches!(open(&file), DirectoryError::NotADirectory { .. }));
-    assert!(matches!(open(&ground.beside("no/such")), DirectoryError::NotFound { .. }));
+    assert!(matches!(
+        open(&ground.beside("no/such")),
+        DirectoryError::NotFound { .. }
+    ));
     let foreign = beside("foreign", 0o700);
     if chown(&foreign, Some(54_321), None).is_ok() {
         let error = open(&foreign);
-        assert!(matches!(error, DirectoryError::WrongOwner { owner: 54_321, .. }), "{error}");
+        assert!(
+            matches!(error, DirectoryError::WrongOwner { owner: 54_321, .. }),
+            "{error}"
+        );
     } else {
         println!("NOT TESTED: a directory of another user, which only root can make");
     }
-    let error = millstream::publish::<u64>("x").directory("/proc/self").open().map(drop).unwrap_err();
+    let error = millstream::publish::<u64>("x")
+        .directory("/proc/self")
+        .open()
+        .map(drop)
+        .unwrap_err();
     assert!(matches!(error, PublishError::Directory(_)), "{error}");
     println!("{error}");
 }
@@ -224,24 +278,60 @@ fn a_directory_that_cannot_be_written_is_an_error_that_says_so() {
     if rustix::process::geteuid().is_root() {
         println!("NOT TESTED: a directory without write permission, which root does not need");
     } else {
-        let error = millstream::publish::<u64>("x").directory(&target).open().map(drop).unwrap_err();
-        assert!(matches!(error, PublishError::System(SystemError::Permission { .. })), "{error}");
+        let error = millstream::publish::<u64>("x")
+            .directory(&target)
+            .open()
+            .map(drop)
+            .unwrap_err();
+        assert!(
+            matches!(error, PublishError::System(SystemError::Permission { .. })),
+            "{error}"
+        );
     }
     // /sys is mounted for reading only in most containers, and takes no new directories elsewhere.
-    let error = millstream::publish::<u64>("x").directory("/sys/millstream").open().map(drop).unwrap_err();
-    assert!(matches!(error, PublishError::Directory(DirectoryError::System(_))), "{error:?}");
+    let error = millstream::publish::<u64>("x")
+        .directory("/sys/millstream")
+        .open()
+        .map(drop)
+        .unwrap_err();
+    assert!(
+        matches!(error, PublishError::Directory(DirectoryError::System(_))),
+        "{error:?}"
+    );
     println!("{error}");
 }
 
 #[test]
 fn names_that_are_none() {
     let ground = Ground::new();
-    for name in ["", ".", "..", ".x", "a/b", "../x", "a b", "a\0b", "ä", &"n".repeat(81)] {
+    for name in [
+        "",
+        ".",
+        "..",
+        ".x",
+        "a/b",
+        "../x",
+        "a b",
+        "a\0b",
+        "ä",
+        &"n".repeat(81),
+    ] {
         let error = ground.publish::<u64>(name).open().map(drop).unwrap_err();
-        assert!(matches!(&error, PublishError::InvalidName(bad) if bad.name == name), "{error}");
+        assert!(
+            matches!(&error, PublishError::InvalidName(bad) if bad.name == name),
+            "{error}"
+        );
         let error = ground.subscribe::<u64>(name).open().map(drop).unwrap_err();
-        assert!(matches!(&error, SubscribeError::InvalidName(bad) if bad.name == name), "{error}");
-        let error = ground.subscribe::<u64>("x").resumable(name).open().map(drop).unwrap_err();
+        assert!(
+            matches!(&error, SubscribeError::InvalidName(bad) if bad.name == name),
+            "{error}"
+        );
+        let error = ground
+            .subscribe::<u64>("x")
+            .resumable(name)
+            .open()
+            .map(drop)
+            .unwrap_err();
         assert!(matches!(&error, SubscribeError::InvalidName(_)), "{error}");
     }
     assert!(!ground.dir.exists(), "nothing was made for them");
@@ -253,7 +343,10 @@ fn a_name_is_published_once_and_its_holder_is_told() {
     let mut producer = ground.start("producer", &[]);
     assert_eq!(producer.ask("open numbers"), "ok");
     let error = ground.publish::<u64>("numbers").open().map(drop).unwrap_err();
-    assert!(matches!(error, PublishError::NameTaken { pid, .. } if pid == Some(producer.pid)), "{error}");
+    assert!(
+        matches!(error, PublishError::NameTaken { pid, .. } if pid == Some(producer.pid)),
+        "{error}"
+    );
     assert_eq!(producer.ask("put 0 1"), "ok");
     let mut source = ground.subscribe::<u64>("numbers").open().unwrap();
     assert_eq!(source.next(), Some(0));
@@ -263,23 +356,70 @@ fn a_name_is_published_once_and_its_holder_is_told() {
 fn more_than_there_is_is_an_error() {
     let ground = Ground::new();
     for elements in [1usize << 40, usize::MAX, (1 << 32) + 1] {
-        let error = ground.publish::<u64>("x").buffer_size(elements).open().map(drop).unwrap_err();
+        let error = ground
+            .publish::<u64>("x")
+            .buffer_size(elements)
+            .open()
+            .map(drop)
+            .unwrap_err();
         assert!(matches!(error, PublishError::TooLarge { .. }), "{error}");
     }
-    let error = ground.publish::<u64>("x").max_demand(u64::MAX).open().map(drop).unwrap_err();
+    let error = ground
+        .publish::<u64>("x")
+        .max_demand(u64::MAX)
+        .open()
+        .map(drop)
+        .unwrap_err();
     assert!(matches!(error, PublishError::TooLarge { .. }), "{error}");
     for elements in [1usize << 31, 1 << 26] {
-        let error = ground.publish::<[u64; 1024]>("x").buffer_size(elements).open().map(drop).unwrap_err();
-        assert!(matches!(error, PublishError::Memory(MemoryError::NoSpace { need, have }) if need > have), "{error}");
+        let error = ground
+            .publish::<[u64; 1024]>("x")
+            .buffer_size(elements)
+            .open()
+            .map(drop)
+            .unwrap_err();
+        assert!(
+            matches!(error, PublishError::Memory(MemoryError::NoSpace { need, have }) if need > have),
+            "{error}"
+        );
     }
-    let error = ground.publish::<[u8]>("x").buffer_size(1 << 31).max_frame(1 << 29).open().map(drop).unwrap_err();
-    assert!(matches!(error, PublishError::Memory(_) | PublishError::TooLarge { .. }), "{error}");
-    let error = ground.publish::<[u8]>("x").max_frame(usize::MAX).open().map(drop).unwrap_err();
-    assert!(matches!(error, PublishError::FrameTooLong { .. } | PublishError::TooLarge { .. }), "{error}");
+    let error = ground
+        .publish::<[u8]>("x")
+        .buffer_size(1 << 31)
+        .max_frame(1 << 29)
+        .open()
+        .map(drop)
+        .unwrap_err();
+    assert!(
+        matches!(error, PublishError::Memory(_) | PublishError::TooLarge { .. }),
+        "{error}"
+    );
+    let error = ground
+        .publish::<[u8]>("x")
+        .max_frame(usize::MAX)
+        .open()
+        .map(drop)
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            PublishError::FrameTooLong { .. } | PublishError::TooLarge { .. }
+        ),
+        "{error}"
+    );
     assert_eq!(ground.files(), [""; 0]);
     // With nothing at all asked for, there is nothing to hold.
-    let error = ground.publish::<u64>("x").buffer_size(0).max_demand(0).open().map(drop).unwrap_err();
-    assert!(matches!(error, PublishError::TooLarge { elements: 0, .. }), "{error}");
+    let error = ground
+        .publish::<u64>("x")
+        .buffer_size(0)
+        .max_demand(0)
+        .open()
+        .map(drop)
+        .unwrap_err();
+    assert!(
+        matches!(error, PublishError::TooLarge { elements: 0, .. }),
+        "{error}"
+    );
 }
 
 #[test]
@@ -302,12 +442,18 @@ fn few_files(stage: &Stage) {
     let old = getrlimit(Resource::Nofile);
     // Room for so many descriptors more; the listing itself holds one.
     let with = |more: usize| {
-        let limit = Rlimit { current: Some((baseline.0 - 1 + more) as u64), maximum: old.maximum };
+        let limit = Rlimit {
+            current: Some((baseline.0 - 1 + more) as u64),
+            maximum: old.maximum,
+        };
         setrlimit(Resource::Nofile, limit).unwrap();
     };
     let said = |error: &dyn std::error::Error| {
         let text = error.to_string();
-        assert!(text.contains("ulimit -n") || text.to_lowercase().contains("too many open files"), "{error:?}: {text}");
+        assert!(
+            text.contains("ulimit -n") || text.to_lowercase().contains("too many open files"),
+            "{error:?}: {text}"
+        );
     };
     let (mut published, mut subscribed) = (0, 0);
     for more in 0..30 {
@@ -324,14 +470,20 @@ fn few_files(stage: &Stage) {
                         error,
                         PublishError::Memory(MemoryError::TooManyFiles { .. })
                             | PublishError::System(SystemError::TooManyFiles { .. })
-                            | PublishError::Directory(DirectoryError::System(SystemError::TooManyFiles { .. }))
+                            | PublishError::Directory(DirectoryError::System(
+                                SystemError::TooManyFiles { .. }
+                            ))
                     ),
                     "with {more} more: {error:?}"
                 );
                 said(&error);
             }
         }
-        match millstream::subscribe::<u64>("theirs").directory(&ground.dir).resumable("again").open() {
+        match millstream::subscribe::<u64>("theirs")
+            .directory(&ground.dir)
+            .resumable("again")
+            .open()
+        {
             Ok(source) => {
                 subscribed += 1;
                 drop(source);
@@ -343,7 +495,9 @@ fn few_files(stage: &Stage) {
                         error,
                         SubscribeError::Memory(MemoryError::TooManyFiles { .. })
                             | SubscribeError::System(SystemError::TooManyFiles { .. })
-                            | SubscribeError::Directory(DirectoryError::System(SystemError::TooManyFiles { .. }))
+                            | SubscribeError::Directory(DirectoryError::System(
+                                SystemError::TooManyFiles { .. }
+                            ))
                     ),
                     "with {more} more: {error:?}"
                 );
@@ -353,7 +507,11 @@ fn few_files(stage: &Stage) {
         setrlimit(Resource::Nofile, old).unwrap();
         let end = soon();
         while holdings() != baseline {
-            assert!(Instant::now() < end, "with {more} more: {:?} and was {baseline:?}", holdings());
+            assert!(
+                Instant::now() < end,
+                "with {more} more: {:?} and was {baseline:?}",
+                holdings()
+            );
             thread::yield_now();
         }
     }
@@ -363,7 +521,9 @@ fn few_files(stage: &Stage) {
     assert_eq!(producer.ask("open plain"), "ok");
     let mut source = (0..30).find_map(|more| {
         with(more);
-        let subscribed = millstream::subscribe::<u64>("plain").directory(&ground.dir).open();
+        let subscribed = millstream::subscribe::<u64>("plain")
+            .directory(&ground.dir)
+            .open();
         setrlimit(Resource::Nofile, old).unwrap();
         subscribed.map_err(|error| said(&error)).ok()
     });
@@ -389,8 +549,21 @@ fn a_limit_on_file_sizes_does_not_kill() {
 
 fn small_file_limit(stage: &Stage) {
     let old = getrlimit(Resource::Fsize);
-    setrlimit(Resource::Fsize, Rlimit { current: Some(8192), maximum: old.maximum }).unwrap();
+    setrlimit(
+        Resource::Fsize,
+        Rlimit {
+            current: Some(8192),
+            maximum: old.maximum,
+        },
+    )
+    .unwrap();
     let error = stage.ground.publish::<u64>("x").open().map(drop).unwrap_err();
-    assert!(matches!(error, PublishError::Memory(MemoryError::FileSizeLimit { limit: 8192, .. })), "{error}");
+    assert!(
+        matches!(
+            error,
+            PublishError::Memory(MemoryError::FileSizeLimit { limit: 8192, .. })
+        ),
+        "{error}"
+    );
     say("done");
 }

@@ -8,15 +8,24 @@ use millstream::{End, SubscribeError, TryPutError, TryPutFrameError};
 
 use crate::stage::{Ground, LONGEST, Random, Role, Stage, say, soon};
 
-pub(crate) const ROLES: &[(&str, Role)] = &[("night", night), ("night_frames", night_frames), ("epoch", epoch)];
+pub(crate) const ROLES: &[(&str, Role)] =
+    &[("night", night), ("night_frames", night_frames), ("epoch", epoch)];
 
 const WINDOW: u64 = 12;
 
 /// A resumable consumer of elements; what it has worked on stands in a file, one number of eight bytes after another.
 fn night(stage: &Stage) {
     let name: String = stage.arg(0);
-    let mut log = OpenOptions::new().create(true).append(true).open(stage.ground.beside(&name)).unwrap();
-    let builder = stage.ground.subscribe::<u64>(&name).resumable("night").initial_demand(WINDOW);
+    let mut log = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(stage.ground.beside(&name))
+        .unwrap();
+    let builder = stage
+        .ground
+        .subscribe::<u64>(&name)
+        .resumable("night")
+        .initial_demand(WINDOW);
     let mut source = builder.open().unwrap();
     say("HERE");
     for element in &mut source {
@@ -28,8 +37,16 @@ fn night(stage: &Stage) {
 
 fn night_frames(stage: &Stage) {
     let name: String = stage.arg(0);
-    let mut log = OpenOptions::new().create(true).append(true).open(stage.ground.beside(&name)).unwrap();
-    let builder = stage.ground.subscribe::<[u8]>(&name).resumable("night").initial_demand(WINDOW);
+    let mut log = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(stage.ground.beside(&name))
+        .unwrap();
+    let builder = stage
+        .ground
+        .subscribe::<[u8]>(&name)
+        .resumable("night")
+        .initial_demand(WINDOW);
     let mut source = builder.open().unwrap();
     say("HERE");
     while let Some(frame) = source.next() {
@@ -78,7 +95,10 @@ fn relay(role: &str, ground: &Ground, mut put: impl FnMut(Option<u64>) -> bool) 
             if put(Some(next)) {
                 next += 1;
             }
-            assert!(Instant::now() < end, "round {round}: nothing is worked on, at {next}");
+            assert!(
+                Instant::now() < end,
+                "round {round}: nothing is worked on, at {next}"
+            );
         }
         consumer.kill();
     }
@@ -87,7 +107,12 @@ fn relay(role: &str, ground: &Ground, mut put: impl FnMut(Option<u64>) -> bool) 
     put(None);
     consumer.expect("Some(Completed)");
     let bytes = fs::read(&log).unwrap();
-    let worked: Vec<u64> = bytes.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
+    let worked: Vec<u64> = bytes
+        .as_chunks::<8>()
+        .0
+        .iter()
+        .map(|bytes| u64::from_le_bytes(*bytes))
+        .collect();
     assert_eq!(worked.last(), Some(&(next - 1)), "the last ones were worked on");
     worked
 }
@@ -96,16 +121,25 @@ fn relay(role: &str, ground: &Ground, mut put: impl FnMut(Option<u64>) -> bool) 
 fn without_a_gap(worked: &[u64]) {
     let (mut expected, mut seams, mut again) = (0, 0, 0);
     for position in worked {
-        assert!(*position <= expected, "{expected} to {position} were never worked on");
+        assert!(
+            *position <= expected,
+            "{expected} to {position} were never worked on"
+        );
         if *position != expected {
-            assert!(expected - position <= WINDOW, "{expected} goes back to {position}, beyond the window");
+            assert!(
+                expected - position <= WINDOW,
+                "{expected} goes back to {position}, beyond the window"
+            );
             seams += 1;
             again += expected - position;
         }
         expected = position + 1;
     }
     assert!(seams <= 31, "only a successor does things again");
-    println!("{} worked on, {again} of them again, at {seams} seams", worked.len());
+    println!(
+        "{} worked on, {again} of them again, at {seams} seams",
+        worked.len()
+    );
 }
 
 #[test]
@@ -126,7 +160,12 @@ fn every_successor_goes_on_where_the_dead_one_was() {
 #[test]
 fn every_successor_goes_on_with_frames_where_the_dead_one_was() {
     let ground = Ground::new();
-    let mut sink = ground.publish::<[u8]>("relay").buffer_size(32).max_frame(200).open().unwrap();
+    let mut sink = ground
+        .publish::<[u8]>("relay")
+        .buffer_size(32)
+        .max_frame(200)
+        .open()
+        .unwrap();
     let worked = relay("night_frames", &ground, |position| match position {
         None => sink.complete().is_ok(),
         Some(position) => match sink.try_put(&frame_of(position)) {
@@ -150,7 +189,11 @@ fn who_leaves_in_order_is_followed_in_order() {
             while sink.try_put(put).is_ok() {
                 put += 1;
             }
-            assert_eq!(consumer.ask("next"), format!("item {element}"), "no element twice, and none left out");
+            assert_eq!(
+                consumer.ask("next"),
+                format!("item {element}"),
+                "no element twice, and none left out"
+            );
         }
         assert_eq!(consumer.ask("drop"), "ok");
         consumer.finish();
@@ -172,18 +215,28 @@ fn only_the_same_name_resumes_and_a_cancel_ends_it() {
         let mut stranger = ground.start("consumer", &[]);
         let answer = stranger.ask(format!("open relay {other}"));
         assert!(answer.starts_with("error AlreadySubscribed"), "{answer}");
-        assert!(answer.contains("night") && answer.contains(&pid.to_string()), "{answer}");
+        assert!(
+            answer.contains("night") && answer.contains(&pid.to_string()),
+            "{answer}"
+        );
         assert!(answer.contains("resumable_waiting: true"), "{answer}");
     }
     let mut second = ground.start("consumer", &[]);
     assert_eq!(second.ask("open relay resumable=night"), "ok");
-    assert_eq!(second.ask("next"), "item 0", "what the dead one may not have finished");
+    assert_eq!(
+        second.ask("next"),
+        "item 0",
+        "what the dead one may not have finished"
+    );
     sink.put(1).unwrap();
     assert_eq!(second.ask("next"), "item 1");
     assert_eq!(second.ask("cancel"), "ok");
     assert_eq!(sink.put(2).unwrap_err().into_inner(), 2);
     assert_eq!(second.ask("drop"), "ok");
-    let third = millstream::subscribe::<u64>("relay").directory(&ground.dir).resumable("night").open();
+    let third = millstream::subscribe::<u64>("relay")
+        .directory(&ground.dir)
+        .resumable("night")
+        .open();
     let error = third.unwrap_err();
     assert!(matches!(error, SubscribeError::Ended { .. }), "{error}");
 }
@@ -193,7 +246,11 @@ fn a_producer_that_dies_between_two_consumers_ends_it() {
     let ground = Ground::new();
     let mut producer = ground.start("producer", &[]);
     assert_eq!(producer.ask("open relay"), "ok");
-    let mut source = ground.subscribe::<u64>("relay").resumable("night").open().unwrap();
+    let mut source = ground
+        .subscribe::<u64>("relay")
+        .resumable("night")
+        .open()
+        .unwrap();
     assert_eq!(producer.ask("put 0 3"), "ok");
     assert_eq!(source.next(), Some(0));
     producer.kill();
@@ -209,7 +266,12 @@ fn subscribing_before_there_is_anybody() {
     let mut source = {
         let dir = ground.dir.clone();
         let waiting = std::thread::spawn(move || {
-            millstream::subscribe::<u64>("later too").directory(&dir).wait_for(LONGEST).open().map(drop).unwrap_err()
+            millstream::subscribe::<u64>("later too")
+                .directory(&dir)
+                .wait_for(LONGEST)
+                .open()
+                .map(drop)
+                .unwrap_err()
         });
         let error = waiting.join().unwrap();
         assert!(matches!(error, SubscribeError::InvalidName(_)), "{error}");
@@ -230,7 +292,10 @@ fn a_killed_producer_frees_its_name_at_once() {
         producer.kill();
         let mut sink = ground.publish::<u64>("name").open().unwrap();
         sink.put(77).unwrap();
-        assert!(source.all(|element| element == round), "the old source stays with the old stream");
+        assert!(
+            source.all(|element| element == round),
+            "the old source stays with the old stream"
+        );
         assert_eq!(source.end(), Some(End::PeerGone));
         drop(source);
         let mut consumer = ground.start("consumer", &[]);
@@ -248,7 +313,8 @@ fn a_source_that_reconnects_counts_the_epochs() {
         let how = if last { "complete" } else { "stay" };
         let mut producer = ground.start("epoch", &[&"name", &(round * 100), &10, &how]);
         producer.expect("HERE");
-        let source = source.get_or_insert_with(|| ground.subscribe::<u64>("name").reconnect().open().unwrap());
+        let source =
+            source.get_or_insert_with(|| ground.subscribe::<u64>("name").reconnect().open().unwrap());
         for expected in round * 100..round * 100 + 10 {
             assert_eq!(source.next_deadline(soon()), Ok(Some(expected)));
         }

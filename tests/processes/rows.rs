@@ -22,17 +22,29 @@ fn producer(ground: &Ground, settings: &str) -> Actor {
 fn c3_c20_c33_exactly_the_buffer_and_the_window() {
     for (buffer, window) in [(5u64, 3u64), (0, 1), (1, 7), (7, 16), (16, 9)] {
         let ground = Ground::new();
-        let mut sink = ground.publish::<u64>("c3").buffer_size(buffer as usize).open().unwrap();
+        let mut sink = ground
+            .publish::<u64>("c3")
+            .buffer_size(buffer as usize)
+            .open()
+            .unwrap();
         for element in 0..buffer {
             sink.try_put(element).unwrap();
         }
-        assert_eq!(sink.try_put(buffer), Err(TryPutError::Full(buffer)), "before anybody subscribed");
+        assert_eq!(
+            sink.try_put(buffer),
+            Err(TryPutError::Full(buffer)),
+            "before anybody subscribed"
+        );
         let mut consumer = consumer(&ground, &format!("c3 window={window} each"));
         for element in buffer..buffer + window {
             sink.put_deadline(element, soon()).unwrap();
         }
         let next = buffer + window;
-        assert_eq!(sink.try_put(next), Err(TryPutError::Full(next)), "a reader that takes nothing");
+        assert_eq!(
+            sink.try_put(next),
+            Err(TryPutError::Full(next)),
+            "a reader that takes nothing"
+        );
         assert_eq!(
             sink.put_deadline(next, Instant::now()),
             Err(PutDeadlineError::TimedOut(next)),
@@ -42,7 +54,10 @@ fn c3_c20_c33_exactly_the_buffer_and_the_window() {
         for taken in 0..20 {
             assert_eq!(consumer.ask("next"), format!("item {taken}"));
             sink.put_deadline(next + taken, soon()).unwrap();
-            assert!(matches!(sink.try_put(0), Err(TryPutError::Full(0))), "after {taken}");
+            assert!(
+                matches!(sink.try_put(0), Err(TryPutError::Full(0))),
+                "after {taken}"
+            );
         }
         assert_eq!(sink.position(), next + 20);
     }
@@ -120,7 +135,10 @@ fn c15_c31_cancelled_once_and_for_all() {
     }
     assert!(consumer.ask("request 1").starts_with("Err("));
     assert!(sink.is_closed());
-    assert_eq!(sink.try_put(4), Err(TryPutError::Closed(4, CloseReason::Cancelled)));
+    assert_eq!(
+        sink.try_put(4),
+        Err(TryPutError::Closed(4, CloseReason::Cancelled))
+    );
     assert_eq!(sink.complete().unwrap_err().reason, CloseReason::Cancelled);
     drop(sink);
     assert_eq!(ground.files(), [""; 0]);
@@ -139,7 +157,12 @@ fn c16_c39_a_blocked_put_is_released_by_every_way_to_leave() {
     ] {
         let ground = Ground::new();
         let strategy = crate::stage::strategy(wait);
-        let mut sink = ground.publish::<u64>("c16").buffer_size(2).sink_wait(strategy).open().unwrap();
+        let mut sink = ground
+            .publish::<u64>("c16")
+            .buffer_size(2)
+            .sink_wait(strategy)
+            .open()
+            .unwrap();
         let mut consumer = consumer(&ground, "c16 window=4");
         for element in 0..6 {
             sink.put_deadline(element, soon()).unwrap();
@@ -147,13 +170,22 @@ fn c16_c39_a_blocked_put_is_released_by_every_way_to_leave() {
         let (told, blocked) = std::sync::mpsc::channel();
         let putter = std::thread::spawn(move || {
             told.send(()).unwrap();
-            (6..).find_map(|element| sink.put(element).err().map(|error| (element, error))).unwrap()
+            (6..)
+                .find_map(|element| sink.put(element).err().map(|error| (element, error)))
+                .unwrap()
         });
         blocked.recv().unwrap();
         consumer.say(leave);
         let (element, error) = putter.join().unwrap();
-        assert_eq!(error, PutError::Closed(element, CloseReason::Cancelled), "{wait}, {leave}");
-        assert_eq!(consumer.hear(), if leave.starts_with("panic") { "true" } else { "ok" });
+        assert_eq!(
+            error,
+            PutError::Closed(element, CloseReason::Cancelled),
+            "{wait}, {leave}"
+        );
+        assert_eq!(
+            consumer.hear(),
+            if leave.starts_with("panic") { "true" } else { "ok" }
+        );
     }
 }
 
@@ -215,7 +247,10 @@ fn c22_an_element_is_delivered_or_comes_back_never_both() {
         consumer.say("cancel");
         consumer.say("position");
         let came_back = if round % 2 == 0 {
-            (0..).find_map(|element| sink.put(element).err()).unwrap().into_inner()
+            (0..)
+                .find_map(|element| sink.put(element).err())
+                .unwrap()
+                .into_inner()
         } else {
             let all: Vec<u64> = (0..10_000).collect();
             sink.put_slice(&all).unwrap_err().written as u64
@@ -223,7 +258,10 @@ fn c22_an_element_is_delivered_or_comes_back_never_both() {
         assert!(consumer.hear().ends_with("true"), "in order");
         consumer.expect("ok");
         let delivered: u64 = consumer.heard();
-        assert!(came_back >= delivered, "{came_back} came back after {delivered} were delivered (round {round})");
+        assert!(
+            came_back >= delivered,
+            "{came_back} came back after {delivered} were delivered (round {round})"
+        );
         assert_eq!(consumer.ask("drop"), "ok");
     }
 }
@@ -275,14 +313,20 @@ fn c27_who_comes_after_the_end_sees_the_end() {
     let mut source = ground.subscribe::<u64>("c27").open().unwrap();
     assert_eq!(source.next(), None);
     assert_eq!(source.end(), Some(End::Completed));
-    assert!(before.elapsed() < Duration::from_secs(5), "at once, not by a timeout");
+    assert!(
+        before.elapsed() < Duration::from_secs(5),
+        "at once, not by a timeout"
+    );
 
     let mut producer = self::producer(&ground, "c27b");
     assert_eq!(producer.ask("put 0 2"), "ok");
     assert_eq!(producer.ask("fail 7 broken line"), "Ok(())");
     let mut source = ground.subscribe::<u64>("c27b").open().unwrap();
     assert_eq!(source.by_ref().collect::<Vec<_>>(), [0, 1]);
-    assert_eq!(source.end(), Some(End::Failed(StreamFault::new(7, "broken line"))));
+    assert_eq!(
+        source.end(),
+        Some(End::Failed(StreamFault::new(7, "broken line")))
+    );
 }
 
 #[test]
@@ -295,7 +339,11 @@ fn c28_c30_c36_c37_demand_begins_with_the_window_and_follows_what_is_taken() {
     for taken in 1..=50u64 {
         sink.put_deadline(taken, soon()).unwrap();
         assert_eq!(consumer.ask("next"), format!("item {taken}"));
-        assert_eq!(consumer.ask("granted"), (6 + taken).to_string(), "requested when taken");
+        assert_eq!(
+            consumer.ask("granted"),
+            (6 + taken).to_string(),
+            "requested when taken"
+        );
         eventually(|| sink.demand() == 6);
     }
 }
@@ -311,7 +359,10 @@ fn c38_idle_time_ends_a_wait_and_only_a_wait() {
     assert_eq!(consumer.ask("next"), "none Some(IdleTimeout)");
     assert!(before.elapsed() >= Duration::from_millis(40));
     eventually(|| sink.is_closed());
-    assert_eq!(sink.try_put(1), Err(TryPutError::Closed(1, CloseReason::Cancelled)));
+    assert_eq!(
+        sink.try_put(1),
+        Err(TryPutError::Closed(1, CloseReason::Cancelled))
+    );
 }
 
 #[test]
@@ -351,7 +402,9 @@ fn c43_a_fault_travels_with_its_code_and_message() {
         assert_eq!(producer.ask(format!("fail {code} {message}")), "Ok(())");
         let mut source = ground.subscribe::<u64>("c43").open().unwrap();
         assert_eq!(source.by_ref().count(), 3);
-        let Some(End::Failed(fault)) = source.end() else { panic!("{:?}", source.end()) };
+        let Some(End::Failed(fault)) = source.end() else {
+            panic!("{:?}", source.end())
+        };
         assert_eq!(fault.code(), code);
         assert!(message.starts_with(fault.message()));
         assert_eq!(fault.message().len(), message.len().min(256));
@@ -366,7 +419,11 @@ fn c45_c48_a_million_each_way_at_once() {
     let mut other = ground.start("producer", &[]);
     assert_eq!(other.ask("open back buffer=512"), "ok");
     let mut taker = consumer(&ground, "there window=512");
-    let mut source = ground.subscribe::<u64>("back").initial_demand(512).open().unwrap();
+    let mut source = ground
+        .subscribe::<u64>("back")
+        .initial_demand(512)
+        .open()
+        .unwrap();
     other.say(format!("put 0 {COUNT}"));
     other.say("complete");
     taker.say(format!("take {COUNT}"));
@@ -420,5 +477,8 @@ fn c49_an_endless_stream() {
     }
     drop(source);
     let answer = producer.hear();
-    assert!(answer.starts_with("closed ") && answer.ends_with(" Cancelled"), "{answer}");
+    assert!(
+        answer.starts_with("closed ") && answer.ends_with(" Cancelled"),
+        "{answer}"
+    );
 }

@@ -34,7 +34,10 @@ pub(crate) struct Ground {
 impl Ground {
     pub(crate) fn new() -> Self {
         let temp = tempfile::tempdir().unwrap();
-        Self { dir: temp.path().join("run"), temp: Some(temp) }
+        Self {
+            dir: temp.path().join("run"),
+            temp: Some(temp),
+        }
     }
 
     /// Beside the runtime directory.
@@ -47,13 +50,19 @@ impl Ground {
     }
 
     pub(crate) fn subscribe<P: Travel + ?Sized>(&self, name: &str) -> SubscribeBuilder<P> {
-        millstream::subscribe::<P>(name).directory(&self.dir).wait_for(LONGEST)
+        millstream::subscribe::<P>(name)
+            .directory(&self.dir)
+            .wait_for(LONGEST)
     }
 
     /// Files in the runtime directory.
     pub(crate) fn files(&self) -> Vec<String> {
-        let Ok(files) = fs::read_dir(&self.dir) else { return Vec::new() };
-        files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect()
+        let Ok(files) = fs::read_dir(&self.dir) else {
+            return Vec::new();
+        };
+        files
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect()
     }
 
     /// Starts this binary again in a role.
@@ -74,7 +83,9 @@ impl Ground {
         let (say, lines) = channel();
         thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let Some(line) = line.strip_prefix(MARK) else { continue };
+                let Some(line) = line.strip_prefix(MARK) else {
+                    continue;
+                };
                 if say.send(line.to_string()).is_err() {
                     break;
                 }
@@ -88,7 +99,14 @@ impl Ground {
                 let _ = watched.lock().unwrap().kill();
             }
         });
-        Actor { role: role.into(), pid, child, stdin, lines, _leash: leash }
+        Actor {
+            role: role.into(),
+            pid,
+            child,
+            stdin,
+            lines,
+            _leash: leash,
+        }
     }
 }
 
@@ -112,7 +130,8 @@ impl Actor {
 
     pub(crate) fn heard<T: FromStr<Err: Debug>>(&self) -> T {
         let line = self.hear();
-        line.parse().unwrap_or_else(|error| panic!("{} said {line:?}: {error:?}", self.role))
+        line.parse()
+            .unwrap_or_else(|error| panic!("{} said {line:?}: {error:?}", self.role))
     }
 
     #[track_caller]
@@ -185,9 +204,16 @@ pub(crate) fn play(roles: &[&[(&str, Role)]]) {
     // So that nothing outlives a test that is killed.
     let kill = Some(rustix::process::Signal::KILL);
     rustix::process::set_parent_process_death_signal(kill).unwrap();
-    let args = env::var(ARGS).unwrap().split_whitespace().map(Into::into).collect();
+    let args = env::var(ARGS)
+        .unwrap()
+        .split_whitespace()
+        .map(Into::into)
+        .collect();
     let dir = env::var_os(DIR).unwrap().into();
-    let stage = Stage { ground: Ground { temp: None, dir }, args };
+    let stage = Stage {
+        ground: Ground { temp: None, dir },
+        args,
+    };
     let role = roles.iter().copied().flatten().find(|role| role.0 == name);
     role.unwrap_or_else(|| panic!("no role {name}")).1(&stage);
 }
@@ -218,7 +244,9 @@ pub(crate) fn say(line: impl Display) {
     let line = line.to_string().replace('\n', " ");
     let mut out = std::io::stdout().lock();
     // The first newline ends whatever the test harness has written.
-    writeln!(out, "\n{MARK}{line}").and_then(|()| out.flush()).unwrap();
+    writeln!(out, "\n{MARK}{line}")
+        .and_then(|()| out.flush())
+        .unwrap();
 }
 
 /// Waits for a condition, within the watchdog's patience.
@@ -251,7 +279,9 @@ impl Random {
     /// A seed that is printed, or that of `MILLSTREAM_SEED`.
     pub(crate) fn new(test: &str) -> Self {
         use std::hash::{BuildHasher, RandomState};
-        let given = env::var("MILLSTREAM_SEED").ok().and_then(|seed| seed.parse().ok());
+        let given = env::var("MILLSTREAM_SEED")
+            .ok()
+            .and_then(|seed| seed.parse().ok());
         let seed = given.unwrap_or_else(|| RandomState::new().hash_one(0) >> 16);
         println!("{test}: MILLSTREAM_SEED={seed}");
         Self(seed)
@@ -279,7 +309,13 @@ pub(crate) struct Shared(memmap2::MmapRaw);
 
 impl Shared {
     pub(crate) fn open(path: &Path) -> Self {
-        let file = fs::OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path).unwrap();
+        let file = fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(path)
+            .unwrap();
         file.set_len(8).unwrap();
         Self(memmap2::MmapRaw::map_raw(&file).unwrap())
     }
@@ -338,7 +374,9 @@ impl Mapping {
     pub(crate) fn bytes(&self, offset: usize, len: usize) -> Vec<u8> {
         assert!(offset + len <= self.len);
         // SAFETY: as in `load`.
-        (offset..offset + len).map(|at| unsafe { self.begin.add(at).read_volatile() }).collect()
+        (offset..offset + len)
+            .map(|at| unsafe { self.begin.add(at).read_volatile() })
+            .collect()
     }
 }
 
@@ -346,5 +384,9 @@ impl Mapping {
 pub(crate) fn holdings() -> (usize, usize, usize) {
     let count = |path| fs::read_dir(path).unwrap().count();
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
-    (count("/proc/self/fd"), count("/proc/self/task"), maps.matches("/memfd:").count())
+    (
+        count("/proc/self/fd"),
+        count("/proc/self/task"),
+        maps.matches("/memfd:").count(),
+    )
 }
