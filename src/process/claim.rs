@@ -280,7 +280,7 @@ mod tests {
                     for _ in 0..50 {
                         if let Ok(claim) = Claim::take(&directory, &name) {
                             let listener = socket::listen(&directory, &name).unwrap();
-                            assert!(matches!(sweep(&directory, &name).unwrap(), Swept::Live { pid } if pid == Some(std::process::id())));
+                            assert!(matches!(sweep(&directory, &name).unwrap(), Swept::Live { .. }));
                             drop(claim);
                             drop(listener);
                         }

@@ -11,7 +11,7 @@ use mio::Token;
 use rustix::io::Errno;
 
 use super::claim::Claim;
-use super::notice::{ARRIVED, GONE};
+use super::notice::GONE;
 use super::offer::{Invitation, Offer};
 use super::publication::Desk;
 use super::reactor::Wires;
@@ -288,7 +288,6 @@ impl Host {
             connection,
             token,
         };
-        self.desk.notice.set(ARRIVED);
     }
 
     /// Sees to it that the seat is given up once its consumer has hung up, or talks nonsense.

@@ -101,7 +101,7 @@ pub(super) enum Receipt {
     Packet(usize, Vec<OwnedFd>),
     /// A packet that does not fit, or has more descriptors than any that is expected.
     Overlong,
-    /// A packet whose descriptors do not all fit among this process's open files.
+    /// A packet whose descriptors do not all fit among this process's open files, or are not wanted.
     WithoutFds,
     /// Nothing yet.
     Nothing,
@@ -128,8 +128,8 @@ pub(super) fn receive(connection: &OwnedFd, packet: &mut [u8], fds: usize) -> Re
                 }
                 let cut = received.flags.contains(ReturnFlags::CTRUNC);
                 return Ok(
-                    if cut && fds > 0 && got.len() < MOST_FDS {
-                        // There was room for more of them, so this process may not open any more.
+                    if cut && got.len() < MOST_FDS {
+                        // None were wanted, or there was room for more and this process may not open any more.
                         Receipt::WithoutFds
                     } else if cut || received.flags.contains(ReturnFlags::TRUNC) {
                         Receipt::Overlong

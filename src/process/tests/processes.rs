@@ -74,10 +74,12 @@ fn descriptors() -> usize {
 #[test]
 fn the_thread_goes_with_the_last_stream_and_takes_everything_along() {
     let Some((_, ground)) = role() else {
+        // It lives until the other process has ended.
+        let ground = Ground::new();
         let child = again(
             "the_thread_goes_with_the_last_stream_and_takes_everything_along",
             "",
-            &Ground::new(),
+            &ground,
         );
         assert!(child.wait_with_output().unwrap().status.success());
         return;
