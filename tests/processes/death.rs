@@ -156,7 +156,7 @@ fn a_producer_killed_in_mid_burst_loses_nothing_that_it_published() {
             .source_wait(strategy(ours));
         let mut source = builder.open().unwrap();
         let mut taken = 0;
-        while let Some(element) = source.next() {
+        for element in source.by_ref() {
             assert_eq!(
                 element, taken,
                 "round {round}: {how}, {theirs}, {ours}, {window}, {kill_at}"

@@ -5,10 +5,12 @@
 mod cycles;
 mod death;
 mod hostile;
+mod limits;
 mod puppets;
 mod refusals;
 mod resume;
 mod rows;
+mod scribbles;
 mod stage;
 
 /// No test: where a process begins that a test has started.
@@ -19,7 +21,7 @@ fn role() {
         cycles::ROLES,
         death::ROLES,
         hostile::ROLES,
-        refusals::ROLES,
+        limits::ROLES,
         resume::ROLES,
     ]);
 }
