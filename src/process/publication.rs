@@ -9,7 +9,7 @@ use std::sync::PoisonError;
 use super::claim::{Claim, ClaimError};
 use super::directory::{Missing, RuntimeDirectory};
 use super::error::{PublishError, SystemError};
-use super::geometry::GRANTED;
+use super::geometry::{CONTROL, GRANTED};
 use super::host::Host;
 use super::name::Name;
 use super::notice::{ARRIVED, Notice};
@@ -20,7 +20,7 @@ use super::socket;
 use super::wire::LONGEST_SCHEMA;
 use crate::memory::SharedMemory;
 use crate::primitive::{Arc, Mutex};
-use crate::ring::page::StreamHeader;
+use crate::ring::page::{StreamHeader, WORD_CLOSED};
 
 /// What to publish, and where.
 #[derive(Debug)]
@@ -140,6 +140,13 @@ impl Publication {
     pub(crate) fn arriving_grant(&self) -> Option<u64> {
         let slot = self.desk.slot.lock().unwrap_or_else(PoisonError::into_inner);
         slot.as_ref().and_then(|arrival| arrival.credit.load(GRANTED))
+    }
+
+    /// Whether the consumer of an arrival that was not taken yet takes nothing any more.
+    pub(crate) fn arriving_is_closed(&self) -> bool {
+        let slot = self.desk.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let control = slot.as_ref().and_then(|arrival| arrival.credit.load(CONTROL));
+        control.is_some_and(|control| control & WORD_CLOSED != 0)
     }
 
     /// The consumer that has come since the last call, if any.

@@ -226,7 +226,10 @@ impl ProducerEndpoint {
             self.rung = control;
             self.bell.ring();
         }
-        self.quiet = self.notice().load(Ordering::Relaxed) | control;
+        // What was attended to, rather than what the word reads by now: whatever came meanwhile is to disturb.
+        #[cfg(all(target_os = "linux", not(millstream_loom)))]
+        let notice = notice & !crate::process::ARRIVED;
+        self.quiet = notice | control;
     }
 
     /// Attends to the word that the process's background thread writes.
@@ -363,8 +366,10 @@ impl ProducerEndpoint {
         let gone = || match &self.audience {
             Audience::Local => false,
             #[cfg(all(target_os = "linux", not(millstream_loom)))]
-            Audience::Published(..) => {
-                self.notice().load(Ordering::Acquire) & crate::process::GONE != 0
+            Audience::Published(publication, _) => {
+                let notice = self.notice().load(Ordering::Acquire);
+                notice & crate::process::GONE != 0
+                    || (notice & crate::process::ARRIVED != 0 && publication.arriving_is_closed())
             }
         };
         let cancelled = || {
