@@ -75,6 +75,15 @@ pub enum SystemError {
 }
 
 impl SystemError {
+    /// What the system refused to this process, at no path.
+    pub(crate) fn of_process(what: &'static str, source: io::Error) -> Self {
+        let path = Path::new("this process");
+        match Errno::from_io_error(&source) {
+            Some(errno) => Self::new(what, path, errno),
+            None => Self::Io { what, path: path.into(), source },
+        }
+    }
+
     pub(super) fn new(what: &'static str, path: &Path, errno: Errno) -> Self {
         let path = path.to_path_buf();
         match errno {

@@ -38,7 +38,8 @@ mod tests;
 
 pub use error::{DirectoryError, ListError, ObserveError, PublishError, SubscribeError, SystemError};
 pub use name::InvalidName;
-pub(crate) use notice::GONE;
+pub(crate) use name::check as check_name;
+pub(crate) use notice::{ARRIVED, GONE};
 pub(crate) use observer::{Observation, list, observe};
 pub(crate) use publication::{Arrival, Publication, PublicationSettings};
 pub(crate) use subscription::{Subscription, SubscriptionSettings};

@@ -62,6 +62,11 @@ impl Name {
     }
 }
 
+/// Whether a stream or a subscription can have this name.
+pub(crate) fn check(name: &str) -> Result<(), InvalidName> {
+    Name::new(name).map(|_| ())
+}
+
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -9,7 +9,7 @@ use std::sync::PoisonError;
 use super::claim::{Claim, ClaimError};
 use super::directory::{Missing, RuntimeDirectory};
 use super::error::{PublishError, SystemError};
-use super::geometry::GRANTED;
+use super::geometry::{CONTROL, GRANTED};
 use super::host::Host;
 use super::name::Name;
 use super::notice::{ARRIVED, Notice};
@@ -19,7 +19,7 @@ use super::service::{Lease, Unavailable};
 use super::socket;
 use crate::memory::SharedMemory;
 use crate::primitive::{Arc, Mutex};
-use crate::ring::page::StreamHeader;
+use crate::ring::page::{StreamHeader, WORD_CLOSED};
 
 /// What to publish, and where.
 #[derive(Debug)]
@@ -133,6 +133,13 @@ impl Publication {
         slot.as_ref().and_then(|arrival| arrival.credit.load(GRANTED))
     }
 
+    /// Whether the consumer of an arrival that was not taken yet takes nothing any more.
+    pub(crate) fn arriving_is_closed(&self) -> bool {
+        let slot = self.desk.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let control = slot.as_ref().and_then(|arrival| arrival.credit.load(CONTROL));
+        control.is_some_and(|control| control & WORD_CLOSED != 0)
+    }
+
     /// The consumer that has come since the last call, if any.
     pub(crate) fn take_arrival(&self) -> Option<Arrival> {
         let mut slot = self.desk.slot.lock().unwrap_or_else(PoisonError::into_inner);
@@ -145,14 +152,17 @@ impl Publication {
 impl Drop for Publication {
     fn drop(&mut self) {
         // In a forked child the publication is the parent's, and in a thread that has panicked it is gone.
-        if let Err(Unavailable(why)) = self.lease.call(|reply| Command::Retire(self.id, reply)) {
-            log::debug!("millstream's publication was gone before it was dropped: {why}");
+        if let Err(why) = self.lease.call(|reply| Command::Retire(self.id, reply)) {
+            log::debug!("millstream's publication was gone before it was dropped: {why:?}");
         }
     }
 }
 
 impl From<Unavailable> for PublishError {
-    fn from(Unavailable(why): Unavailable) -> Self {
-        Self::ServiceUnavailable { why }
+    fn from(unavailable: Unavailable) -> Self {
+        match unavailable {
+            Unavailable::Ended(why) => Self::ServiceUnavailable { why },
+            Unavailable::Refused(error) => error.into(),
+        }
     }
 }

@@ -165,6 +165,8 @@ impl Reactor {
             Command::Forget(id, reply) => {
                 let mut watch = self.watches.remove(&id);
                 if let Some(watch) = &mut watch {
+                    // It may have hung up since the last look.
+                    watch.attend(&mut self.wires);
                     watch.end(&mut self.wires);
                 }
                 let _ = reply.send(watch);

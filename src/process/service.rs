@@ -11,6 +11,7 @@ use crossbeam_channel::{Sender, bounded, unbounded};
 use mio::{Poll, Token, Waker};
 use rustix::process::{Pid, getpid};
 
+use super::error::SystemError;
 use super::reactor::{Command, Reactor};
 use crate::primitive::{Arc, Mutex};
 
@@ -46,7 +47,12 @@ pub(super) struct Lease {
 
 /// Why the thread does not run, or no longer.
 #[derive(Debug)]
-pub(super) struct Unavailable(pub(super) String);
+pub(super) enum Unavailable {
+    /// It cannot answer.
+    Ended(String),
+    /// The system does not let it start.
+    Refused(SystemError),
+}
 
 fn service() -> MutexGuard<'static, Option<Running>> {
     // Nothing panics while it holds the lock; if it did, the value would still be whole.
@@ -70,7 +76,9 @@ impl Lease {
             Some(dead) => join(dead.thread),
             None => {}
         }
-        let running = start(pid).map_err(|error| Unavailable(error.to_string()))?;
+        let running = start(pid).map_err(|error| {
+            Unavailable::Refused(SystemError::of_process("starting the background thread", error))
+        })?;
         let line = running.line.clone();
         *service = Some(running);
         Ok(Self { line, pid })
@@ -78,9 +86,9 @@ impl Lease {
 
     /// Has the thread carry out a command and waits for its answer.
     pub(super) fn call<T>(&self, command: impl FnOnce(Sender<T>) -> Command) -> Result<T, Unavailable> {
-        let gone = || Unavailable("it has ended by a panic; look at the message of that".into());
+        let gone = || Unavailable::Ended("it has ended by a panic; look at the message of that".into());
         if self.pid != getpid() {
-            return Err(Unavailable(
+            return Err(Unavailable::Ended(
                 "it runs in the process that this one was forked from".into(),
             ));
         }
@@ -89,7 +97,7 @@ impl Lease {
         self.line
             .waker
             .wake()
-            .map_err(|error| Unavailable(error.to_string()))?;
+            .map_err(|error| Unavailable::Ended(error.to_string()))?;
         // Answers or, when the thread ends, hangs up: the command dies with the queue.
         answer.recv().map_err(|_| gone())
     }

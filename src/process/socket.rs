@@ -99,9 +99,9 @@ pub(super) fn send(connection: &OwnedFd, packet: &[u8], fds: &[BorrowedFd<'_>]) 
 pub(super) enum Receipt {
     /// A packet of so many bytes, with these descriptors.
     Packet(usize, Vec<OwnedFd>),
-    /// A packet that does not fit.
+    /// A packet that does not fit, or has more descriptors than any that is expected.
     Overlong,
-    /// A packet whose descriptors do not all fit: into the room for them, or among this process's open files.
+    /// A packet whose descriptors do not all fit among this process's open files, or are not wanted.
     WithoutFds,
     /// Nothing yet.
     Nothing,
@@ -126,12 +126,19 @@ pub(super) fn receive(connection: &OwnedFd, packet: &mut [u8], fds: usize) -> Re
                         got.extend(more);
                     }
                 }
-                return Ok(match received.bytes {
-                    _ if received.flags.contains(ReturnFlags::TRUNC) => Receipt::Overlong,
-                    _ if received.flags.contains(ReturnFlags::CTRUNC) => Receipt::WithoutFds,
-                    0 => Receipt::HungUp,
-                    len => Receipt::Packet(len, got),
-                });
+                let cut = received.flags.contains(ReturnFlags::CTRUNC);
+                return Ok(
+                    if cut && got.len() < MOST_FDS {
+                        // None were wanted, or there was room for more and this process may not open any more.
+                        Receipt::WithoutFds
+                    } else if cut || received.flags.contains(ReturnFlags::TRUNC) {
+                        Receipt::Overlong
+                    } else if received.bytes == 0 {
+                        Receipt::HungUp
+                    } else {
+                        Receipt::Packet(received.bytes, got)
+                    },
+                );
             }
             Err(Errno::WOULDBLOCK) => return Ok(Receipt::Nothing),
             Err(Errno::INTR) => {}

@@ -63,6 +63,8 @@ pub(crate) struct Subscription {
     pub(crate) schema: Vec<u8>,
     /// The consumer's end of the doorbell.
     pub(crate) bell: OwnedFd,
+    /// The bell of its notice.
+    pub(crate) own_bell: OwnedFd,
     pub(crate) start: u64,
     pub(crate) start_byte: u64,
     pub(crate) window: u64,
@@ -212,6 +214,8 @@ fn attempt(
         }
     }
     let notice = Arc::new(Notice::new()?);
+    let own_bell = notice.bell().try_clone_to_owned();
+    let own_bell = own_bell.map_err(|error| SystemError::of_process("copying a bell", error))?;
     let lease = Lease::take()?;
     let path = directory.at(&name.socket_file());
     let watch = Watch {
@@ -241,6 +245,7 @@ fn attempt(
         header,
         schema,
         bell,
+        own_bell,
         start: welcome.start,
         start_byte: welcome.start_byte,
         window: welcome.window,
@@ -277,7 +282,10 @@ impl Drop for Link {
 }
 
 impl From<Unavailable> for SubscribeError {
-    fn from(Unavailable(why): Unavailable) -> Self {
-        Self::ServiceUnavailable { why }
+    fn from(unavailable: Unavailable) -> Self {
+        match unavailable {
+            Unavailable::Ended(why) => Self::ServiceUnavailable { why },
+            Unavailable::Refused(error) => error.into(),
+        }
     }
 }

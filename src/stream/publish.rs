@@ -13,7 +13,7 @@ use super::sink::SinkRef;
 use crate::element::{Element, Schema};
 use crate::memory::{MemoryOptions, SharedMemory};
 use crate::primitive::Arc;
-use crate::process::{PublicationSettings, Publication, PublishError};
+use crate::process::{Publication, PublicationSettings, PublishError, SystemError};
 use crate::ring::block::{Area, Fixed, Measured, Place, Shape};
 use crate::ring::frame::{LONGEST, area_for};
 use crate::ring::page::{
@@ -233,6 +233,8 @@ enum Content {
 impl Stream {
     fn create(settings: &sealed::Publish, content: &Content) -> Result<Self, PublishError> {
         let name = &settings.name;
+        // Before any memory is asked for, which is named after the stream.
+        crate::process::check_name(name)?;
         let (size, schema) = match content {
             Content::Blocks(shape, schema) => (shape.stride / shape.per, schema.encode()),
             Content::Frames { longest } => (*longest, Vec::new()),
@@ -324,9 +326,7 @@ impl Stream {
             membarrier,
         })?;
         let notice = publication.notice().clone();
-        let bell = notice.bell().try_clone_to_owned().map_err(|error| PublishError::ServiceUnavailable {
-            why: format!("no descriptor for its bell: {error}"),
-        })?;
+        let bell = notice.bell().try_clone_to_owned().map_err(|error| SystemError::of_process("copying a bell", error))?;
         let page = self.memory.as_ptr().cast::<StreamPage>();
         // SAFETY: the memory begins with the stream page; no reference is made to it.
         let (waiting, end) = unsafe { (&raw const (*page).waiting, &raw const (*page).end) };

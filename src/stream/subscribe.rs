@@ -241,15 +241,14 @@ impl sealed::Subscribe {
         })
     }
 
-    /// A consumer's endpoint on a connected subscription, which it keeps.
-    fn endpoint(&self, subscription: Subscription) -> Result<Box<ConsumerEndpoint>, SubscribeError> {
-        let unavailable = |error: std::io::Error| SubscribeError::ServiceUnavailable {
-            why: format!("no descriptor for a bell: {error}"),
-        };
-        let local = subscription.link.notice().bell().try_clone_to_owned().map_err(unavailable)?;
-        let bell = subscription.bell.try_clone().map_err(unavailable)?;
-        let stream = subscription.memory.as_ptr().cast::<StreamPage>();
-        let credit = subscription.credit.as_ptr().cast::<CreditPage>();
+    /// A consumer's endpoint on a connected subscription, which it keeps. `taken_before` says that the newest element
+    /// taken may still be worked on, because it is handed out by value; a frame is taken when the work on it is done.
+    /// Nothing can fail here: the producer has seated this consumer, and would see its failure as its end.
+    fn endpoint(&self, subscription: Subscription, taken_before: bool) -> Box<ConsumerEndpoint> {
+        let Subscription { memory, credit: credit_memory, bell, own_bell, link, start, start_byte, membarrier, .. } =
+            subscription;
+        let stream = memory.as_ptr().cast::<StreamPage>();
+        let credit = credit_memory.as_ptr().cast::<CreditPage>();
         // SAFETY: the memories begin with these pages; no reference is made to them.
         let lines = unsafe {
             ConsumerLines {
@@ -257,29 +256,29 @@ impl sealed::Subscribe {
                 credit: &raw const (*credit).credit,
                 waiting: &raw const (*stream).waiting,
                 end: &raw const (*stream).end,
-                notice: subscription.link.notice().word(),
+                notice: link.notice().word(),
             }
         };
         let resumable = self.subscription.is_some();
-        // SAFETY: the endpoint keeps the subscription, to which the lines belong.
-        Ok(Box::new(unsafe {
+        // SAFETY: the endpoint keeps what the subscription consists of, to which the lines belong.
+        Box::new(unsafe {
             ConsumerEndpoint::new(ConsumerSettings {
                 lines,
-                start: subscription.start,
-                start_byte: subscription.start_byte,
-                demand: self.source.demand(resumable),
+                start,
+                start_byte,
+                demand: self.source.demand(resumable && taken_before),
                 idle: self.source.idle,
                 resumable,
                 strategy: self.source.strategy,
-                fence: if subscription.membarrier && Fence::register_machine() {
+                fence: if membarrier && Fence::register_machine() {
                     Fence::Machine
                 } else {
                     Fence::Full
                 },
-                bell: Doorbell::Remote(Remote::new(local, Some(bell))),
-                keep: Box::new(subscription),
+                bell: Doorbell::Remote(Remote::new(own_bell, Some(bell))),
+                keep: Box::new((memory, credit_memory, link)),
             })
-        }))
+        })
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -320,7 +319,7 @@ fn connect_typed<T: Element>(
         });
     }
     let (place, start) = (start_of(&subscription, Fixed::<T>::new()), subscription.start);
-    let endpoint = settings.endpoint(subscription)?;
+    let endpoint = settings.endpoint(subscription, true);
     // SAFETY: the place is that of the start; this subscription has one consumer, which keeps it by its endpoint.
     let mut ring = unsafe { Consumer::new(Fixed::new(), place, start) };
     ring.mark = endpoint.mark();
@@ -340,7 +339,7 @@ fn connect_bytes(settings: &sealed::Subscribe, deadline: Option<Instant>) -> Res
             let area = FrameArea::new(begin, header.area_len as usize);
             FrameConsumer::new(area, header.max_frame as usize, start, subscription.start_byte)
         };
-        let endpoint = settings.endpoint(subscription)?;
+        let endpoint = settings.endpoint(subscription, false);
         ring.credited(endpoint.mark());
         return Ok((frame_source::Lane::Frames(ring), endpoint, None));
     }
@@ -357,7 +356,7 @@ fn connect_bytes(settings: &sealed::Subscribe, deadline: Option<Instant>) -> Res
         return Err(corrupt("block stride", header.stride));
     }
     let place = start_of(&subscription, shape);
-    let endpoint = settings.endpoint(subscription)?;
+    let endpoint = settings.endpoint(subscription, false);
     // SAFETY: as in `connect_typed`.
     let mut ring = unsafe { Consumer::new(shape, place, start) };
     ring.mark = endpoint.mark();

@@ -12,15 +12,6 @@ use std::time::Duration;
 /// The longest sleep without another look, in case a ring was lost with the one who should have rung.
 const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 
-/// What ended a sleep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rung {
-    /// A ring, or the time was up: look again.
-    Look,
-    /// The peer hung up.
-    HungUp,
-}
-
 /// The doorbell of one endpoint.
 #[derive(Debug)]
 pub(crate) enum Doorbell {
@@ -39,7 +30,7 @@ impl Doorbell {
     }
 
     /// Sleeps until rung, or `limit` is over. Rings before the call count.
-    pub(crate) fn sleep(&mut self, limit: Option<Duration>) -> Rung {
+    pub(crate) fn sleep(&mut self, limit: Option<Duration>) {
         let limit = limit.map_or(LONGEST_SLEEP, |limit| limit.min(LONGEST_SLEEP));
         match self {
             Self::Local(bell) => bell.sleep(limit),
@@ -78,9 +69,8 @@ mod local {
     }
 
     impl Local {
-        pub(super) fn sleep(&mut self, limit: Duration) -> super::Rung {
+        pub(super) fn sleep(&mut self, limit: Duration) {
             self.own.park_timeout(limit);
-            super::Rung::Look
         }
 
         pub(super) fn ring(&self) {
@@ -109,13 +99,12 @@ mod local {
     }
 
     impl Local {
-        pub(super) fn sleep(&mut self, _: Duration) -> super::Rung {
+        pub(super) fn sleep(&mut self, _: Duration) {
             let mut rung = self.own.0.lock().unwrap();
             while !*rung {
                 rung = self.own.1.wait(rung).unwrap();
             }
             *rung = false;
-            super::Rung::Look
         }
 
         pub(super) fn ring(&self) {
@@ -133,8 +122,6 @@ pub(crate) mod remote {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::io::Errno;
     use rustix::net::{RecvFlags, SendFlags, recv, send};
-
-    use super::Rung;
 
     /// Rings of the process's own background thread, and the pair with the peer once there is one.
     #[derive(Debug)]
@@ -156,7 +143,7 @@ pub(crate) mod remote {
             self.hung_up = false;
         }
 
-        pub(super) fn sleep(&mut self, limit: Duration) -> Rung {
+        pub(super) fn sleep(&mut self, limit: Duration) {
             let timeout = Timespec {
                 tv_sec: limit.as_secs().try_into().unwrap_or(i64::MAX),
                 tv_nsec: limit.subsec_nanos().into(),
@@ -167,7 +154,7 @@ pub(crate) mod remote {
                 // A descriptor that has nothing to say stands in for the peer that is not there yet.
                 let mut both = [local, PollFd::new(peer.unwrap_or(&self.local), PollFlags::IN)];
                 match poll(&mut both, Some(&timeout)) {
-                    Ok(0) | Err(_) => return Rung::Look,
+                    Ok(0) | Err(_) => return,
                     Ok(_) => (!both[0].revents().is_empty(), !both[1].revents().is_empty()),
                 }
             };
@@ -176,15 +163,12 @@ pub(crate) mod remote {
             }
             if peer_ready && let Some(peer) = peer {
                 let mut rings = [0u8; 64];
-                match recv(peer, &mut rings[..], RecvFlags::DONTWAIT) {
-                    Ok((0, _)) | Err(Errno::CONNRESET) => {
-                        self.hung_up = true;
-                        return Rung::HungUp;
-                    }
-                    _ => {}
-                }
+                // Closed for good: what that means the background thread says, by the other bell.
+                self.hung_up = matches!(
+                    recv(peer, &mut rings[..], RecvFlags::DONTWAIT),
+                    Ok((0, _)) | Err(Errno::CONNRESET)
+                );
             }
-            Rung::Look
         }
 
         pub(super) fn ring(&self) {

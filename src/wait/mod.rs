@@ -6,7 +6,7 @@ mod strategy;
 
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) use doorbell::remote::Remote;
-pub(crate) use doorbell::{Doorbell, Rung};
+pub(crate) use doorbell::Doorbell;
 pub use fence::Fence;
 pub use strategy::WaitStrategy;
 pub(crate) use strategy::{Turn, Turns};

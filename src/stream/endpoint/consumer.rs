@@ -11,7 +11,7 @@ use crate::ring::page::{
     WORD_SEQUENCE, WordLine,
 };
 use crate::stream::end::{End, StreamFault};
-use crate::wait::{Doorbell, Fence, Rung, Turn, Turns, WaitStrategy};
+use crate::wait::{Doorbell, Fence, Turn, Turns, WaitStrategy};
 
 /// The lines of a stream as its consumer sees them.
 #[derive(Clone, Copy, Debug)]
@@ -104,7 +104,6 @@ pub(crate) struct ConsumerEndpoint {
     /// The producer's waiting word for which the bell was rung last.
     rung: u64,
     sleeps: u64,
-    hung_up: bool,
     bell: Doorbell,
     /// Where the cursors lie after the end: a stamp at which nothing comes any more.
     grave: Box<UnsafeCell<u64>>,
@@ -135,7 +134,6 @@ impl ConsumerEndpoint {
             fence: settings.fence,
             rung: 0,
             sleeps: 0,
-            hung_up: false,
             bell: settings.bell,
             grave: Box::default(),
             keep: settings.keep,
@@ -334,7 +332,7 @@ impl ConsumerEndpoint {
             self.close(end, pos);
             return Ok(Vacancy::Ended);
         }
-        if self.hung_up || self.notice().load(Ordering::Acquire) != 0 {
+        if self.notice().load(Ordering::Acquire) != 0 {
             // The producer wrote nothing after it hung up, so what is not there now never comes.
             if there()? {
                 return Ok(Vacancy::Appeared);
@@ -419,8 +417,11 @@ impl ConsumerEndpoint {
         self.control().word.store(word, Ordering::Relaxed);
         // Between `parked` and the last look; pairs with the plain load in `Watch::word`.
         self.fence.heavy();
-        if self.vacant(pos, there) == Vacancy::Empty && self.bell.sleep(left) == Rung::HungUp {
-            self.hung_up = true;
+        if self.vacant(pos, there) == Vacancy::Empty {
+            // A hang-up of the bell ends the sleep and says nothing yet: the kernel closes a dying process's descriptors
+            // one after another. When the connection is gone the background thread says so by the notice, and by then
+            // knows that there are files to be removed.
+            self.bell.sleep(left);
         }
         if self.ended.is_none() {
             self.control().word.store(0, Ordering::Relaxed);

@@ -226,7 +226,10 @@ impl ProducerEndpoint {
             self.rung = control;
             self.bell.ring();
         }
-        self.quiet = self.notice().load(Ordering::Relaxed) | control;
+        // What was attended to, rather than what the word reads by now: whatever came meanwhile is to disturb.
+        #[cfg(all(target_os = "linux", not(millstream_loom)))]
+        let notice = notice & !crate::process::ARRIVED;
+        self.quiet = notice | control;
     }
 
     /// Attends to the word that the process's background thread writes.
@@ -297,7 +300,7 @@ impl ProducerEndpoint {
         if !ready(self) && self.closed.is_none() {
             // A hang-up ends the sleep; what it means (a cancel, a death, a consumer that will resume) the
             // background thread says by the notice.
-            let _ = self.bell.sleep(left);
+            self.bell.sleep(left);
         }
         self.waiting().word.store(0, Ordering::Relaxed);
     }
@@ -363,8 +366,10 @@ impl ProducerEndpoint {
         let gone = || match &self.audience {
             Audience::Local => false,
             #[cfg(all(target_os = "linux", not(millstream_loom)))]
-            Audience::Published(..) => {
-                self.notice().load(Ordering::Acquire) & crate::process::GONE != 0
+            Audience::Published(publication, _) => {
+                let notice = self.notice().load(Ordering::Acquire);
+                notice & crate::process::GONE != 0
+                    || (notice & crate::process::ARRIVED != 0 && publication.arriving_is_closed())
             }
         };
         let cancelled = || {

@@ -1,0 +1,369 @@
+//! The shared memory, byte by byte. Two builds of millstream meet in it, so a byte that moves is another version.
+
+#![cfg(target_os = "linux")]
+
+#[path = "processes/stage.rs"]
+mod stage;
+
+use millstream::{Element, StreamFault};
+use stage::{Ground, Mapping, Role, Stage, eventually, say, soon};
+
+const MOVED: &str = "the layout of shared memory has changed: raise MAJOR in src/ring/page.rs (what else moved may \
+                     be read wrongly by processes built before), then change this test";
+
+const ROLES: &[(&str, Role)] = &[("numbers", numbers), ("frames", frames)];
+
+/// No test: where the other process begins.
+#[test]
+fn role() {
+    stage::play(&[ROLES]);
+}
+
+#[millstream::element(name = "layout.Quote")]
+struct Quote {
+    ts: i64,
+    bid: f64,
+    ask: f64,
+}
+
+fn numbers(stage: &Stage) {
+    let name: String = stage.arg(0);
+    let builder = stage
+        .ground
+        .subscribe::<Quote>(&name)
+        .initial_demand(7)
+        .idle_timeout(None);
+    let mut source = builder
+        .source_wait(millstream::WaitStrategy::park())
+        .open()
+        .unwrap();
+    say("HERE");
+    loop {
+        match stage.hear().as_str() {
+            "next" => say(source.next().is_some()),
+            "release" => {
+                let _ = source.try_next();
+                say("ok");
+            }
+            "cancel" => {
+                source.cancel();
+                say("ok");
+            }
+            _ => {}
+        }
+    }
+}
+
+fn frames(stage: &Stage) {
+    let name: String = stage.arg(0);
+    let mut source = stage
+        .ground
+        .subscribe::<[u8]>(&name)
+        .initial_demand(4)
+        .open()
+        .unwrap();
+    say("HERE");
+    stage.hear();
+    for _ in 0..2 {
+        say(source.next().unwrap().len());
+    }
+    let _ = source.try_next();
+    say("ok");
+    stage.stay();
+}
+
+#[track_caller]
+fn word(mapping: &Mapping, offset: usize, value: u64) {
+    let found = mapping.load(offset);
+    assert_eq!(
+        found, value,
+        "the word at {offset} reads {found:#x}, not {value:#x}: {MOVED}"
+    );
+}
+
+#[track_caller]
+fn bytes(mapping: &Mapping, offset: usize, value: &[u8]) {
+    let found = mapping.bytes(offset, value.len());
+    assert_eq!(found, value, "the bytes at {offset}: {MOVED}");
+}
+
+/// The credit page that belongs to the stream with this epoch.
+fn credit_page(epoch: u64) -> Mapping {
+    let mut page = None;
+    eventually(|| {
+        page = Mapping::of("millstream-credit")
+            .into_iter()
+            .find(|page| page.load(16) == epoch);
+        page.is_some()
+    });
+    page.unwrap()
+}
+
+fn two(low: u32, high: u32) -> u64 {
+    u64::from(low) | u64::from(high) << 32
+}
+
+#[test]
+fn a_stream_of_elements() {
+    let ground = Ground::new();
+    let mut sink = ground
+        .publish::<Quote>("layout-quotes")
+        .buffer_size(5)
+        .max_demand(9)
+        .start_position(1000)
+        .sink_wait(millstream::WaitStrategy::park())
+        .open()
+        .unwrap();
+    let schema = Quote::schema();
+    let encoded = schema.encode();
+    let [memory] = Mapping::of("layout-quotes")[..] else {
+        panic!("one mapping of the stream")
+    };
+    assert_eq!(memory.len, 4096 + 4096 + 4096, "header, schema, blocks: {MOVED}");
+
+    // The header, 256 bytes.
+    bytes(&memory, 0, b"\x89MLS\r\n\x1a\n");
+    bytes(&memory, 8, &[1, 0, 0, 0]);
+    word(&memory, 8, two(1, 256));
+    word(&memory, 16, two(1, 0x0102_0304));
+    bytes(&memory, 20, &[4, 3, 2, 1]);
+    word(&memory, 24, two(24, 8));
+    word(&memory, 32, two(2, 8));
+    word(&memory, 40, 64);
+    word(&memory, 48, 8);
+    word(&memory, 56, 8192);
+    word(&memory, 64, 8 * 64);
+    word(&memory, 72, 5);
+    word(&memory, 80, 9);
+    word(&memory, 88, 1000);
+    word(&memory, 96, 0);
+    let epoch = memory.load(104);
+    assert_ne!(epoch, 0);
+    word(&memory, 112, 0);
+    bytes(&memory, 120, &schema.fingerprint().to_bytes());
+    word(&memory, 136, two(4096, encoded.len() as u32));
+    for reserved in (144..256).step_by(8) {
+        word(&memory, reserved, 0);
+    }
+    // The producer's words, and the schema.
+    for untouched in (256..4096).step_by(8) {
+        word(&memory, untouched, 0);
+    }
+    bytes(&memory, 4096, &encoded);
+    // Blocks of a stamp and two elements. The stamps begin at the base.
+    for block in 0..8 {
+        word(&memory, 8192 + block * 64, 1000);
+    }
+    for ts in 0..3 {
+        sink.try_put(Quote {
+            ts,
+            bid: 1.5,
+            ask: -2.0,
+        })
+        .unwrap();
+    }
+    for (offset, value) in [
+        (0, 1002),
+        (8, 0),
+        (16, 1.5f64.to_bits()),
+        (24, (-2.0f64).to_bits()),
+        (32, 1),
+        (40, 1.5f64.to_bits()),
+        (48, (-2.0f64).to_bits()),
+        (56, 0),
+        (64, 1003),
+        (72, 2),
+        (128, 1000),
+    ] {
+        word(&memory, 8192 + offset, value);
+    }
+
+    // The credit page of a consumer with a window of 7 that takes nothing yet.
+    let mut consumer = ground.start("numbers", &[&"layout-quotes"]);
+    consumer.expect("HERE");
+    let credit = credit_page(epoch);
+    assert_eq!(credit.len, 4096, "{MOVED}");
+    assert!(!credit.writable, "the consumer alone writes it");
+    bytes(&credit, 0, b"\x89MLC\r\n\x1a\n");
+    word(&credit, 8, two(1, 128));
+    word(&credit, 16, epoch);
+    word(&credit, 24, 1000);
+    word(&credit, 32, 0);
+    word(&credit, 40, 7);
+    for reserved in (48..256).step_by(8) {
+        word(&credit, reserved, 0);
+    }
+    word(&credit, 256, 1007);
+    word(&credit, 264, 1000);
+    word(&credit, 272, 0);
+    for reserved in (280..4096).step_by(8) {
+        word(&credit, reserved, 0);
+    }
+    // Credit follows about every half window, and whenever nothing is there.
+    for _ in 0..3 {
+        assert_eq!(consumer.ask("next"), "true");
+    }
+    assert_eq!(consumer.ask("release"), "ok");
+    word(&credit, 256, 1010);
+    word(&credit, 264, 1003);
+    // A parked consumer: bit 0, and a number of the sleep above.
+    consumer.say("next");
+    eventually(|| credit.load(128) & 3 == 1 && credit.load(128) >> 2 > 0);
+    sink.put(Quote {
+        ts: 3,
+        bid: 0.0,
+        ask: 0.0,
+    })
+    .unwrap();
+    consumer.expect("true");
+    // The producer, parked in the same way.
+    let putter = std::thread::spawn(move || {
+        let refused = (4..1000).find_map(|ts| {
+            sink.put(Quote {
+                ts,
+                bid: 0.0,
+                ask: 0.0,
+            })
+            .err()
+        });
+        (sink, refused.is_some())
+    });
+    eventually(|| memory.load(256) & 3 == 1 && memory.load(256) >> 2 > 0);
+    assert_eq!(consumer.ask("cancel"), "ok");
+    word(&credit, 128, 2);
+    let (sink, refused) = putter.join().unwrap();
+    assert!(refused);
+    word(&memory, 256, 0);
+    drop(sink);
+}
+
+#[test]
+fn the_end() {
+    let ground = Ground::new();
+    let mut sink = ground.publish::<u64>("layout-end").open().unwrap();
+    let [memory] = Mapping::of("layout-end")[..] else {
+        panic!("one mapping of the stream")
+    };
+    sink.put_slice(&[1, 2, 3]).unwrap();
+    word(&memory, 384, 0);
+    sink.fail(StreamFault::new(77, "no line today")).unwrap();
+    word(&memory, 384, 2);
+    word(&memory, 392, 3);
+    word(&memory, 400, 77);
+    word(&memory, 408, 13);
+    bytes(&memory, 416, b"no line today\0\0\0");
+    word(&memory, 416 + 256, 0);
+
+    let mut sink = ground.publish::<u64>("layout-completed").open().unwrap();
+    let [memory] = Mapping::of("layout-completed")[..] else {
+        panic!("one mapping of the stream")
+    };
+    sink.put_slice(&[1, 2]).unwrap();
+    sink.complete().unwrap();
+    word(&memory, 384, 1);
+    word(&memory, 392, 2);
+    word(&memory, 400, 0);
+}
+
+#[test]
+fn a_stream_of_frames() {
+    let ground = Ground::new();
+    let builder = ground
+        .publish::<[u8]>("layout-frames")
+        .max_frame(20)
+        .buffer_size(3)
+        .max_demand(4);
+    let mut sink = builder.open().unwrap();
+    let [memory] = Mapping::of("layout-frames")[..] else {
+        panic!("one mapping of the stream")
+    };
+    word(&memory, 16, two(2, 0x0102_0304));
+    word(&memory, 24, two(0, 1));
+    word(&memory, 32, two(0, 8));
+    word(&memory, 40, 0);
+    word(&memory, 48, 0);
+    word(&memory, 56, 4096);
+    // Eight footprints of 32 bytes and a header, in whole lines.
+    word(&memory, 64, 320);
+    word(&memory, 72, 3);
+    word(&memory, 80, 4);
+    word(&memory, 96, 20);
+    let epoch = memory.load(104);
+    bytes(&memory, 120, &[0; 16]);
+    word(&memory, 136, 0);
+    // Low half of the position plus one, published, the length; then the bytes, padded to eight.
+    sink.put(b"abc").unwrap();
+    sink.put(b"").unwrap();
+    sink.put(&[9; 20]).unwrap();
+    word(&memory, 4096, 1 << 32 | 1 << 31 | 3);
+    bytes(&memory, 4104, b"abc");
+    word(&memory, 4112, 2 << 32 | 1 << 31);
+    word(&memory, 4120, 3 << 32 | 1 << 31 | 20);
+    bytes(&memory, 4128, &[9; 20]);
+    word(&memory, 4152, 0);
+    let mut consumer = ground.start("frames", &[&"layout-frames"]);
+    consumer.expect("HERE");
+    let credit = credit_page(epoch);
+    word(&credit, 256, 4);
+    word(&credit, 264, 0);
+    word(&credit, 272, 0);
+    consumer.say("go");
+    consumer.expect("3");
+    consumer.expect("0");
+    consumer.expect("ok");
+    // Credit follows after half the window: two frames, of 16 and 8 bytes. The third is taken and not released yet.
+    word(&credit, 264, 2);
+    word(&credit, 272, 24);
+}
+
+#[test]
+fn a_filler_before_the_wrap() {
+    let ground = Ground::new();
+    let builder = ground
+        .publish::<[u8]>("layout-wrap")
+        .max_frame(120)
+        .buffer_size(1)
+        .max_demand(1);
+    let mut sink = builder.open().unwrap();
+    let mut source = ground
+        .subscribe::<[u8]>("layout-wrap")
+        .initial_demand(1)
+        .open()
+        .unwrap();
+    let [memory, ..] = Mapping::of("layout-wrap")[..] else {
+        panic!("a mapping of the stream")
+    };
+    // Three footprints of 128 and a header: 392, which is 448 in whole lines.
+    word(&memory, 64, 448);
+    for position in 0..4u8 {
+        sink.put_deadline(&[position; 120], soon()).unwrap();
+        assert_eq!(*source.next().unwrap(), [position; 120]);
+    }
+    // The fourth does not fit behind the third, at 384.
+    word(&memory, 4096 + 384, 4 << 32 | 1 << 31 | 1 << 30);
+    word(&memory, 4096, 4 << 32 | 1 << 31 | 120);
+}
+
+#[test]
+fn a_stream_of_large_elements() {
+    let ground = Ground::new();
+    let mut sink = ground
+        .publish::<[u64; 9]>("layout-large")
+        .buffer_size(2)
+        .max_demand(1)
+        .open()
+        .unwrap();
+    let [memory] = Mapping::of("layout-large")[..] else {
+        panic!("one mapping of the stream")
+    };
+    word(&memory, 24, two(72, 8));
+    word(&memory, 32, two(1, 8));
+    word(&memory, 40, 80);
+    word(&memory, 48, 3);
+    word(&memory, 64, 240);
+    sink.put([5; 9]).unwrap();
+    sink.put([6; 9]).unwrap();
+    for (offset, value) in [(0, 1), (8, 5), (72, 5), (80, 2), (88, 6), (160, 0)] {
+        word(&memory, 8192 + offset, value);
+    }
+}

@@ -1,0 +1,335 @@
+//! Peers that write where their mappings let them, and what they must not: the other side ends the stream, or goes on
+//! with what is right. It never panics, hangs, or reads outside of the memory.
+
+use std::time::Instant;
+
+use millstream::{CloseReason, End, PutDeadlineError, TryNext};
+
+use crate::stage::{Ground, Mapping, Role, Stage, eventually, say, soon};
+
+pub(crate) const ROLES: &[(&str, Role)] = &[
+    ("scribbling_consumer", consumer),
+    ("scribbling_producer", producer),
+    ("scribbling_resumable", resumable),
+];
+
+pub(crate) const CONTROL: usize = 128;
+pub(crate) const GRANTED: usize = 256;
+pub(crate) const RELEASED: usize = 264;
+pub(crate) const RELEASED_BYTES: usize = 272;
+pub(crate) const END_KIND: usize = 384;
+pub(crate) const END_POSITION: usize = 392;
+pub(crate) const AREA: usize = 8192;
+
+/// Writes words as told: `OFFSET VALUE` pairs.
+fn write_words(mapping: &Mapping, words: &str) {
+    let numbers: Vec<u64> = words
+        .split_whitespace()
+        .map(|word| word.parse().unwrap())
+        .collect();
+    for pair in numbers.as_chunks::<2>().0 {
+        mapping.store(pair[0] as usize, pair[1]);
+    }
+}
+
+fn the_writable(name: &str) -> Mapping {
+    Mapping::of(name)
+        .into_iter()
+        .find(|mapping| mapping.writable)
+        .expect("a mapping to scribble on")
+}
+
+/// A consumer of what it is told to, which writes to its credit page.
+fn consumer(stage: &Stage) {
+    enum Held {
+        Nothing,
+        Elements { _source: millstream::SourceRef<u64> },
+        Frames { _source: millstream::FrameSource },
+    }
+    let mut held = Held::Nothing;
+    loop {
+        let line = stage.hear();
+        let (verb, words) = line.split_once(' ').unwrap_or((&line, ""));
+        match verb {
+            "elements" => {
+                held = Held::Elements {
+                    _source: stage.ground.subscribe::<u64>(words).open().unwrap(),
+                };
+            }
+            "frames" => {
+                held = Held::Frames {
+                    _source: stage.ground.subscribe::<[u8]>(words).open().unwrap(),
+                }
+            }
+            "write" => write_words(&the_writable("millstream-credit"), words),
+            _ => held = Held::Nothing,
+        }
+        say("ok");
+        let _ = &held;
+    }
+}
+
+/// A producer of what it is told to, which writes to its stream's memory.
+fn producer(stage: &Stage) {
+    enum Held {
+        Nothing,
+        Elements(millstream::SinkRef<u64>),
+        Records(millstream::SinkRef<[u64; 20]>),
+        Frames(millstream::FrameSink),
+    }
+    let mut held = Held::Nothing;
+    let mut name = String::new();
+    loop {
+        let line = stage.hear();
+        let (verb, words) = line.split_once(' ').unwrap_or((&line, ""));
+        match verb {
+            "elements" | "records" | "frames" => {
+                name = words.into();
+                held = match verb {
+                    "elements" => {
+                        Held::Elements(stage.ground.publish::<u64>(words).max_demand(64).open().unwrap())
+                    }
+                    "records" => Held::Records(
+                        stage
+                            .ground
+                            .publish::<[u64; 20]>(words)
+                            .max_demand(64)
+                            .open()
+                            .unwrap(),
+                    ),
+                    _ => Held::Frames(
+                        stage
+                            .ground
+                            .publish::<[u8]>(words)
+                            .max_demand(64)
+                            .max_frame(64)
+                            .open()
+                            .unwrap(),
+                    ),
+                };
+            }
+            "put" => {
+                for element in 0..words.parse().unwrap() {
+                    match &mut held {
+                        Held::Elements(sink) => drop(sink.try_put(element)),
+                        Held::Records(sink) => drop(sink.try_put([element; 20])),
+                        Held::Frames(sink) => drop(sink.try_put(&[element as u8; 24])),
+                        Held::Nothing => {}
+                    }
+                }
+            }
+            "write" => write_words(&the_writable(&name), words),
+            "len" => {
+                say(the_writable(&name).len);
+                continue;
+            }
+            _ => held = Held::Nothing,
+        }
+        say("ok");
+    }
+}
+
+#[test]
+fn credit_that_cannot_be_right_is_named() {
+    let ground = Ground::new();
+    let mut hostile = ground.start("scribbling_consumer", &[]);
+    for (round, (offset, value, word)) in [
+        (GRANTED, 17, None),
+        (GRANTED, 16 + 16 + 16 + 1, Some("granted")),
+        (GRANTED, u64::MAX, Some("granted")),
+        (GRANTED, 1 << 63, Some("granted")),
+        (CONTROL, u64::MAX, None),
+        (CONTROL, 2, None),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("credit{round}");
+        let mut sink = ground.publish::<u64>(&name).buffer_size(16).open().unwrap();
+        assert_eq!(hostile.ask(format!("elements {name}")), "ok");
+        for element in 0..32 {
+            sink.put_deadline(element, soon()).unwrap();
+        }
+        assert_eq!(hostile.ask(format!("write {offset} {value}")), "ok");
+        let refused = (0..1000)
+            .find_map(|element| sink.put_deadline(element, Instant::now()).err())
+            .unwrap();
+        match (word, refused) {
+            (Some(word), PutDeadlineError::Closed(_, CloseReason::PeerCorrupt(corruption))) => {
+                assert_eq!((corruption.word, corruption.value), (word, value));
+            }
+            (None, PutDeadlineError::TimedOut(_)) if offset == GRANTED => {}
+            (None, PutDeadlineError::Closed(_, CloseReason::Cancelled)) if offset == CONTROL => {}
+            (_, refused) => panic!("round {round}: {refused:?}"),
+        }
+        drop(sink);
+        assert_eq!(hostile.ask("drop"), "ok");
+    }
+}
+
+#[test]
+fn credit_that_goes_back_is_named() {
+    let ground = Ground::new();
+    let mut hostile = ground.start("scribbling_consumer", &[]);
+    let mut sink = ground.publish::<u64>("back").buffer_size(4).open().unwrap();
+    assert_eq!(hostile.ask("elements back"), "ok");
+    for element in 0..20 {
+        sink.put_deadline(element, soon()).unwrap();
+    }
+    assert_eq!(hostile.ask(format!("write {GRANTED} 3")), "ok");
+    let Err(PutDeadlineError::Closed(20, CloseReason::PeerCorrupt(corruption))) =
+        sink.put_deadline(20, soon())
+    else {
+        panic!("demand moved backwards");
+    };
+    assert_eq!(
+        (corruption.word, corruption.value, corruption.lowest),
+        ("granted", 3, 16)
+    );
+    assert!(corruption.to_string().contains("granted"));
+}
+
+#[test]
+fn released_bytes_that_cannot_be_right_are_named() {
+    let ground = Ground::new();
+    let mut hostile = ground.start("scribbling_consumer", &[]);
+    for value in [1, 7, 1 << 40, u64::MAX - 7] {
+        let name = format!("bytes{value}");
+        let mut sink = ground
+            .publish::<[u8]>(&name)
+            .buffer_size(64)
+            .max_frame(32)
+            .open()
+            .unwrap();
+        assert_eq!(hostile.ask(format!("frames {name}")), "ok");
+        assert_eq!(hostile.ask(format!("write {RELEASED_BYTES} {value}")), "ok");
+        eventually(|| match sink.try_put(&[1; 32]) {
+            Err(millstream::TryPutFrameError::Closed(CloseReason::PeerCorrupt(corruption))) => {
+                assert_eq!((corruption.word, corruption.value), ("released bytes", value));
+                true
+            }
+            Ok(()) | Err(millstream::TryPutFrameError::Full) => false,
+            Err(error) => panic!("{error:?}"),
+        });
+        drop(sink);
+        assert_eq!(hostile.ask("drop"), "ok");
+    }
+}
+
+#[test]
+fn a_stamp_or_an_end_that_cannot_be_right_is_named() {
+    let ground = Ground::new();
+    let mut hostile = ground.start("scribbling_producer", &[]);
+    for (round, (words, word)) in [
+        (format!("write {AREA} 8"), "stamp"),
+        (format!("write {AREA} 1000"), "stamp"),
+        (format!("write {AREA} {}", i64::MAX), "stamp"),
+        (format!("write {END_POSITION} 3 {END_KIND} 1"), "end position"),
+        (format!("write {END_POSITION} 5 {END_KIND} 9"), "end kind"),
+        (
+            format!("write {END_POSITION} 5 400 {} {END_KIND} 2", u64::MAX),
+            "fault code",
+        ),
+        (
+            format!("write {END_POSITION} 5 408 257 {END_KIND} 2"),
+            "fault length",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("stamp{round}");
+        assert_eq!(hostile.ask(format!("elements {name}")), "ok");
+        assert_eq!(hostile.ask("put 5"), "ok");
+        let mut source = ground.subscribe::<u64>(&name).open().unwrap();
+        assert!(source.by_ref().take(5).eq(0..5));
+        assert_eq!(source.try_next(), TryNext::Empty);
+        assert_eq!(hostile.ask(words), "ok");
+        assert_eq!(source.next(), None);
+        let Some(End::PeerCorrupt(corruption)) = source.end() else {
+            panic!("round {round}: {:?}", source.end())
+        };
+        assert_eq!(corruption.word, word, "round {round}");
+        assert_eq!(source.next(), None);
+        assert_eq!(hostile.ask("drop"), "ok");
+    }
+}
+
+#[test]
+fn a_frame_header_that_cannot_be_right_is_named() {
+    let ground = Ground::new();
+    let mut hostile = ground.start("scribbling_producer", &[]);
+    // A stream of frames has no schema, so its area begins with the second page.
+    let area = 4096;
+    let right = |length: u64| (6 << 32) | (1 << 31) | length;
+    for (round, header) in [
+        1,
+        right(65),
+        right((1 << 30) - 1),
+        right(3) ^ (1 << 33),
+        right(1 << 30),
+        u64::MAX,
+        1 << 31,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("frame{round}");
+        assert_eq!(hostile.ask(format!("frames {name}")), "ok");
+        assert_eq!(hostile.ask("put 5"), "ok");
+        let mut source = ground.subscribe::<[u8]>(&name).open().unwrap();
+        for expected in 0..5 {
+            assert_eq!(*source.next().unwrap(), [expected; 24]);
+        }
+        assert_eq!(hostile.ask(format!("write {} {header}", area + 5 * 32)), "ok");
+        assert!(source.next().is_none());
+        // A filler without a frame behind it is the same lie.
+        let Some(End::PeerCorrupt(corruption)) = source.end() else {
+            panic!("round {round}: {:?}", source.end())
+        };
+        assert_eq!(corruption.word, "frame header", "round {round}");
+        assert_eq!(hostile.ask("drop"), "ok");
+    }
+}
+
+#[test]
+fn a_resumable_consumer_that_leaves_lies_behind_ends_the_stream() {
+    let ground = Ground::new();
+    for (offset, value) in [(RELEASED, u64::MAX), (RELEASED, 100), (GRANTED, 3), (CONTROL, 2)] {
+        let mut sink = ground.publish::<u64>("lies").buffer_size(4).open().unwrap();
+        let mut hostile = ground.start("scribbling_resumable", &[]);
+        hostile.expect("HERE");
+        for element in 0..8 {
+            sink.put_deadline(element, soon()).unwrap();
+        }
+        assert_eq!(hostile.ask(format!("{offset} {value}")), "ok");
+        hostile.kill();
+        let refused = (8..10_000).find_map(|element| match sink.put_deadline(element, soon()) {
+            Err(PutDeadlineError::Closed(_, reason)) => Some(reason),
+            _ => None,
+        });
+        assert!(
+            matches!(
+                refused,
+                Some(CloseReason::PeerGone | CloseReason::Cancelled | CloseReason::PeerCorrupt(_))
+            ),
+            "{offset} {value}: {refused:?}"
+        );
+    }
+}
+
+/// A resumable consumer that takes nothing and writes what it is told.
+fn resumable(stage: &Stage) {
+    let _source = stage
+        .ground
+        .subscribe::<u64>("lies")
+        .resumable("night")
+        .open()
+        .unwrap();
+    say("HERE");
+    loop {
+        let words = stage.hear();
+        write_words(&the_writable("millstream-credit"), &words);
+        say("ok");
+    }
+}

@@ -1,0 +1,27 @@
+//! Streams between two real processes: this binary executes itself, once for each role.
+
+#![cfg(target_os = "linux")]
+
+mod cycles;
+mod death;
+mod hostile;
+mod limits;
+mod puppets;
+mod refusals;
+mod resume;
+mod rows;
+mod scribbles;
+mod stage;
+
+/// No test: where a process begins that a test has started.
+#[test]
+fn role() {
+    stage::play(&[
+        puppets::ROLES,
+        cycles::ROLES,
+        death::ROLES,
+        hostile::ROLES,
+        limits::ROLES,
+        resume::ROLES,
+    ]);
+}
