@@ -329,8 +329,11 @@ impl FrameSource {
         }
     }
 
-    /// Bytes need no drop.
-    fn discard(&mut self) {}
+    /// Cancels. Bytes need no drop.
+    fn hang_up(&mut self) {
+        self.endpoint.close(End::Cancelled, self.pos());
+        self.seal();
+    }
 }
 
 fn frame_is_there(ring: &FrameConsumer) -> Result<bool, Corruption> {

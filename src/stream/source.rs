@@ -343,6 +343,11 @@ impl<T> SourceRef<T> {
         unsafe { self.ring.seal(self.endpoint.grave()) };
     }
 
+    /// Drops what is there, and cancels.
+    fn hang_up(&mut self) {
+        HangUp(self).0.discard();
+    }
+
     /// Drops what is there and will not be taken: it is the consumer's until the close.
     fn discard(&mut self) {
         if std::mem::needs_drop::<T>() {
@@ -354,6 +359,17 @@ impl<T> SourceRef<T> {
                 drop(unsafe { self.ring.take(|at| at.cast::<T>().read()) });
             }
         }
+    }
+}
+
+/// Cancels at its end, also when an element panics as it is dropped: the sink must learn of it, and the memory's owner
+/// how far elements were dropped.
+struct HangUp<'a, T>(&'a mut SourceRef<T>);
+
+impl<T> Drop for HangUp<'_, T> {
+    fn drop(&mut self) {
+        self.0.endpoint.close(End::Cancelled, self.0.ring.pos());
+        self.0.seal();
     }
 }
 
@@ -427,8 +443,7 @@ impl<T> Drop for SourceRef<T> {
             self.endpoint.depart(self.ring.pos());
             return;
         }
-        self.discard();
-        self.endpoint.close(End::Cancelled, self.ring.pos());
+        self.hang_up();
     }
 }
 
