@@ -175,6 +175,7 @@ impl<T> SourceRef<T> {
     #[inline]
     pub fn drain(&mut self, max: usize, mut take: impl FnMut(T)) -> usize {
         let per = Fixed::<T>::measured().per;
+        let max = max.min(self.most_at_once());
         let mut taken = 0;
         while taken < max {
             if !self.ring.ready() {
@@ -241,8 +242,14 @@ impl<T> SourceRef<T> {
         self.ring.ready()
     }
 
+    #[inline(always)]
     fn set_mark(&mut self, mark: u64) {
-        self.ring.mark = mark;
+        // SAFETY: as in `seal`.
+        unsafe { self.ring.set_mark(mark, self.endpoint.grave()) };
+    }
+
+    fn go_on(&mut self) {
+        self.ring.resume();
     }
 
     /// # Safety
@@ -259,14 +266,15 @@ impl<T> SourceRef<T> {
 
     #[inline(always)]
     pub(super) fn credit(&mut self) {
-        self.ring.mark = self.endpoint.credit_taken(self.ring.pos());
+        let mark = self.endpoint.credit_taken(self.ring.pos());
+        self.set_mark(mark);
     }
 
     #[inline(always)]
     pub(super) fn vacant(&mut self) -> Vacancy {
         let (stamp, pos, highest) = (self.ring.stamp(), self.ring.pos(), self.ring.highest_stamp());
         let (vacancy, mark) = self.endpoint.vacant_mark(pos, || is_there(stamp, pos, highest));
-        self.ring.mark = mark;
+        self.set_mark(mark);
         vacancy
     }
 
@@ -306,7 +314,7 @@ impl<T> SourceRef<T> {
         loop {
             let (stamp, pos, highest) = (self.ring.stamp(), self.ring.pos(), self.ring.highest_stamp());
             let (waited, mark) = self.endpoint.wait_mark(pos, deadline, || is_there(stamp, pos, highest));
-            self.ring.mark = mark;
+            self.set_mark(mark);
             match waited {
                 Waited::Ready if !self.ring.ready() => {}
                 Waited::Ended => match self.wait_to_follow(deadline) {
@@ -343,8 +351,16 @@ impl<T> SourceRef<T> {
         unsafe { self.ring.seal(self.endpoint.grave()) };
     }
 
+    /// How many elements may be taken before demand is looked at again: those asked for, any number when the source asks
+    /// by itself. At least one, so that a look finds the end.
+    #[inline(always)]
+    pub(super) fn most_at_once(&self) -> usize {
+        usize::try_from(self.endpoint.open(self.ring.pos())).unwrap_or(usize::MAX).max(1)
+    }
+
     /// Drops what is there, and cancels.
     fn hang_up(&mut self) {
+        self.ring.resume();
         HangUp(self).0.discard();
     }
 
