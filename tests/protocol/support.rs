@@ -115,10 +115,57 @@ impl Setting for InOneProcess {
     }
 }
 
+/// By `millstream::publish` and `millstream::subscribe`, both ends in this process.
+#[cfg(target_os = "linux")]
+pub(crate) struct Published;
+
+#[cfg(target_os = "linux")]
+impl Setting for Published {
+    fn pair(config: Config) -> (Sink, Source) {
+        // The directory may go when both ends are open: nothing but the connection holds them together.
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("run");
+        let mut publish = millstream::publish::<u64>("protocol")
+            .directory(&path)
+            .buffer_size(config.buffer_size)
+            .max_demand(config.demand)
+            .sink_wait(config.sink_wait)
+            .start_position(config.start);
+        if config.complete_on_drop {
+            publish = publish.complete_on_drop();
+        }
+        let mut sink = publish.open().unwrap();
+        let mut subscribe = millstream::subscribe::<u64>("protocol")
+            .directory(&path)
+            .initial_demand(config.demand)
+            .idle_timeout(config.idle)
+            .source_wait(config.source_wait);
+        if config.manual {
+            subscribe = subscribe.manual_demand();
+        }
+        if config.each {
+            subscribe = subscribe.replenish_each();
+        }
+        let source = subscribe.open().unwrap();
+        // The producer learns of its consumer a little later, from the background thread, and by a look of its own.
+        while millstream::observe("protocol", Some(path.clone()))
+            .unwrap()
+            .consumer()
+            .is_none()
+        {
+            thread::yield_now();
+        }
+        let _ = sink.claim(config.buffer_size + config.demand as usize).map(drop);
+        (sink, source)
+    }
+}
+
 /// Makes a test of each function `fn name<S: Setting>()` in every setting.
 macro_rules! protocol {
     ($($name:ident)+) => {
         crate::support::protocol!(in_one_process InOneProcess: $($name)+);
+        #[cfg(target_os = "linux")]
+        crate::support::protocol!(published Published: $($name)+);
     };
     ($setting:ident $type:ident: $($name:ident)+) => {
         mod $setting {
