@@ -252,7 +252,9 @@ impl<T: Numbered> Run<T> {
                 prop_assert_eq!(peek.len(), seen);
                 prop_assert_eq!(peek.iter().copied().collect::<Vec<_>>(), expected);
                 prop_assert_eq!(peek.release(release), release.min(seen));
-                (0..release.min(seen)).for_each(|_| drop(self.take()));
+                for _ in 0..release.min(seen) {
+                    self.take();
+                }
             }
             Op::Request(count) => {
                 let expected = match self.source.end() {

@@ -99,8 +99,8 @@ unsafe impl<T: Send> Send for SourceRef<T> {}
 /// Looks whether the element at `pos` is there, by the stamp of its block, which is at most `highest`.
 #[inline(always)]
 pub(super) fn is_there(stamp: &AtomicU64, pos: u64, highest: u64) -> Result<bool, Corruption> {
-    // Pairs with the Release in `Producer::put` and `Producer::publish`.
-    let stamp = stamp.load(Ordering::Acquire);
+    // Relaxed: who takes the element looks again, by `Consumer::ready`, with Acquire.
+    let stamp = stamp.load(Ordering::Relaxed);
     let fresh = stamp.wrapping_sub(pos);
     if fresh as i64 <= 0 {
         return Ok(false);

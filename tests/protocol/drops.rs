@@ -12,7 +12,7 @@ type Pair = (SinkRef<Counted>, SourceRef<Counted>);
 /// Its drops are counted by the strong references to a token: a second drop of one element would take away another's.
 #[derive(Clone, Debug)]
 struct Counted {
-    token: Arc<()>,
+    _token: Arc<()>,
     number: u64,
     /// Panics when it is dropped.
     bomb: bool,
@@ -42,7 +42,7 @@ impl Tokens {
     fn make(&mut self) -> Counted {
         self.next += 1;
         Counted {
-            token: self.token.clone(),
+            _token: self.token.clone(),
             number: self.next - 1,
             bomb: false,
         }

@@ -35,7 +35,7 @@ fn travel<T: Debug + PartialEq + Send + 'static>(make: fn(u64) -> T) {
                         peek.iter()
                             .eq((got..put).take(2).map(make).collect::<Vec<_>>().iter())
                     );
-                    drop(peek);
+                    assert_eq!(peek.release(0), 0);
                     assert_eq!(source.next(), Some(make(got)));
                     got += 1;
                     let count = source.drain(usize::MAX, |element| {
