@@ -454,23 +454,29 @@ fn a_bell_for_a_drained_stream() {
     }
 }
 
-/// Whoever waited until everything is released sees what the consumer did with it.
+/// Whoever waited until everything is released sees what the consumer did with it, whether the consumer then looked
+/// for more or went away.
 #[test]
 fn a_drained_stream_was_worked_on() {
-    loom::model(|| {
-        // A window of four: taking one element does not release it yet.
-        let (mut sink, mut source) = pair::<u64>(0, 4);
-        let done = loom::sync::Arc::new(AtomicUsize::new(0));
-        let doing = done.clone();
-        let consumer = thread::spawn(move || {
-            while let Some(element) = next_or_yield(&mut source) {
-                doing.store(element as usize, Ordering::Relaxed);
-            }
+    for leave in [false, true] {
+        loom::model(move || {
+            // A window of four: taking one element does not release it yet.
+            let (mut sink, mut source) = pair::<u64>(0, 4);
+            let done = loom::sync::Arc::new(AtomicUsize::new(0));
+            let doing = done.clone();
+            let consumer = thread::spawn(move || {
+                while let Some(element) = next_or_yield(&mut source) {
+                    doing.store(element as usize, Ordering::Relaxed);
+                    if leave {
+                        break;
+                    }
+                }
+            });
+            put_or_yield(&mut sink, 7).unwrap();
+            let never = Instant::now() + Duration::from_secs(1000);
+            sink.complete_and_drain(never).unwrap();
+            assert_eq!(done.load(Ordering::Relaxed), 7);
+            consumer.join().unwrap();
         });
-        sink.put(7).unwrap();
-        let never = Instant::now() + Duration::from_secs(1000);
-        sink.complete_and_drain(never).unwrap();
-        assert_eq!(done.load(Ordering::Relaxed), 7);
-        consumer.join().unwrap();
-    });
+    }
 }

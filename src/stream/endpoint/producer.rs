@@ -499,8 +499,9 @@ impl ProducerEndpoint {
             Ok(())
         };
         if !self.ended {
-            // Tells the memory's owner how far elements were written, for it to drop the unread ones.
-            self.end_line().position.store(pos, Ordering::Release);
+            // Tells the memory's owner how far elements were written, for it to drop the unread ones. Relaxed: the
+            // count of owners orders it.
+            self.end_line().position.store(pos, Ordering::Relaxed);
         }
     }
 }
