@@ -13,6 +13,8 @@ pub(crate) struct Consumer<S> {
     avail: u64,
     /// Position at which credit is to be given back.
     pub(crate) mark: u64,
+    /// Where the consumer really stands while it may take nothing; see [`pause`](Self::pause).
+    aside: Option<Box<Place>>,
 }
 
 // SAFETY: the pointers lead to memory that the owner of the consumer keeps alive and that is accessed by
@@ -24,7 +26,7 @@ impl<S: Shape> Consumer<S> {
     /// `place` is the place of `pos`, in an area that outlives this consumer, of which it is the only one
     /// that takes elements.
     pub(crate) unsafe fn new(shape: S, place: Place, pos: u64) -> Self {
-        Self { shape, place, pos, avail: pos, mark: pos }
+        Self { shape, place, pos, avail: pos, mark: pos, aside: None }
     }
 
     pub(crate) fn shape(&self) -> S {
@@ -96,12 +98,56 @@ impl<S: Shape> Consumer<S> {
     /// The stamp of the present block.
     #[inline(always)]
     pub(crate) fn stamp(&self) -> &AtomicU64 {
-        self.place.stamp()
+        self.standing().stamp()
     }
 
     /// The highest stamp that the present block can carry.
     pub(crate) fn highest_stamp(&self) -> u64 {
-        self.place.edge()
+        self.standing().edge()
+    }
+
+    #[inline(always)]
+    fn standing(&self) -> &Place {
+        self.aside.as_deref().unwrap_or(&self.place)
+    }
+
+    /// Sets the position at which credit is to be given back; where that is here, nothing more was asked for, and the
+    /// consumer pauses.
+    ///
+    /// # Safety
+    /// As [`Place::sealed`], for as long as the consumer is used.
+    #[inline(always)]
+    pub(crate) unsafe fn set_mark(&mut self, mark: u64, grave: *mut u64) {
+        self.mark = mark;
+        if mark == self.pos {
+            // SAFETY: as the caller promises.
+            unsafe { self.pause(grave) };
+        }
+    }
+
+    /// Lets nothing be taken until [`resume`](Self::resume), at no cost to the hot path: the consumer meanwhile looks
+    /// at a place where nothing comes. [`stamp`](Self::stamp) still tells what is there.
+    ///
+    /// # Safety
+    /// As [`Place::sealed`].
+    #[cold]
+    unsafe fn pause(&mut self, grave: *mut u64) {
+        if self.aside.is_some() {
+            return;
+        }
+        self.avail = self.pos;
+        self.place.reach(self.shape, self.pos);
+        // SAFETY: as the caller promises.
+        let place = std::mem::replace(&mut self.place, unsafe { Place::sealed(grave, self.pos) });
+        self.aside = Some(Box::new(place));
+    }
+
+    /// Lets elements be taken again after a [`pause`](Self::pause).
+    #[cold]
+    pub(crate) fn resume(&mut self) {
+        if let Some(place) = self.aside.take() {
+            self.place = *place;
+        }
     }
 
     /// A second look from the same position: reads on without taking.
@@ -113,6 +159,7 @@ impl<S: Shape> Consumer<S> {
             pos: self.pos,
             avail: self.avail,
             mark: self.mark,
+            aside: None,
         }
     }
 
@@ -135,6 +182,7 @@ impl<S: Shape> Consumer<S> {
     /// As [`Place::sealed`].
     pub(crate) unsafe fn seal(&mut self, grave: *mut u64) {
         self.avail = self.pos;
+        self.aside = None;
         // SAFETY: as the caller promises.
         self.place = unsafe { Place::sealed(grave, self.pos) };
     }

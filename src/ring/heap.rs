@@ -92,9 +92,10 @@ impl<T> Drop for HeapRing<T> {
         if !needs_drop::<T>() {
             return;
         }
-        // Both ends are gone: the consumer left `released` exact, the producer the end's position.
-        let from = self.lines.credit.released.load(Ordering::Acquire);
-        let to = self.lines.end.position.load(Ordering::Acquire);
+        // Both ends are gone: the consumer left `released` exact, the producer the end's position. The count of owners
+        // orders both, and the elements, before this.
+        let from = self.lines.credit.released.load(Ordering::Relaxed);
+        let to = self.lines.end.position.load(Ordering::Relaxed);
         let shape = Fixed::<T>::new();
         let mut place = self.area.place(shape, from.wrapping_sub(self.base), from);
         for offset in 0..to.wrapping_sub(from) {

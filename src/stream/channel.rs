@@ -191,7 +191,8 @@ impl<T: Send + 'static> Payload for T {
                 Consumer::new(Fixed::new(), ring.first(), sink.start),
             )
         };
-        take.mark = consumer.mark();
+        // SAFETY: the endpoint stays beside the cursors.
+        unsafe { take.set_mark(consumer.mark(), consumer.grave()) };
         Ok((
             SinkRef { ring: put, endpoint: producer, capacity },
             SourceRef { ring: take, endpoint: consumer, scratch: None, reconnect: None },

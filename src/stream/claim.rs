@@ -127,7 +127,7 @@ impl<'a, T> Claim<'a, T> {
     pub fn commit(mut self) -> Result<usize, EndedMeanwhile> {
         let written = std::mem::take(&mut self.written);
         // SAFETY: that many slots from the sink's place on were free and are written.
-        unsafe { self.sink.publish(written) }.map_err(|reason| EndedMeanwhile { reason })
+        unsafe { self.sink.publish(written) }.map_err(|(_, reason)| EndedMeanwhile { reason })
     }
 
     /// Gives the slots back unpublished, as dropping the claim does.

@@ -137,7 +137,7 @@ macro_rules! sink_control {
     };
 }
 
-/// Methods of a source. It has an `endpoint`, a `pos()`, `is_ready()`, `wait()`, `discard()`, `seal()` and `set_mark()`.
+/// Methods of a source. It has an `endpoint`, a `pos()`, `is_ready()`, `wait()`, `hang_up()`, `set_mark()` and `go_on()`.
 macro_rules! source_control {
     ($make:literal, $put:literal, $next:literal) => {
         /// Waits until an element can be taken without waiting. False when the stream has ended.
@@ -178,6 +178,7 @@ macro_rules! source_control {
             }
             let mark = self.endpoint.request(count.get(), self.pos());
             self.set_mark(mark);
+            self.go_on();
             Ok(())
         }
 
@@ -196,9 +197,7 @@ macro_rules! source_control {
             if self.endpoint.end().is_some() {
                 return;
             }
-            self.discard();
-            self.endpoint.close($crate::End::Cancelled, self.pos());
-            self.seal();
+            self.hang_up();
         }
 
         /// How the stream ended; `None` as long as that has not been found out by taking.

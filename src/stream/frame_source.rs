@@ -200,10 +200,11 @@ impl FrameSource {
 
     #[inline]
     fn is_ready(&mut self) -> bool {
-        match &mut self.lane {
+        let there = match &mut self.lane {
             Lane::Frames(ring) => self.endpoint.end().is_none() && matches!(ring.look(), Ok(Some(_))),
             Lane::Records(ring) => ring.ready(),
-        }
+        };
+        there && self.endpoint.open(self.pos()) != 0
     }
 
     fn set_mark(&mut self, mark: u64) {
@@ -329,8 +330,13 @@ impl FrameSource {
         }
     }
 
-    /// Bytes need no drop.
-    fn discard(&mut self) {}
+    fn go_on(&mut self) {}
+
+    /// Cancels. Bytes need no drop.
+    fn hang_up(&mut self) {
+        self.endpoint.close(End::Cancelled, self.pos());
+        self.seal();
+    }
 }
 
 fn frame_is_there(ring: &FrameConsumer) -> Result<bool, Corruption> {

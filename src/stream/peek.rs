@@ -29,6 +29,7 @@ pub struct Peek<'a, T> {
 impl<'a, T> Peek<'a, T> {
     #[inline]
     pub(super) fn new(source: &'a mut SourceRef<T>, max: usize) -> Self {
+        let max = max.min(source.most_at_once());
         while max > 0 && !source.ring.ready() {
             match source.vacant() {
                 Vacancy::Appeared => {}

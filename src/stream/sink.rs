@@ -145,7 +145,9 @@ impl<T> SinkRef<T> {
             {
                 return Err(PutSliceError { written, reason });
             }
-            written += self.put_batch(&elements[written..]).map_err(|reason| PutSliceError { written, reason })?;
+            written += self
+                .put_batch(&elements[written..])
+                .map_err(|(taken, reason)| PutSliceError { written: written + taken, reason })?;
         }
         Ok(())
     }
@@ -173,7 +175,9 @@ impl<T> SinkRef<T> {
                     None => Ok(written),
                 };
             }
-            written += self.put_batch(&elements[written..]).map_err(|reason| PutSliceError { written, reason })?;
+            written += self
+                .put_batch(&elements[written..])
+                .map_err(|(taken, reason)| PutSliceError { written: written + taken, reason })?;
         }
         Ok(written)
     }
@@ -295,7 +299,7 @@ impl<T> SinkRef<T> {
 
     /// Publishes as many elements as there is room for and one batch holds.
     #[inline]
-    fn put_batch(&mut self, elements: &[T]) -> Result<usize, CloseReason>
+    fn put_batch(&mut self, elements: &[T]) -> Result<usize, (usize, CloseReason)>
     where
         T: Copy,
     {
@@ -310,12 +314,12 @@ impl<T> SinkRef<T> {
     }
 
     /// Publishes `count` written elements. Returns how many of them travel, which is all or, when the consumer
-    /// closed meanwhile, an error.
+    /// closed meanwhile, an error: how many it had taken, and why.
     ///
     /// # Safety
     /// That many elements were written by a walk, and are free.
     #[inline(always)]
-    pub(super) unsafe fn publish(&mut self, count: usize) -> Result<usize, CloseReason> {
+    pub(super) unsafe fn publish(&mut self, count: usize) -> Result<usize, (usize, CloseReason)> {
         // SAFETY: as this function demands.
         unsafe { self.ring.publish(count) };
         if self.ring.watch.disturbed() {
@@ -323,7 +327,9 @@ impl<T> SinkRef<T> {
             self.ring.watch = watch;
             if let Fate::Returned(reason) = fate {
                 self.ring.set_limit(self.ring.pos());
-                return Err(reason);
+                let left = self.endpoint.undrained(self.ring.pos()).0;
+                // At most the count.
+                return Err(((count as u64).saturating_sub(left) as usize, reason));
             }
         }
         Ok(count)

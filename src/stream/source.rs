@@ -99,8 +99,8 @@ unsafe impl<T: Send> Send for SourceRef<T> {}
 /// Looks whether the element at `pos` is there, by the stamp of its block, which is at most `highest`.
 #[inline(always)]
 pub(super) fn is_there(stamp: &AtomicU64, pos: u64, highest: u64) -> Result<bool, Corruption> {
-    // Pairs with the Release in `Producer::put` and `Producer::publish`.
-    let stamp = stamp.load(Ordering::Acquire);
+    // Relaxed: who takes the element looks again, by `Consumer::ready`, with Acquire.
+    let stamp = stamp.load(Ordering::Relaxed);
     let fresh = stamp.wrapping_sub(pos);
     if fresh as i64 <= 0 {
         return Ok(false);
@@ -175,6 +175,7 @@ impl<T> SourceRef<T> {
     #[inline]
     pub fn drain(&mut self, max: usize, mut take: impl FnMut(T)) -> usize {
         let per = Fixed::<T>::measured().per;
+        let max = max.min(self.most_at_once());
         let mut taken = 0;
         while taken < max {
             if !self.ring.ready() {
@@ -241,8 +242,14 @@ impl<T> SourceRef<T> {
         self.ring.ready()
     }
 
+    #[inline(always)]
     fn set_mark(&mut self, mark: u64) {
-        self.ring.mark = mark;
+        // SAFETY: as in `seal`.
+        unsafe { self.ring.set_mark(mark, self.endpoint.grave()) };
+    }
+
+    fn go_on(&mut self) {
+        self.ring.resume();
     }
 
     /// # Safety
@@ -259,14 +266,15 @@ impl<T> SourceRef<T> {
 
     #[inline(always)]
     pub(super) fn credit(&mut self) {
-        self.ring.mark = self.endpoint.credit_taken(self.ring.pos());
+        let mark = self.endpoint.credit_taken(self.ring.pos());
+        self.set_mark(mark);
     }
 
     #[inline(always)]
     pub(super) fn vacant(&mut self) -> Vacancy {
         let (stamp, pos, highest) = (self.ring.stamp(), self.ring.pos(), self.ring.highest_stamp());
         let (vacancy, mark) = self.endpoint.vacant_mark(pos, || is_there(stamp, pos, highest));
-        self.ring.mark = mark;
+        self.set_mark(mark);
         vacancy
     }
 
@@ -306,7 +314,7 @@ impl<T> SourceRef<T> {
         loop {
             let (stamp, pos, highest) = (self.ring.stamp(), self.ring.pos(), self.ring.highest_stamp());
             let (waited, mark) = self.endpoint.wait_mark(pos, deadline, || is_there(stamp, pos, highest));
-            self.ring.mark = mark;
+            self.set_mark(mark);
             match waited {
                 Waited::Ready if !self.ring.ready() => {}
                 Waited::Ended => match self.wait_to_follow(deadline) {
@@ -343,6 +351,19 @@ impl<T> SourceRef<T> {
         unsafe { self.ring.seal(self.endpoint.grave()) };
     }
 
+    /// How many elements may be taken before demand is looked at again: those asked for, any number when the source asks
+    /// by itself. At least one, so that a look finds the end.
+    #[inline(always)]
+    pub(super) fn most_at_once(&self) -> usize {
+        usize::try_from(self.endpoint.open(self.ring.pos())).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// Drops what is there, and cancels.
+    fn hang_up(&mut self) {
+        self.ring.resume();
+        HangUp(self).0.discard();
+    }
+
     /// Drops what is there and will not be taken: it is the consumer's until the close.
     fn discard(&mut self) {
         if std::mem::needs_drop::<T>() {
@@ -354,6 +375,17 @@ impl<T> SourceRef<T> {
                 drop(unsafe { self.ring.take(|at| at.cast::<T>().read()) });
             }
         }
+    }
+}
+
+/// Cancels at its end, also when an element panics as it is dropped: the sink must learn of it, and the memory's owner
+/// how far elements were dropped.
+struct HangUp<'a, T>(&'a mut SourceRef<T>);
+
+impl<T> Drop for HangUp<'_, T> {
+    fn drop(&mut self) {
+        self.0.endpoint.close(End::Cancelled, self.0.ring.pos());
+        self.0.seal();
     }
 }
 
@@ -427,8 +459,7 @@ impl<T> Drop for SourceRef<T> {
             self.endpoint.depart(self.ring.pos());
             return;
         }
-        self.discard();
-        self.endpoint.close(End::Cancelled, self.ring.pos());
+        self.hang_up();
     }
 }
 

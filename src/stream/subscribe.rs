@@ -322,7 +322,8 @@ fn connect_typed<T: Element>(
     let endpoint = settings.endpoint(subscription, true);
     // SAFETY: the place is that of the start; this subscription has one consumer, which keeps it by its endpoint.
     let mut ring = unsafe { Consumer::new(Fixed::new(), place, start) };
-    ring.mark = endpoint.mark();
+    // SAFETY: the endpoint stays beside the cursors.
+    unsafe { ring.set_mark(endpoint.mark(), endpoint.grave()) };
     Ok((ring, endpoint))
 }
 

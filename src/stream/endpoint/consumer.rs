@@ -217,7 +217,21 @@ impl ConsumerEndpoint {
 
     /// Position at which to give credit next.
     pub(crate) fn mark(&self) -> u64 {
-        self.credited.wrapping_add(self.demand.step)
+        self.credited.wrapping_add(self.demand.step.min(self.demand.asked))
+    }
+
+    /// Elements from `pos` on that were asked for; `u64::MAX` when the source asks by itself.
+    #[inline]
+    pub(crate) fn open(&self, pos: u64) -> u64 {
+        match self.demand.asked {
+            u64::MAX => u64::MAX,
+            asked => asked.saturating_sub(pos.wrapping_sub(self.credited)),
+        }
+    }
+
+    /// What it means that something is there: it cannot be taken unless it was asked for.
+    fn appeared(&self, pos: u64) -> Vacancy {
+        if self.open(pos) == 0 { Vacancy::Empty } else { Vacancy::Appeared }
     }
 
     /// Notes how many bytes of frames lie before the position that is told next.
@@ -261,7 +275,7 @@ impl ConsumerEndpoint {
         let ahead = pos.wrapping_sub(released);
         let granted = released.wrapping_add(self.demand.window.min(self.demand.asked.saturating_add(ahead)));
         if released == self.released && granted == self.granted {
-            return pos.wrapping_add(self.demand.step);
+            return self.mark();
         }
         self.released = released;
         self.granted = granted;
@@ -271,7 +285,7 @@ impl ConsumerEndpoint {
         // Pairs with the Acquire in `Ledger::refresh_granted`: the elements before it were read.
         line.granted.store(granted, Ordering::Release);
         self.wake();
-        pos.wrapping_add(self.demand.step)
+        self.mark()
     }
 
     /// Rings the producer if it is parked and was not rung for this sleep.
@@ -312,13 +326,13 @@ impl ConsumerEndpoint {
 
     fn look(&mut self, pos: u64, there: impl Fn() -> Result<bool, Corruption>) -> Result<Vacancy, Corruption> {
         if there()? {
-            return Ok(Vacancy::Appeared);
+            return Ok(self.appeared(pos));
         }
         // Pairs with the Release in `ProducerEndpoint::finish`: every stamp before the end is visible now.
         let kind = self.end_line().kind.load(Ordering::Acquire);
         if kind != END_OPEN {
             if there()? {
-                return Ok(Vacancy::Appeared);
+                return Ok(self.appeared(pos));
             }
             let position = self.end_line().position.load(Ordering::Relaxed);
             if position != pos {
@@ -335,7 +349,7 @@ impl ConsumerEndpoint {
         if self.notice().load(Ordering::Acquire) != 0 {
             // The producer wrote nothing after it hung up, so what is not there now never comes.
             if there()? {
-                return Ok(Vacancy::Appeared);
+                return Ok(self.appeared(pos));
             }
             if self.end_line().kind.load(Ordering::Acquire) != END_OPEN {
                 return Ok(Vacancy::Empty);

@@ -154,8 +154,9 @@ impl ProducerEndpoint {
             Some(ledger) => &raw const ledger.control().word,
             None => self.lines.notice,
         };
-        // A full fence is due after every publication then, so the watch never reads as quiet.
-        let quiet = if self.fence == Fence::Full { u64::MAX } else { self.quiet };
+        // A full fence is due after every publication then, so the watch never reads as quiet. Nor does it after a
+        // close: room that was known before is still there, and whatever is put into it must come back.
+        let quiet = if self.fence == Fence::Full || self.closed.is_some() { u64::MAX } else { self.quiet };
         // SAFETY: `keep` and the ledgers' owners outlive the cursors, which stand beside this endpoint.
         unsafe { Watch::new(self.lines.notice, control, quiet) }
     }
@@ -503,8 +504,9 @@ impl ProducerEndpoint {
             Ok(())
         };
         if !self.ended {
-            // Tells the memory's owner how far elements were written, for it to drop the unread ones.
-            self.end_line().position.store(pos, Ordering::Release);
+            // Tells the memory's owner how far elements were written, for it to drop the unread ones. Relaxed: the
+            // count of owners orders it.
+            self.end_line().position.store(pos, Ordering::Relaxed);
         }
     }
 }
