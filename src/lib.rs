@@ -13,6 +13,8 @@ mod stream;
 mod wait;
 
 pub use element::{Element, Field, Fingerprint, Kind, Scalar, Schema, SchemaError, Value, ValueError};
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+pub use memory::{HugePages, MemoryError};
 /// Implements [`Element`](trait@Element) for a struct whose fields are elements.
 ///
 /// For who wants to write every trait by hand; [`#[millstream::element]`](macro@element) writes them
@@ -75,8 +77,6 @@ pub use millstream_derive::Element;
 /// ```
 pub use millstream_derive::element;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
-pub use memory::{HugePages, MemoryError};
-#[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub use process::{
     DirectoryError, InvalidName, ListError, ObserveError, PublishError, SubscribeError, SystemError,
 };
@@ -86,15 +86,15 @@ pub use stream::{
     Payload, Peek, PeekIter, PutDeadlineError, PutError, PutSliceError, RequestError, SinkRef, SourceRef,
     StreamFault, TimedOut, TryNext, TryPutError, channel,
 };
-#[cfg(not(millstream_loom))]
-pub use stream::{
-    Frame, FrameClaim, FrameSink, FrameSource, PutFrameDeadlineError, PutFrameError, PutFramesError,
-    TryPutFrameError,
-};
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub use stream::{
     Content, Observation, ObservedConsumer, PublishBuilder, State, SubscribeBuilder, Travel, list, observe,
     publish, subscribe,
+};
+#[cfg(not(millstream_loom))]
+pub use stream::{
+    Frame, FrameClaim, FrameSink, FrameSource, PutFrameDeadlineError, PutFrameError, PutFramesError,
+    TryPutFrameError,
 };
 pub use wait::{Fence, WaitStrategy};
 /// The crate whose traits prove that any bytes are a valid element and back.

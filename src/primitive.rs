@@ -21,6 +21,10 @@ mod imp {
         /// By `prefetchw`, because the compiler's own intrinsic becomes a read prefetch on the baseline
         /// x86-64, which would leave the line shared with the consumer's cache.
         #[inline(always)]
+        #[allow(
+            clippy::pointers_in_nomem_asm_block,
+            reason = "a hint reads nothing through the pointer"
+        )]
         pub(crate) fn prefetch_write(_at: *const u8) {
             // SAFETY: a prefetch never faults and changes no memory, register or flag.
             #[cfg(all(target_arch = "x86_64", not(miri)))]

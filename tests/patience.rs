@@ -13,7 +13,10 @@ fn a_wait_too_long_for_the_clock_is_a_wait() {
     let subscriber = {
         let path = path.clone();
         thread::spawn(move || {
-            let source = millstream::subscribe::<u64>("ticks").wait_for(Duration::MAX).directory(path).open();
+            let source = millstream::subscribe::<u64>("ticks")
+                .wait_for(Duration::MAX)
+                .directory(path)
+                .open();
             done.send(source).unwrap();
         })
     };
@@ -21,7 +24,10 @@ fn a_wait_too_long_for_the_clock_is_a_wait() {
         Err(RecvTimeoutError::Timeout) => {}
         other => panic!("it did not wait: {other:?}"),
     }
-    let mut sink = millstream::publish::<u64>("ticks").directory(path).open().unwrap();
+    let mut sink = millstream::publish::<u64>("ticks")
+        .directory(path)
+        .open()
+        .unwrap();
     sink.put(7).unwrap();
     let mut source = opened.recv_timeout(Duration::from_secs(20)).unwrap().unwrap();
     assert_eq!(source.next(), Some(7));

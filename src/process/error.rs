@@ -80,7 +80,11 @@ impl SystemError {
         let path = Path::new("this process");
         match Errno::from_io_error(&source) {
             Some(errno) => Self::new(what, path, errno),
-            None => Self::Io { what, path: path.into(), source },
+            None => Self::Io {
+                what,
+                path: path.into(),
+                source,
+            },
         }
     }
 

@@ -119,7 +119,7 @@ pub(crate) fn list(dir: Option<PathBuf>) -> Result<Vec<String>, ListError> {
     let mut live = Vec::new();
     for name in names {
         match sweep(&directory, &name) {
-            Ok(Swept::Live { .. }) => live.push(name.to_string()),
+            Ok(Swept::Live) => live.push(name.to_string()),
             Ok(Swept::Clean | Swept::Held) => {}
             // Something foreign under a name like ours is nobody's stream.
             Err(error) => log::debug!("millstream passes over {name:?}: {error}"),

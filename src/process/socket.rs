@@ -127,18 +127,16 @@ pub(super) fn receive(connection: &OwnedFd, packet: &mut [u8], fds: usize) -> Re
                     }
                 }
                 let cut = received.flags.contains(ReturnFlags::CTRUNC);
-                return Ok(
-                    if cut && got.len() < MOST_FDS {
-                        // None were wanted, or there was room for more and this process may not open any more.
-                        Receipt::WithoutFds
-                    } else if cut || received.flags.contains(ReturnFlags::TRUNC) {
-                        Receipt::Overlong
-                    } else if received.bytes == 0 {
-                        Receipt::HungUp
-                    } else {
-                        Receipt::Packet(received.bytes, got)
-                    },
-                );
+                return Ok(if cut && got.len() < MOST_FDS {
+                    // None were wanted, or there was room for more and this process may not open any more.
+                    Receipt::WithoutFds
+                } else if cut || received.flags.contains(ReturnFlags::TRUNC) {
+                    Receipt::Overlong
+                } else if received.bytes == 0 {
+                    Receipt::HungUp
+                } else {
+                    Receipt::Packet(received.bytes, got)
+                });
             }
             Err(Errno::WOULDBLOCK) => return Ok(Receipt::Nothing),
             Err(Errno::INTR) => {}

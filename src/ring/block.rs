@@ -60,11 +60,25 @@ impl Measured {
         // A type without a size still takes a step through the block, so that its stamps move on.
         let step = if size == 0 { 1 } else { size };
         if first < LINE && step <= LINE - first {
-            return Some(Self { size, per: (LINE - first) / step, first, stride: LINE });
+            return Some(Self {
+                size,
+                per: (LINE - first) / step,
+                first,
+                stride: LINE,
+            });
         }
-        let Some(end) = first.checked_add(size) else { return None };
-        let Some(padded) = end.checked_add(first - 1) else { return None };
-        Some(Self { size, per: 1, first, stride: padded & !(first - 1) })
+        let Some(end) = first.checked_add(size) else {
+            return None;
+        };
+        let Some(padded) = end.checked_add(first - 1) else {
+            return None;
+        };
+        Some(Self {
+            size,
+            per: 1,
+            first,
+            stride: padded & !(first - 1),
+        })
     }
 
     /// How many blocks hold `capacity` elements while the producer never enters a block that the
@@ -190,7 +204,11 @@ impl Area {
             begin: self.begin,
             end: self.begin.wrapping_add(self.blocks * shape.stride()),
             // A ring of a few lines has no line ahead that the consumer is not reading.
-            ahead: if self.blocks * shape.stride() >= 2 * AHEAD * LINE { AHEAD * LINE } else { 0 },
+            ahead: if self.blocks * shape.stride() >= 2 * AHEAD * LINE {
+                AHEAD * LINE
+            } else {
+                0
+            },
             #[cfg(millstream_loom)]
             index: block as usize,
             #[cfg(millstream_loom)]
@@ -221,7 +239,12 @@ impl Place {
     /// # Safety
     /// `grave` is valid for as long as the place is used, and reached by nobody else.
     pub(crate) unsafe fn sealed(grave: *mut u64, pos: u64) -> Self {
-        const SHAPE: Measured = Measured { size: 0, per: 1, first: STAMP, stride: STAMP };
+        const SHAPE: Measured = Measured {
+            size: 0,
+            per: 1,
+            first: STAMP,
+            stride: STAMP,
+        };
         // SAFETY: valid, and nobody else's.
         unsafe { grave.write(pos) };
         // SAFETY: an aligned word that is valid as long as the place, as the caller promises.
@@ -255,7 +278,9 @@ impl Place {
         }
         // At most the elements of a block, which fit.
         let before_edge = self.edge.wrapping_sub(pos) as usize;
-        self.block.wrapping_add(shape.first() + shape.per() * shape.size()).wrapping_sub(before_edge * shape.size())
+        self.block
+            .wrapping_add(shape.first() + shape.per() * shape.size())
+            .wrapping_sub(before_edge * shape.size())
     }
 
     /// Tells loom that the element at `pos` is read.

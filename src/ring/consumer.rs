@@ -26,7 +26,14 @@ impl<S: Shape> Consumer<S> {
     /// `place` is the place of `pos`, in an area that outlives this consumer, of which it is the only one
     /// that takes elements.
     pub(crate) unsafe fn new(shape: S, place: Place, pos: u64) -> Self {
-        Self { shape, place, pos, avail: pos, mark: pos, aside: None }
+        Self {
+            shape,
+            place,
+            pos,
+            avail: pos,
+            mark: pos,
+            aside: None,
+        }
     }
 
     pub(crate) fn shape(&self) -> S {

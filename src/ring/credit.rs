@@ -24,7 +24,12 @@ pub struct Corruption {
 
 impl Corruption {
     pub(crate) fn new(word: &'static str, value: u64, lowest: u64, highest: u64) -> Self {
-        Self { word, value, lowest, highest }
+        Self {
+            word,
+            value,
+            lowest,
+            highest,
+        }
     }
 }
 
@@ -63,7 +68,14 @@ impl Ledger {
         start: u64,
         start_byte: u64,
     ) -> Self {
-        Self { line, control, window, granted: start, released: start, released_bytes: start_byte }
+        Self {
+            line,
+            control,
+            window,
+            granted: start,
+            released: start,
+            released_bytes: start_byte,
+        }
     }
 
     fn line(&self) -> &CreditLine {
@@ -105,8 +117,13 @@ impl Ledger {
         // Pairs with the Release in `ConsumerEndpoint::credit`.
         let released = self.line().released_bytes.load(Ordering::Acquire);
         in_order("released bytes", self.released_bytes, released, byte)?;
-        if released % 8 != 0 {
-            return Err(Corruption::new("released bytes", released, self.released_bytes, byte));
+        if !released.is_multiple_of(8) {
+            return Err(Corruption::new(
+                "released bytes",
+                released,
+                self.released_bytes,
+                byte,
+            ));
         }
         self.released_bytes = released;
         Ok(released)

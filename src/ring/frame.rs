@@ -39,7 +39,10 @@ pub(crate) const fn footprint(len: usize) -> usize {
 /// Bytes of an area in which `frames` frames of `longest` bytes always fit: the frames, one unused end before the
 /// wrap, and the cleared header. `None` when that overflows.
 pub(crate) fn area_for(frames: usize, longest: usize) -> Option<usize> {
-    let bytes = frames.checked_add(1)?.checked_mul(footprint(longest))?.checked_add(HEADER)?;
+    let bytes = frames
+        .checked_add(1)?
+        .checked_mul(footprint(longest))?
+        .checked_add(HEADER)?;
     bytes.checked_next_multiple_of(64)
 }
 
@@ -63,7 +66,7 @@ impl FrameArea {
     }
 
     fn header(&self, offset: usize) -> &AtomicU64 {
-        debug_assert!(offset < self.len && offset % HEADER == 0);
+        debug_assert!(offset < self.len && offset.is_multiple_of(HEADER));
         // SAFETY: within the area, aligned, and only accessed atomically where it serves as a header.
         unsafe { AtomicU64::from_ptr(self.begin.add(offset).cast()) }
     }
@@ -102,7 +105,16 @@ impl FrameProducer {
     /// The area is zeroed, outlives the producer, and nobody else writes to it.
     pub(crate) unsafe fn new(area: FrameArea, longest: usize, pos: u64, watch: Watch) -> Self {
         let byte_limit = area.len as u64;
-        Self { area, longest, offset: 0, byte: 0, byte_limit, pos, limit: pos, watch }
+        Self {
+            area,
+            longest,
+            offset: 0,
+            byte: 0,
+            byte_limit,
+            pos,
+            limit: pos,
+            watch,
+        }
     }
 
     pub(crate) fn longest(&self) -> usize {
@@ -163,10 +175,14 @@ impl FrameProducer {
         // Before the frame can be seen: the consumer goes on to this word.
         self.area.header(next).store(0, Ordering::Relaxed);
         // Pairs with the Acquire in `FrameConsumer::look`.
-        self.area.header(at).store(header(self.pos, 0, len), Ordering::Release);
+        self.area
+            .header(at)
+            .store(header(self.pos, 0, len), Ordering::Release);
         if at != self.offset {
             // Last, for the consumer polls here. Pairs with the Acquire in `FrameConsumer::look`.
-            self.area.header(self.offset).store(header(self.pos, FILLER, 0), Ordering::Release);
+            self.area
+                .header(self.offset)
+                .store(header(self.pos, FILLER, 0), Ordering::Release);
         }
         self.offset = next;
         self.byte += cost as u64;
@@ -205,7 +221,15 @@ impl FrameConsumer {
     pub(crate) unsafe fn new(area: FrameArea, longest: usize, pos: u64, byte: u64) -> Self {
         // Smaller than the area, which fits.
         let offset = (byte % area.len as u64) as usize;
-        Self { area, longest, offset, byte, pos, mark: pos, uncredited: 0 }
+        Self {
+            area,
+            longest,
+            offset,
+            byte,
+            pos,
+            mark: pos,
+            uncredited: 0,
+        }
     }
 
     pub(crate) fn longest(&self) -> usize {
@@ -224,7 +248,9 @@ impl FrameConsumer {
     /// checked.
     #[inline]
     pub(crate) fn look(&self) -> Result<Option<(*const u8, usize)>, Corruption> {
-        Ok(self.find()?.map(|(offset, len)| (self.area.payload(offset).cast_const(), len)))
+        Ok(self
+            .find()?
+            .map(|(offset, len)| (self.area.payload(offset).cast_const(), len)))
     }
 
     /// The offset of the next frame's header, and its length.
@@ -240,9 +266,16 @@ impl FrameConsumer {
         if word == header(self.pos, FILLER, 0) && self.offset != 0 {
             // Pairs with the Release in `FrameProducer::publish`.
             let word = self.area.header(0).load(Ordering::Acquire);
-            return self.length(word, 0).map(Some).ok_or(Corruption::new("frame header", word, plain, highest));
+            return self.length(word, 0).map(Some).ok_or(Corruption::new(
+                "frame header",
+                word,
+                plain,
+                highest,
+            ));
         }
-        self.length(word, self.offset).map(Some).ok_or(Corruption::new("frame header", word, plain, highest))
+        self.length(word, self.offset)
+            .map(Some)
+            .ok_or(Corruption::new("frame header", word, plain, highest))
     }
 
     fn length(&self, word: u64, offset: usize) -> Option<(usize, usize)> {
@@ -258,7 +291,11 @@ impl FrameConsumer {
     #[inline]
     pub(crate) fn skip(&mut self) {
         if let Ok(Some((offset, len))) = self.find() {
-            let filler = if offset == self.offset { 0 } else { self.area.len - self.offset };
+            let filler = if offset == self.offset {
+                0
+            } else {
+                self.area.len - self.offset
+            };
             let cost = filler + footprint(len);
             self.offset = self.area.after(offset, len);
             self.byte += cost as u64;

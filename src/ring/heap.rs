@@ -120,7 +120,11 @@ pub(crate) struct HeapFrames {
 impl HeapFrames {
     /// Room for `len` bytes of frames, from position `base` on. `None` when there is no memory for them.
     pub(crate) fn new(len: usize, base: u64) -> Option<Self> {
-        Some(Self { lines: HeapLines::new(base), len, memory: HeapMemory::zeroed(len, LINE)? })
+        Some(Self {
+            lines: HeapLines::new(base),
+            len,
+            memory: HeapMemory::zeroed(len, LINE)?,
+        })
     }
 
     /// Where the frames lie.

@@ -189,7 +189,9 @@ impl CreditLine {
 
 impl WordLine {
     pub(crate) fn new() -> Self {
-        Self { word: AtomicU64::new(0) }
+        Self {
+            word: AtomicU64::new(0),
+        }
     }
 }
 

@@ -18,7 +18,11 @@ impl Watch {
     /// # Safety
     /// Both words outlive every use of the watch.
     pub(crate) unsafe fn new(notice: *const AtomicU64, control: *const AtomicU64, quiet: u64) -> Self {
-        Self { notice, control, quiet }
+        Self {
+            notice,
+            control,
+            quiet,
+        }
     }
 
     /// Both words at once; their bits are disjoint.
@@ -59,7 +63,14 @@ impl<S: Shape> Producer<S> {
     /// # Safety
     /// `place` is the place of `pos`, in an area that this producer alone writes and that outlives it.
     pub(crate) unsafe fn new(shape: S, place: Place, pos: u64, watch: Watch) -> Self {
-        Self { shape, place, pos, limit: pos, stop: pos, watch }
+        Self {
+            shape,
+            place,
+            pos,
+            limit: pos,
+            stop: pos,
+            watch,
+        }
     }
 
     pub(crate) fn shape(&self) -> S {
@@ -138,7 +149,11 @@ impl<S: Shape> Producer<S> {
     /// A walk that starts at the next element and leaves the producer where it is.
     #[inline(always)]
     pub(crate) fn walk(&self) -> Walk<S> {
-        Walk { shape: self.shape, place: self.place.clone(), pos: self.pos }
+        Walk {
+            shape: self.shape,
+            place: self.place.clone(),
+            pos: self.pos,
+        }
     }
 
     /// Publishes the next `count` elements together: the consumer sees none of them, then all.
@@ -165,11 +180,15 @@ impl<S: Shape> Producer<S> {
             let some = left.min(self.shape.per() as u64);
             left -= some;
             // Nobody looks here before the first stamp is there; Release for observers that scan.
-            self.place.stamp().store(end.wrapping_sub(left), Ordering::Release);
+            self.place
+                .stamp()
+                .store(end.wrapping_sub(left), Ordering::Release);
         }
         // The consumer polls this stamp alone, so it is stored last: it cannot chase inside the batch. Pairs with the
         // Acquire in `Consumer::ready`.
-        first.stamp().store(self.pos.wrapping_add(in_first), Ordering::Release);
+        first
+            .stamp()
+            .store(self.pos.wrapping_add(in_first), Ordering::Release);
         self.pos = end;
         self.stop = end;
     }

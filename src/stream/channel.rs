@@ -64,7 +64,6 @@ pub(super) mod sealed {
 /// assert_eq!(source.next(), Some(Box::new(5)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[must_use]
 pub fn channel<P: Payload + ?Sized>() -> ChannelBuilder<P> {
     ChannelBuilder {
         sink: SinkSettings::default(),
@@ -83,7 +82,10 @@ pub struct ChannelBuilder<P: ?Sized> {
 
 impl<P: ?Sized> fmt::Debug for ChannelBuilder<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChannelBuilder").field("sink", &self.sink).field("source", &self.source).finish()
+        f.debug_struct("ChannelBuilder")
+            .field("sink", &self.sink)
+            .field("source", &self.source)
+            .finish()
     }
 }
 
@@ -102,7 +104,10 @@ impl<P: Payload + ?Sized> ChannelBuilder<P> {
     /// # Ok::<(), millstream::ChannelError>(())
     /// ```
     pub fn build(self) -> Result<(P::Sink, P::Source), ChannelError> {
-        P::make(sealed::Settings { sink: self.sink, source: self.source })
+        P::make(sealed::Settings {
+            sink: self.sink,
+            source: self.source,
+        })
     }
 }
 
@@ -136,7 +141,11 @@ pub(super) unsafe fn endpoints<K: Clone + Send + 'static>(
     // SAFETY: the endpoint keeps the lines.
     let producer = unsafe {
         ProducerEndpoint::new(ProducerSettings {
-            lines: ProducerLines { waiting: &lines.waiting, end: &lines.end, notice: &lines.notice },
+            lines: ProducerLines {
+                waiting: &lines.waiting,
+                end: &lines.end,
+                notice: &lines.notice,
+            },
             base: sink.start,
             buffer: sink.buffer_size,
             complete_on_drop: sink.complete_on_drop,
@@ -179,7 +188,10 @@ impl<T: Send + 'static> Payload for T {
     fn make(settings: sealed::Settings) -> Result<(Self::Sink, Self::Source), ChannelError> {
         let sealed::Settings { sink, source } = settings;
         let capacity = capacity(&sink, &source)?;
-        let no_memory = ChannelError::NoMemory { elements: capacity as u64, element: size_of::<T>() };
+        let no_memory = ChannelError::NoMemory {
+            elements: capacity as u64,
+            element: size_of::<T>(),
+        };
         let ring = Arc::new(HeapRing::<T>::new(capacity, sink.start).ok_or(no_memory)?);
         // SAFETY: the lines belong to the ring.
         let (producer, consumer) = unsafe { endpoints(&ring.lines, &ring, &sink, &source) };
@@ -194,8 +206,17 @@ impl<T: Send + 'static> Payload for T {
         // SAFETY: the endpoint stays beside the cursors.
         unsafe { take.set_mark(consumer.mark(), consumer.grave()) };
         Ok((
-            SinkRef { ring: put, endpoint: producer, capacity },
-            SourceRef { ring: take, endpoint: consumer, scratch: None, reconnect: None },
+            SinkRef {
+                ring: put,
+                endpoint: producer,
+                capacity,
+            },
+            SourceRef {
+                ring: take,
+                endpoint: consumer,
+                scratch: None,
+                reconnect: None,
+            },
         ))
     }
 }
@@ -210,10 +231,14 @@ impl<T: Send + 'static> Payload for T {
 #[non_exhaustive]
 pub enum ChannelError {
     /// Nothing would ever flow.
-    #[error("an initial demand of 0 lets nothing flow; ask for at least 1, or by hand with `manual_demand()`")]
+    #[error(
+        "an initial demand of 0 lets nothing flow; ask for at least 1, or by hand with `manual_demand()`"
+    )]
     ZeroDemand,
     /// More elements than a ring holds.
-    #[error("a ring of {elements} elements was asked for, where {most} is the most; lower buffer_size or initial_demand")]
+    #[error(
+        "a ring of {elements} elements was asked for, where {most} is the most; lower buffer_size or initial_demand"
+    )]
     TooLarge {
         /// Elements asked for: buffer size and initial demand.
         elements: u64,
@@ -229,7 +254,9 @@ pub enum ChannelError {
         most: usize,
     },
     /// The allocation failed.
-    #[error("no memory for a ring of {elements} elements of {element} bytes; lower buffer_size or initial_demand")]
+    #[error(
+        "no memory for a ring of {elements} elements of {element} bytes; lower buffer_size or initial_demand"
+    )]
     NoMemory {
         /// Elements asked for.
         elements: u64,

@@ -33,7 +33,12 @@ impl<'a, T> Claim<'a, T> {
     #[inline]
     pub(super) fn new(sink: &'a mut SinkRef<T>, count: usize) -> Self {
         let next = sink.ring.walk();
-        Self { sink, next, count, written: 0 }
+        Self {
+            sink,
+            next,
+            count,
+            written: 0,
+        }
     }
 
     /// Slots claimed.
@@ -160,7 +165,10 @@ impl<T> Drop for Claim<'_, T> {
 
 impl<T> fmt::Debug for Claim<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Claim").field("len", &self.count).field("written", &self.written).finish_non_exhaustive()
+        f.debug_struct("Claim")
+            .field("len", &self.count)
+            .field("written", &self.written)
+            .finish_non_exhaustive()
     }
 }
 

@@ -44,7 +44,14 @@ macro_rules! sink_control {
             let pos = self.pos();
             if let Err($crate::EndError { reason }) = self.complete() {
                 let left = self.endpoint.undrained(pos).0;
-                return if left == 0 { Ok(()) } else { Err($crate::NotDrained { left, reason: Some(reason) }) };
+                return if left == 0 {
+                    Ok(())
+                } else {
+                    Err($crate::NotDrained {
+                        left,
+                        reason: Some(reason),
+                    })
+                };
             }
             self.endpoint.drain(pos, deadline)
         }
@@ -211,7 +218,10 @@ macro_rules! source_control {
         #[must_use]
         pub fn end(&self) -> Option<$crate::End> {
             // A source that goes on with the next producer has not ended.
-            let end = self.endpoint.end().filter(|end| **end != $crate::End::PeerGone || self.reconnect.is_none());
+            let end = self
+                .endpoint
+                .end()
+                .filter(|end| **end != $crate::End::PeerGone || self.reconnect.is_none());
             end.cloned()
         }
 
@@ -224,7 +234,9 @@ macro_rules! source_control {
         /// ```
         #[must_use]
         pub fn epoch(&self) -> u64 {
-            self.reconnect.as_ref().map_or(0, |reconnect| reconnect.epoch())
+            self.reconnect
+                .as_ref()
+                .map_or(0, |reconnect| reconnect.epoch())
         }
 
         /// Position of the next element: how many were taken, from the stream's first position on.

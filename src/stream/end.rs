@@ -100,7 +100,10 @@ impl StreamFault {
     }
 
     pub(crate) fn sink_dropped() -> Self {
-        Self::new(Self::SINK_DROPPED, "the sink was dropped before the stream was completed")
+        Self::new(
+            Self::SINK_DROPPED,
+            "the sink was dropped before the stream was completed",
+        )
     }
 
     /// The number.

@@ -205,14 +205,15 @@ impl FrameSink {
     /// ```
     #[inline]
     pub fn put_deadline(&mut self, frame: &[u8], deadline: Instant) -> Result<(), PutFrameDeadlineError> {
-        self.put_waiting(frame, Some(deadline)).map_err(|refusal| match refusal {
-            Refusal::Full | Refusal::TimedOut => PutFrameDeadlineError::TimedOut,
-            Refusal::Closed(reason) => PutFrameDeadlineError::Closed(reason),
-            Refusal::Length => {
-                let (len, min, max) = self.lengths(frame);
-                PutFrameDeadlineError::Length { len, min, max }
-            }
-        })
+        self.put_waiting(frame, Some(deadline))
+            .map_err(|refusal| match refusal {
+                Refusal::Full | Refusal::TimedOut => PutFrameDeadlineError::TimedOut,
+                Refusal::Closed(reason) => PutFrameDeadlineError::Closed(reason),
+                Refusal::Length => {
+                    let (len, min, max) = self.lengths(frame);
+                    PutFrameDeadlineError::Length { len, min, max }
+                }
+            })
     }
 
     /// Puts frame after frame, waiting for room as needed.
@@ -228,7 +229,8 @@ impl FrameSink {
     /// ```
     pub fn put_slice<F: AsRef<[u8]>>(&mut self, frames: &[F]) -> Result<(), PutFramesError> {
         for (written, frame) in frames.iter().enumerate() {
-            self.put(frame.as_ref()).map_err(|reason| PutFramesError { written, reason })?;
+            self.put(frame.as_ref())
+                .map_err(|reason| PutFramesError { written, reason })?;
         }
         Ok(())
     }
@@ -252,7 +254,10 @@ impl FrameSink {
         match self.slot(len, |_| false) {
             Ok(at) => Ok(FrameClaim { sink: self, at, len }),
             Err(Refusal::Full | Refusal::TimedOut) => Err(ClaimError::Full { asked: len, free: 0 }),
-            Err(Refusal::Length) => Err(ClaimError::TooLarge { asked: len, max: self.max_frame() }),
+            Err(Refusal::Length) => Err(ClaimError::TooLarge {
+                asked: len,
+                max: self.max_frame(),
+            }),
             Err(Refusal::Closed(reason)) => Err(ClaimError::Closed(reason)),
         }
     }
@@ -288,7 +293,15 @@ impl FrameSink {
 
     fn lengths(&self, frame: &[u8]) -> (usize, usize, usize) {
         let max = self.max_frame();
-        (frame.len(), if matches!(self.lane, Lane::Records(_)) { max } else { 0 }, max)
+        (
+            frame.len(),
+            if matches!(self.lane, Lane::Records(_)) {
+                max
+            } else {
+                0
+            },
+            max,
+        )
     }
 
     fn pos(&self) -> u64 {
@@ -437,7 +450,9 @@ impl FrameSink {
             Lane::Frames(ring) => ring.watch = watch,
             Lane::Records(ring) => ring.watch = watch,
         }
-        let Fate::Returned(reason) = fate else { return Ok(()) };
+        let Fate::Returned(reason) = fate else {
+            return Ok(());
+        };
         match &mut self.lane {
             Lane::Frames(ring) => ring.retract(),
             Lane::Records(ring) => ring.retract(),
@@ -544,6 +559,8 @@ impl DerefMut for FrameClaim<'_> {
 
 impl fmt::Debug for FrameClaim<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FrameClaim").field("len", &self.len).finish_non_exhaustive()
+        f.debug_struct("FrameClaim")
+            .field("len", &self.len)
+            .finish_non_exhaustive()
     }
 }

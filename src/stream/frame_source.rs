@@ -29,6 +29,9 @@ pub(super) enum Lane {
     Records(Consumer<Measured>),
 }
 
+/// What a source takes over from a connection.
+pub(super) type Connected = (Lane, Box<ConsumerEndpoint>, Option<Schema>);
+
 /// The consumer's handle of a stream of frames, or of a stream of elements read as bytes.
 ///
 /// ```
@@ -47,7 +50,7 @@ pub struct FrameSource {
     /// Where frames are copied to that another process could still write; `None` where they need not be.
     pub(super) scratch: Option<Vec<u8>>,
     pub(super) schema: Option<Schema>,
-    pub(super) reconnect: Option<Reconnect<(Lane, Box<ConsumerEndpoint>, Option<Schema>)>>,
+    pub(super) reconnect: Option<Reconnect<Connected>>,
 }
 
 impl FrameSource {
@@ -92,7 +95,10 @@ impl FrameSource {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
-    #[allow(clippy::should_implement_trait, reason = "an iterator cannot lend, and a frame is lent")]
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "an iterator cannot lend, and a frame is lent"
+    )]
     pub fn next(&mut self) -> Option<Frame<'_>> {
         if !self.is_ready() && self.wait(None) != Waited::Ready {
             return None;
@@ -189,7 +195,11 @@ impl FrameSource {
         self.schema.as_ref()
     }
 
-    source_control!("millstream::channel::<[u8]>()", "sink.put(b\"frame\")?;", "source.next();");
+    source_control!(
+        "millstream::channel::<[u8]>()",
+        "sink.put(b\"frame\")?;",
+        "source.next();"
+    );
 
     fn pos(&self) -> u64 {
         match &self.lane {
@@ -224,7 +234,9 @@ impl FrameSource {
                 (ring.head(), ring.shape().size())
             }
         };
-        let Some(scratch) = &mut self.scratch else { return Some((at, len)) };
+        let Some(scratch) = &mut self.scratch else {
+            return Some((at, len));
+        };
         // SAFETY: a frame that was published, inside the area.
         unsafe { copy_out(at, len, scratch) };
         Some((scratch.as_ptr(), len))
@@ -233,7 +245,11 @@ impl FrameSource {
     #[inline]
     fn frame(&mut self) -> Option<Frame<'_>> {
         let (at, len) = self.head()?;
-        Some(Frame { source: self, at, len })
+        Some(Frame {
+            source: self,
+            at,
+            len,
+        })
     }
 
     /// Moves past the next frame.
@@ -262,9 +278,9 @@ impl FrameSource {
         let pos = self.pos();
         let (vacancy, mark) = match &self.lane {
             Lane::Frames(ring) => self.endpoint.vacant_mark(pos, || frame_is_there(ring)),
-            Lane::Records(ring) => {
-                self.endpoint.vacant_mark(pos, || is_there(ring.stamp(), pos, ring.highest_stamp()))
-            }
+            Lane::Records(ring) => self
+                .endpoint
+                .vacant_mark(pos, || is_there(ring.stamp(), pos, ring.highest_stamp())),
         };
         self.set_mark(mark);
         vacancy
@@ -277,9 +293,9 @@ impl FrameSource {
             let pos = self.pos();
             let (waited, mark) = match &self.lane {
                 Lane::Frames(ring) => self.endpoint.wait_mark(pos, deadline, || frame_is_there(ring)),
-                Lane::Records(ring) => {
-                    self.endpoint.wait_mark(pos, deadline, || is_there(ring.stamp(), pos, ring.highest_stamp()))
-                }
+                Lane::Records(ring) => self.endpoint.wait_mark(pos, deadline, || {
+                    is_there(ring.stamp(), pos, ring.highest_stamp())
+                }),
             };
             self.set_mark(mark);
             match waited {
@@ -306,7 +322,9 @@ impl FrameSource {
         if self.endpoint.end() != Some(&End::PeerGone) {
             return Followed::No;
         }
-        let Some(reconnect) = &mut self.reconnect else { return Followed::No };
+        let Some(reconnect) = &mut self.reconnect else {
+            return Followed::No;
+        };
         match reconnect.attempt(wait, deadline) {
             Tried::Connected((lane, endpoint, schema)) => {
                 self.lane = lane;
@@ -425,7 +443,10 @@ impl fmt::Debug for Frame<'_> {
 /// Bytes of an area for these settings.
 pub(super) fn frame_area(sink: &SinkSettings, capacity: usize) -> Result<usize, ChannelError> {
     if sink.max_frame > LONGEST {
-        return Err(ChannelError::FrameTooLong { asked: sink.max_frame, most: LONGEST });
+        return Err(ChannelError::FrameTooLong {
+            asked: sink.max_frame,
+            most: LONGEST,
+        });
     }
     area_for(capacity, sink.max_frame).ok_or(ChannelError::NoMemory {
         elements: capacity as u64,
@@ -441,7 +462,10 @@ impl Payload for [u8] {
         let Settings { sink, source } = settings;
         let capacity = capacity(&sink, &source)?;
         let area = frame_area(&sink, capacity)?;
-        let no_memory = ChannelError::NoMemory { elements: capacity as u64, element: sink.max_frame };
+        let no_memory = ChannelError::NoMemory {
+            elements: capacity as u64,
+            element: sink.max_frame,
+        };
         let ring = Arc::new(HeapFrames::new(area, sink.start).ok_or(no_memory)?);
         // SAFETY: the lines belong to the ring.
         let (producer, consumer) = unsafe { endpoints(&ring.lines, &ring, &sink, &source) };
@@ -454,8 +478,18 @@ impl Payload for [u8] {
         };
         take.credited(consumer.mark());
         Ok((
-            FrameSink { lane: frame_sink::Lane::Frames(put), endpoint: producer, schema: None },
-            FrameSource { lane: Lane::Frames(take), endpoint: consumer, scratch: None, schema: None, reconnect: None },
+            FrameSink {
+                lane: frame_sink::Lane::Frames(put),
+                endpoint: producer,
+                schema: None,
+            },
+            FrameSource {
+                lane: Lane::Frames(take),
+                endpoint: consumer,
+                scratch: None,
+                schema: None,
+                reconnect: None,
+            },
         ))
     }
 }

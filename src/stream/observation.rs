@@ -82,6 +82,8 @@ pub struct ObservedConsumer {
     pub connected: bool,
     /// Elements that it may have asked for and not taken.
     pub window: u64,
+    /// Position of the first element that it gets.
+    pub start: u64,
     /// Position up to which it has asked.
     pub granted: u64,
     /// Position before which it needs nothing any more, as it last said.
@@ -131,10 +133,16 @@ pub fn observe(name: &str, directory: Option<PathBuf>) -> Result<Observation, Ob
     let seen = process::observe(directory, name)?;
     let header = &seen.header;
     let corrupt = |word, value| {
-        ObserveError::from(super::SubscribeError::PeerCorrupt { name: name.to_string(), word, value })
+        ObserveError::from(super::SubscribeError::PeerCorrupt {
+            name: name.to_string(),
+            word,
+            value,
+        })
     };
     let content = if header.kind == KIND_FRAMES {
-        Content::Frames { longest: header.max_frame as usize }
+        Content::Frames {
+            longest: header.max_frame as usize,
+        }
     } else {
         let schema = Schema::decode(&seen.schema)
             .map_err(|_| corrupt("schema length", u64::from(header.schema_len)))?;
@@ -188,7 +196,10 @@ impl Observation {
         // SAFETY: a mapped stream page, of which only atomic words are referred to.
         let (waiting, end) = unsafe { (&(*page).waiting, &(*page).end) };
         self.producer_parked = waiting.word.load(Ordering::Relaxed) & WORD_PARKED != 0;
-        let (kind, end_position) = (end.kind.load(Ordering::Acquire), end.position.load(Ordering::Relaxed));
+        let (kind, end_position) = (
+            end.kind.load(Ordering::Acquire),
+            end.position.load(Ordering::Relaxed),
+        );
         self.state = match kind {
             END_OPEN => State::Open,
             END_COMPLETED => State::Completed,
@@ -208,6 +219,7 @@ impl Observation {
                 resumable: consumer.resumable,
                 connected: consumer.connected,
                 window: consumer.window,
+                start: consumer.start,
                 granted: credit.granted.load(Ordering::Acquire),
                 released: credit.released.load(Ordering::Acquire),
                 parked: word & WORD_PARKED != 0,
@@ -215,7 +227,10 @@ impl Observation {
             }
         });
         let header = &self.seen.header;
-        let from = self.consumer.as_ref().map_or(header.base, |consumer| consumer.released);
+        let from = self
+            .consumer
+            .as_ref()
+            .map_or(header.base, |consumer| consumer.released);
         self.position = match (&self.content, self.state) {
             (_, State::Completed | State::Failed) => end_position,
             (Content::Elements(_), _) => self.newest_stamp(header, from),
@@ -225,7 +240,11 @@ impl Observation {
 
     /// The highest stamp in the ring: the stamps say how far the producer is, and nothing else does.
     fn newest_stamp(&self, header: &StreamHeader, from: u64) -> u64 {
-        let area = self.seen.memory.as_ptr().wrapping_add(header.area_offset as usize);
+        let area = self
+            .seen
+            .memory
+            .as_ptr()
+            .wrapping_add(header.area_offset as usize);
         let mut newest = from;
         for block in 0..header.blocks as usize {
             let stamp = area.wrapping_add(block * header.stride as usize).cast::<u64>();
@@ -240,13 +259,22 @@ impl Observation {
 
     /// The end of the chain of frames that begins at what the consumer has released.
     fn newest_frame(&self, header: &StreamHeader, longest: usize, from: u64, byte: u64) -> u64 {
-        if byte % 8 != 0 {
+        if !byte.is_multiple_of(8) {
             return self.position;
         }
-        let begin = self.seen.memory.as_ptr().wrapping_add(header.area_offset as usize);
+        let begin = self
+            .seen
+            .memory
+            .as_ptr()
+            .wrapping_add(header.area_offset as usize);
         // SAFETY: the mapped area, whose length was checked; a walk reads headers only.
         let mut walk = unsafe {
-            FrameConsumer::new(FrameArea::new(begin, header.area_len as usize), longest, from, byte)
+            FrameConsumer::new(
+                FrameArea::new(begin, header.area_len as usize),
+                longest,
+                from,
+                byte,
+            )
         };
         let most = header.buffer_size.saturating_add(header.max_demand);
         for _ in 0..most {
@@ -257,7 +285,11 @@ impl Observation {
                 Err(_) => break,
             }
         }
-        if walk.pos().wrapping_sub(self.position) as i64 > 0 { walk.pos() } else { self.position }
+        if walk.pos().wrapping_sub(self.position) as i64 > 0 {
+            walk.pos()
+        } else {
+            self.position
+        }
     }
 
     /// The stream's name.
@@ -395,7 +427,9 @@ impl Observation {
     /// ```
     #[must_use]
     pub fn demand(&self) -> u64 {
-        self.consumer.as_ref().map_or(0, |consumer| ahead(consumer.granted, self.position))
+        self.consumer
+            .as_ref()
+            .map_or(0, |consumer| ahead(consumer.granted, self.position))
     }
 
     /// Elements published beyond what was asked for.
@@ -410,7 +444,10 @@ impl Observation {
     /// ```
     #[must_use]
     pub fn buffered(&self) -> u64 {
-        let granted = self.consumer.as_ref().map_or(self.seen.header.base, |consumer| consumer.granted);
+        let granted = self
+            .consumer
+            .as_ref()
+            .map_or(self.seen.header.base, |consumer| consumer.granted);
         ahead(self.position, granted)
     }
 

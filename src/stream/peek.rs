@@ -152,7 +152,9 @@ impl<'a, T> Peek<'a, T> {
 
 impl<T> fmt::Debug for Peek<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Peek").field("len", &self.count).finish_non_exhaustive()
+        f.debug_struct("Peek")
+            .field("len", &self.count)
+            .finish_non_exhaustive()
     }
 }
 
@@ -185,7 +187,9 @@ impl<'a, T> Iterator for PeekIter<'a, T> {
         self.next += 1;
         if let Some(scratch) = self.scratch {
             // SAFETY: `Peek::new` filled the scratch with `count` whole elements.
-            return scratch.get(self.next - 1).map(|element| unsafe { element.assume_init_ref() });
+            return scratch
+                .get(self.next - 1)
+                .map(|element| unsafe { element.assume_init_ref() });
         }
         if !self.ahead.ready() {
             return None;
@@ -204,6 +208,8 @@ impl<T> ExactSizeIterator for PeekIter<'_, T> {}
 
 impl<T> fmt::Debug for PeekIter<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PeekIter").field("left", &(self.count - self.next)).finish_non_exhaustive()
+        f.debug_struct("PeekIter")
+            .field("left", &(self.count - self.next))
+            .finish_non_exhaustive()
     }
 }

@@ -45,7 +45,9 @@ pub trait Travel: 'static {
     fn publish(settings: sealed::Publish) -> Result<Self::Sink, PublishError>;
 
     #[doc(hidden)]
-    fn subscribe(settings: super::subscribe::sealed::Subscribe) -> Result<Self::Source, super::SubscribeError>;
+    fn subscribe(
+        settings: super::subscribe::sealed::Subscribe,
+    ) -> Result<Self::Source, super::SubscribeError>;
 }
 
 pub(super) mod sealed {
@@ -80,7 +82,6 @@ pub(super) mod sealed {
 /// assert_eq!(source.next(), Some(7));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[must_use]
 pub fn publish<P: Travel + ?Sized>(name: impl Into<String>) -> PublishBuilder<P> {
     PublishBuilder {
         sink: SinkSettings::default(),
@@ -109,7 +110,10 @@ pub struct PublishBuilder<P: ?Sized> {
 
 impl<P: ?Sized> fmt::Debug for PublishBuilder<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PublishBuilder").field("name", &self.name).field("sink", &self.sink).finish_non_exhaustive()
+        f.debug_struct("PublishBuilder")
+            .field("name", &self.name)
+            .field("sink", &self.sink)
+            .finish_non_exhaustive()
     }
 }
 
@@ -239,9 +243,15 @@ impl Stream {
             Content::Blocks(shape, schema) => (shape.stride / shape.per, schema.encode()),
             Content::Frames { longest } => (*longest, Vec::new()),
         };
-        let max_demand = settings.max_demand.unwrap_or_else(|| ((1 << 20) / size.max(1) as u64).clamp(16, 1024));
+        let max_demand = settings
+            .max_demand
+            .unwrap_or_else(|| ((1 << 20) / size.max(1) as u64).clamp(16, 1024));
         let elements = settings.sink.buffer_size.saturating_add(max_demand);
-        let too_large = || PublishError::TooLarge { name: name.clone(), elements, most: MOST_ELEMENTS };
+        let too_large = || PublishError::TooLarge {
+            name: name.clone(),
+            elements,
+            most: MOST_ELEMENTS,
+        };
         if elements > MOST_ELEMENTS || elements == 0 {
             return Err(too_large());
         }
@@ -296,22 +306,36 @@ impl Stream {
                 header.fingerprint = schema.fingerprint().to_bytes();
             }
         }
-        let options = MemoryOptions { prefault: settings.prefault, huge_pages: settings.huge_pages };
+        let options = MemoryOptions {
+            prefault: settings.prefault,
+            huge_pages: settings.huge_pages,
+        };
         let memory = SharedMemory::create(name, len, options)?;
         if let Content::Blocks(shape, _) = content
             && settings.sink.start != 0
         {
-            stamp_all(memory.as_ptr().wrapping_add(area_offset), blocks, *shape, settings.sink.start);
+            stamp_all(
+                memory.as_ptr().wrapping_add(area_offset),
+                blocks,
+                *shape,
+                settings.sink.start,
+            );
         }
         let written = memory.copy_in(0, header.as_bytes()) && memory.copy_in(PAGE, &schema);
         debug_assert!(written, "the memory has room for its header and schema");
         memory.seal_for_writer_only()?;
-        Ok(Self { memory: Arc::new(memory), header, schema })
+        Ok(Self {
+            memory: Arc::new(memory),
+            header,
+            schema,
+        })
     }
 
     fn area(&self) -> *mut u8 {
         // The offset was computed as a usize.
-        self.memory.as_ptr().wrapping_add(self.header.area_offset as usize)
+        self.memory
+            .as_ptr()
+            .wrapping_add(self.header.area_offset as usize)
     }
 
     /// Gives the stream its name, and its producer an endpoint.
@@ -326,14 +350,21 @@ impl Stream {
             membarrier,
         })?;
         let notice = publication.notice().clone();
-        let bell = notice.bell().try_clone_to_owned().map_err(|error| SystemError::of_process("copying a bell", error))?;
+        let bell = notice
+            .bell()
+            .try_clone_to_owned()
+            .map_err(|error| SystemError::of_process("copying a bell", error))?;
         let page = self.memory.as_ptr().cast::<StreamPage>();
         // SAFETY: the memory begins with the stream page; no reference is made to it.
         let (waiting, end) = unsafe { (&raw const (*page).waiting, &raw const (*page).end) };
         // SAFETY: the endpoint keeps the memory and the notice, to which the lines belong.
         let endpoint = unsafe {
             ProducerEndpoint::new(ProducerSettings {
-                lines: ProducerLines { waiting, end, notice: notice.word() },
+                lines: ProducerLines {
+                    waiting,
+                    end,
+                    notice: notice.word(),
+                },
                 base: self.header.base,
                 buffer: self.header.buffer_size,
                 complete_on_drop: settings.sink.complete_on_drop,
@@ -381,8 +412,19 @@ pub(super) fn publish_elements<T: Element>(settings: sealed::Publish) -> Result<
     let start = settings.sink.start;
     let endpoint = stream.open(settings)?;
     // SAFETY: the place is that of the first position; this is the stream's only producer, and keeps it by its endpoint.
-    let ring = unsafe { Producer::new(Fixed::new(), stream.first(Fixed::<T>::new()), start, endpoint.watch()) };
-    Ok(SinkRef { ring, endpoint, capacity: stream.capacity() })
+    let ring = unsafe {
+        Producer::new(
+            Fixed::new(),
+            stream.first(Fixed::<T>::new()),
+            start,
+            endpoint.watch(),
+        )
+    };
+    Ok(SinkRef {
+        ring,
+        endpoint,
+        capacity: stream.capacity(),
+    })
 }
 
 pub(super) fn publish_frames(mut settings: sealed::Publish) -> Result<FrameSink, PublishError> {
@@ -393,11 +435,19 @@ pub(super) fn publish_frames(mut settings: sealed::Publish) -> Result<FrameSink,
         let endpoint = stream.open(settings)?;
         // SAFETY: as in `publish_elements`.
         let ring = unsafe { Producer::new(shape, stream.first(shape), start, endpoint.watch()) };
-        return Ok(FrameSink { lane: frame_sink::Lane::Records(ring), endpoint, schema: Some(schema) });
+        return Ok(FrameSink {
+            lane: frame_sink::Lane::Records(ring),
+            endpoint,
+            schema: Some(schema),
+        });
     }
     let longest = settings.sink.max_frame;
     if longest > LONGEST {
-        return Err(PublishError::FrameTooLong { name: settings.name, asked: longest, most: LONGEST });
+        return Err(PublishError::FrameTooLong {
+            name: settings.name,
+            asked: longest,
+            most: LONGEST,
+        });
     }
     let stream = Stream::create(&settings, &Content::Frames { longest })?;
     let endpoint = stream.open(settings)?;
@@ -406,5 +456,9 @@ pub(super) fn publish_frames(mut settings: sealed::Publish) -> Result<FrameSink,
         let area = FrameArea::new(stream.area(), stream.header.area_len as usize);
         FrameProducer::new(area, longest, start, endpoint.watch())
     };
-    Ok(FrameSink { lane: frame_sink::Lane::Frames(ring), endpoint, schema: None })
+    Ok(FrameSink {
+        lane: frame_sink::Lane::Frames(ring),
+        endpoint,
+        schema: None,
+    })
 }

@@ -26,7 +26,10 @@ pub(super) struct Reconnect<C> {
 
 impl<C> fmt::Debug for Reconnect<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reconnect").field("since", &self.since).field("epoch", &self.epoch).finish_non_exhaustive()
+        f.debug_struct("Reconnect")
+            .field("since", &self.since)
+            .field("epoch", &self.epoch)
+            .finish_non_exhaustive()
     }
 }
 
@@ -41,8 +44,17 @@ pub(super) enum Tried<C> {
 
 impl<C> Reconnect<C> {
     /// `connect` tries until a moment at the latest.
-    pub(super) fn new(idle: Option<Duration>, connect: impl FnMut(Instant) -> Tried<C> + Send + 'static) -> Self {
-        Self { connect: Box::new(connect), idle, since: None, tried: None, epoch: 0 }
+    pub(super) fn new(
+        idle: Option<Duration>,
+        connect: impl FnMut(Instant) -> Tried<C> + Send + 'static,
+    ) -> Self {
+        Self {
+            connect: Box::new(connect),
+            idle,
+            since: None,
+            tried: None,
+            epoch: 0,
+        }
     }
 
     /// How many producers this source has gone on from.

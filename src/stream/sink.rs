@@ -117,7 +117,8 @@ impl<T> SinkRef<T> {
             }
         }
         // SAFETY: there is room.
-        unsafe { self.put_now(element) }.map_err(|(element, reason)| PutDeadlineError::Closed(element, reason))
+        unsafe { self.put_now(element) }
+            .map_err(|(element, reason)| PutDeadlineError::Closed(element, reason))
     }
 
     /// Puts a whole slice, waiting for room as needed. Elements go in batches, each published at once.
@@ -147,7 +148,10 @@ impl<T> SinkRef<T> {
             }
             written += self
                 .put_batch(&elements[written..])
-                .map_err(|(taken, reason)| PutSliceError { written: written + taken, reason })?;
+                .map_err(|(taken, reason)| PutSliceError {
+                    written: written + taken,
+                    reason,
+                })?;
         }
         Ok(())
     }
@@ -177,7 +181,10 @@ impl<T> SinkRef<T> {
             }
             written += self
                 .put_batch(&elements[written..])
-                .map_err(|(taken, reason)| PutSliceError { written: written + taken, reason })?;
+                .map_err(|(taken, reason)| PutSliceError {
+                    written: written + taken,
+                    reason,
+                })?;
         }
         Ok(written)
     }
@@ -203,7 +210,10 @@ impl<T> SinkRef<T> {
     pub fn claim(&mut self, count: usize) -> Result<Claim<'_, T>, ClaimError> {
         if self.ring.free() < count as u64 {
             if count > self.capacity {
-                return Err(ClaimError::TooLarge { asked: count, max: self.capacity });
+                return Err(ClaimError::TooLarge {
+                    asked: count,
+                    max: self.capacity,
+                });
             }
             self.make_room();
             if let Some(reason) = self.endpoint.closed() {
@@ -211,7 +221,10 @@ impl<T> SinkRef<T> {
             }
             if self.ring.free() < count as u64 {
                 // At most the capacity, which fits.
-                return Err(ClaimError::Full { asked: count, free: self.ring.free() as usize });
+                return Err(ClaimError::Full {
+                    asked: count,
+                    free: self.ring.free() as usize,
+                });
             }
         }
         Ok(Claim::new(self, count))
@@ -303,7 +316,10 @@ impl<T> SinkRef<T> {
     where
         T: Copy,
     {
-        let count = elements.len().min(SLICE_BATCH).min(usize::try_from(self.ring.free()).unwrap_or(usize::MAX));
+        let count = elements
+            .len()
+            .min(SLICE_BATCH)
+            .min(usize::try_from(self.ring.free()).unwrap_or(usize::MAX));
         let mut walk = self.ring.walk();
         for element in &elements[..count] {
             // SAFETY: the slot is free: `count` is within what is.

@@ -83,8 +83,11 @@ pub struct SourceRef<T> {
     pub(super) endpoint: Box<ConsumerEndpoint>,
     /// Where `peek` copies elements to that another process could still write; `None` where it need not.
     pub(super) scratch: Option<Scratch<T>>,
-    pub(super) reconnect: Option<Reconnect<(Consumer<Fixed<T>>, Box<ConsumerEndpoint>)>>,
+    pub(super) reconnect: Option<Reconnect<Connected<T>>>,
 }
+
+/// What a source takes over from a connection.
+pub(super) type Connected<T> = (Consumer<Fixed<T>>, Box<ConsumerEndpoint>);
 
 /// Whether a source went on with the next producer.
 pub(super) enum Followed {
@@ -191,7 +194,10 @@ impl<T> SourceRef<T> {
             let run = self.ring.run().min(max - taken);
             // The whole line apart, with its length known: the next line's address then does not wait for the stamp.
             let line = (run == per && per > 1).then(|| Line::copy(self.ring.head().cast::<T>()));
-            let mut progress = Progress { ring: &mut self.ring, taken: 0 };
+            let mut progress = Progress {
+                ring: &mut self.ring,
+                taken: 0,
+            };
             if let Some(line) = &line {
                 for _ in 0..per {
                     // SAFETY: `per` elements are ready, and each is read out once, from the copy.
@@ -294,7 +300,9 @@ impl<T> SourceRef<T> {
         if self.endpoint.end() != Some(&End::PeerGone) {
             return Followed::No;
         }
-        let Some(reconnect) = &mut self.reconnect else { return Followed::No };
+        let Some(reconnect) = &mut self.reconnect else {
+            return Followed::No;
+        };
         match reconnect.attempt(wait, deadline) {
             Tried::Connected((ring, endpoint)) => {
                 self.ring = ring;
@@ -313,14 +321,17 @@ impl<T> SourceRef<T> {
     fn wait(&mut self, deadline: Option<Instant>) -> Waited {
         loop {
             let (stamp, pos, highest) = (self.ring.stamp(), self.ring.pos(), self.ring.highest_stamp());
-            let (waited, mark) = self.endpoint.wait_mark(pos, deadline, || is_there(stamp, pos, highest));
+            let (waited, mark) = self
+                .endpoint
+                .wait_mark(pos, deadline, || is_there(stamp, pos, highest));
             self.set_mark(mark);
             match waited {
                 Waited::Ready if !self.ring.ready() => {}
-                Waited::Ended => match self.wait_to_follow(deadline) {
-                    Some(waited) => return waited,
-                    None => {}
-                },
+                Waited::Ended => {
+                    if let Some(waited) = self.wait_to_follow(deadline) {
+                        return waited;
+                    }
+                }
                 _ => return waited,
             }
         }
@@ -355,7 +366,9 @@ impl<T> SourceRef<T> {
     /// by itself. At least one, so that a look finds the end.
     #[inline(always)]
     pub(super) fn most_at_once(&self) -> usize {
-        usize::try_from(self.endpoint.open(self.ring.pos())).unwrap_or(usize::MAX).max(1)
+        usize::try_from(self.endpoint.open(self.ring.pos()))
+            .unwrap_or(usize::MAX)
+            .max(1)
     }
 
     /// Drops what is there, and cancels.

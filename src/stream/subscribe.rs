@@ -11,7 +11,7 @@ use super::publish::{self, Travel, publish_elements, publish_frames};
 use super::reconnect::{Reconnect, Tried};
 use super::settings::{SourceSettings, source_setters};
 use super::sink::SinkRef;
-use super::source::SourceRef;
+use super::source::{self, SourceRef};
 use super::{FrameSink, PublishError, SubscribeError};
 use crate::element::{Element, Schema};
 use crate::process::{Kind, Subscription, SubscriptionSettings};
@@ -54,7 +54,6 @@ pub(super) mod sealed {
 /// assert_eq!(source.next(), Some(3));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[must_use]
 pub fn subscribe<P: Travel + ?Sized>(name: impl Into<String>) -> SubscribeBuilder<P> {
     SubscribeBuilder {
         source: SourceSettings::default(),
@@ -245,8 +244,24 @@ impl sealed::Subscribe {
     /// taken may still be worked on, because it is handed out by value; a frame is taken when the work on it is done.
     /// Nothing can fail here: the producer has seated this consumer, and would see its failure as its end.
     fn endpoint(&self, subscription: Subscription, taken_before: bool) -> Box<ConsumerEndpoint> {
-        let Subscription { memory, credit: credit_memory, bell, own_bell, link, start, start_byte, membarrier, .. } =
-            subscription;
+        let Subscription {
+            memory,
+            credit: credit_memory,
+            bell,
+            own_bell,
+            link,
+            start,
+            start_byte,
+            membarrier,
+            window,
+            epoch,
+            pid,
+            ..
+        } = subscription;
+        log::debug!(
+            "subscribed to {:?} of process {pid:?}, epoch {epoch:x}, from {start} on, window {window}",
+            self.name
+        );
         let stream = memory.as_ptr().cast::<StreamPage>();
         let credit = credit_memory.as_ptr().cast::<CreditPage>();
         // SAFETY: the memories begin with these pages; no reference is made to them.
@@ -284,7 +299,8 @@ impl sealed::Subscribe {
     fn deadline(&self) -> Option<Instant> {
         let now = Instant::now();
         // As good as for ever, where the clock does not go so far.
-        self.patience.map(|patience| now.checked_add(patience).unwrap_or_else(|| now + CENTURY))
+        self.patience
+            .map(|patience| now.checked_add(patience).unwrap_or_else(|| now + CENTURY))
     }
 }
 
@@ -292,18 +308,23 @@ impl sealed::Subscribe {
 fn start_of(subscription: &Subscription, shape: impl Shape) -> Place {
     let header = &subscription.header;
     // The header was checked against the memory, which fits into the address space.
-    let begin = subscription.memory.as_ptr().wrapping_add(header.area_offset as usize);
+    let begin = subscription
+        .memory
+        .as_ptr()
+        .wrapping_add(header.area_offset as usize);
     // SAFETY: so many blocks of this shape lie there, checked at the handshake, and the endpoint keeps the memory.
     let area = unsafe { Area::new(begin, header.blocks as usize, shape, header.base) };
-    area.place(shape, subscription.start.wrapping_sub(header.base), subscription.start)
+    area.place(
+        shape,
+        subscription.start.wrapping_sub(header.base),
+        subscription.start,
+    )
 }
-
-type Typed<T> = (Consumer<Fixed<T>>, Box<ConsumerEndpoint>);
 
 fn connect_typed<T: Element>(
     settings: &sealed::Subscribe,
     deadline: Option<Instant>,
-) -> Result<Typed<T>, SubscribeError> {
+) -> Result<source::Connected<T>, SubscribeError> {
     let subscription = settings.connect(Kind::Elements, Some(&T::schema()), deadline)?;
     let shape = Fixed::<T>::measured();
     let header = subscription.header;
@@ -327,13 +348,17 @@ fn connect_typed<T: Element>(
     Ok((ring, endpoint))
 }
 
-type Bytes = (frame_source::Lane, Box<ConsumerEndpoint>, Option<Schema>);
-
-fn connect_bytes(settings: &sealed::Subscribe, deadline: Option<Instant>) -> Result<Bytes, SubscribeError> {
+fn connect_bytes(
+    settings: &sealed::Subscribe,
+    deadline: Option<Instant>,
+) -> Result<frame_source::Connected, SubscribeError> {
     let subscription = settings.connect(Kind::Any, None, deadline)?;
     let (header, start) = (subscription.header, subscription.start);
     if header.kind == KIND_FRAMES {
-        let begin = subscription.memory.as_ptr().wrapping_add(header.area_offset as usize);
+        let begin = subscription
+            .memory
+            .as_ptr()
+            .wrapping_add(header.area_offset as usize);
         // SAFETY: the area is as long as its header says, checked at the handshake; this subscription has one consumer,
         // which keeps the memory by its endpoint.
         let mut ring = unsafe {
@@ -350,7 +375,11 @@ fn connect_bytes(settings: &sealed::Subscribe, deadline: Option<Instant>) -> Res
         first: header.first as usize,
         stride: header.stride as usize,
     };
-    let corrupt = |word, value| SubscribeError::PeerCorrupt { name: settings.name.clone(), word, value };
+    let corrupt = |word, value| SubscribeError::PeerCorrupt {
+        name: settings.name.clone(),
+        word,
+        value,
+    };
     let schema = Schema::decode(&subscription.schema)
         .map_err(|_| corrupt("schema length", u64::from(header.schema_len)))?;
     if Measured::of(schema.size(), schema.align()) != Some(shape) {
@@ -396,9 +425,16 @@ impl<T: Element> Travel for T {
         let scratch = (!settings.trust).then(Vec::new);
         let reconnect = settings.reconnect.then(|| {
             let idle = settings.source.idle;
-            Reconnect::new(idle, move |until| tried(connect_typed::<T>(&settings, Some(until))))
+            Reconnect::new(idle, move |until| {
+                tried(connect_typed::<T>(&settings, Some(until)))
+            })
         });
-        Ok(SourceRef { ring, endpoint, scratch, reconnect })
+        Ok(SourceRef {
+            ring,
+            endpoint,
+            scratch,
+            reconnect,
+        })
     }
 }
 
@@ -417,6 +453,12 @@ impl Travel for [u8] {
             let idle = settings.source.idle;
             Reconnect::new(idle, move |until| tried(connect_bytes(&settings, Some(until))))
         });
-        Ok(FrameSource { lane, endpoint, scratch, schema, reconnect })
+        Ok(FrameSource {
+            lane,
+            endpoint,
+            scratch,
+            schema,
+            reconnect,
+        })
     }
 }

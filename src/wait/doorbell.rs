@@ -65,7 +65,16 @@ mod local {
     pub(super) fn pair() -> (Local, Local) {
         let (one, other) = (Parker::new(), Parker::new());
         let (to_one, to_other) = (one.unparker().clone(), other.unparker().clone());
-        (Local { own: one, peer: to_other }, Local { own: other, peer: to_one })
+        (
+            Local {
+                own: one,
+                peer: to_other,
+            },
+            Local {
+                own: other,
+                peer: to_one,
+            },
+        )
     }
 
     impl Local {
@@ -95,7 +104,16 @@ mod local {
     pub(super) fn pair() -> (Local, Local) {
         let bell = || Arc::new((Mutex::new(false), Condvar::new()));
         let (one, other) = (bell(), bell());
-        (Local { own: one.clone(), peer: other.clone() }, Local { own: other, peer: one })
+        (
+            Local {
+                own: one.clone(),
+                peer: other.clone(),
+            },
+            Local {
+                own: other,
+                peer: one,
+            },
+        )
     }
 
     impl Local {
@@ -134,7 +152,11 @@ pub(crate) mod remote {
     impl Remote {
         /// `local` is an eventfd that does not block and belongs to this process alone.
         pub(crate) fn new(local: OwnedFd, peer: Option<OwnedFd>) -> Self {
-            Self { local, peer, hung_up: false }
+            Self {
+                local,
+                peer,
+                hung_up: false,
+            }
         }
 
         /// The peer that came, in place of the one before.

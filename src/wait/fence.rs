@@ -44,7 +44,11 @@ impl std::fmt::Display for Fence {
 impl Fence {
     /// Registers this process for [`Fence::Process`]; what is returned can be used.
     pub(crate) fn within_process() -> Self {
-        if imp::register(imp::Scope::Process) { Self::Process } else { Self::Full }
+        if imp::register(imp::Scope::Process) {
+            Self::Process
+        } else {
+            Self::Full
+        }
     }
 
     /// Registers this process for [`Fence::Machine`]; whether it can take part.
@@ -93,9 +97,11 @@ mod imp {
                 MembarrierCommand::RegisterPrivateExpedited,
                 MembarrierCommand::PrivateExpedited,
             ),
-            Scope::Machine => {
-                (&MACHINE, MembarrierCommand::RegisterGlobalExpedited, MembarrierCommand::GlobalExpedited)
-            }
+            Scope::Machine => (
+                &MACHINE,
+                MembarrierCommand::RegisterGlobalExpedited,
+                MembarrierCommand::GlobalExpedited,
+            ),
         };
         *known.get_or_init(|| membarrier(command).is_ok() && membarrier(trial).is_ok())
     }

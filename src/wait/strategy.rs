@@ -53,7 +53,10 @@ impl Default for WaitStrategy {
     /// Spins about as long as waking a sleeper takes, yields a few times, then parks.
     fn default() -> Self {
         // 300 pauses of 15 ns are about 4.5 us, one wake-up of a sleeping thread on the machines measured.
-        Self::SpinThenPark { spins: 300, yields: 8 }
+        Self::SpinThenPark {
+            spins: 300,
+            yields: 8,
+        }
     }
 }
 

@@ -107,10 +107,10 @@ pub(crate) struct ConsumerEndpoint {
     bell: Doorbell,
     /// Where the cursors lie after the end: a stamp at which nothing comes any more.
     grave: Box<UnsafeCell<u64>>,
-    keep: Keep,
+    _keep: Keep,
 }
 
-// SAFETY: the lines are kept alive by `keep` and only accessed atomically; the rest is Send.
+// SAFETY: the lines are kept alive by `_keep` and only accessed atomically; the rest is Send.
 unsafe impl Send for ConsumerEndpoint {}
 
 impl ConsumerEndpoint {
@@ -136,39 +136,35 @@ impl ConsumerEndpoint {
             sleeps: 0,
             bell: settings.bell,
             grave: Box::default(),
-            keep: settings.keep,
+            _keep: settings.keep,
         };
         endpoint.credit(settings.start, 0);
         endpoint
     }
 
     fn control(&self) -> &WordLine {
-        // SAFETY: kept alive by `keep`.
+        // SAFETY: kept alive by `_keep`.
         unsafe { &*self.lines.control }
     }
 
     fn credit_line(&self) -> &CreditLine {
-        // SAFETY: kept alive by `keep`.
+        // SAFETY: kept alive by `_keep`.
         unsafe { &*self.lines.credit }
     }
 
     fn waiting(&self) -> &WordLine {
-        // SAFETY: kept alive by `keep`.
+        // SAFETY: kept alive by `_keep`.
         unsafe { &*self.lines.waiting }
     }
 
     fn end_line(&self) -> &EndLine {
-        // SAFETY: kept alive by `keep`.
+        // SAFETY: kept alive by `_keep`.
         unsafe { &*self.lines.end }
     }
 
     fn notice(&self) -> &AtomicU64 {
-        // SAFETY: kept alive by `keep`.
+        // SAFETY: kept alive by `_keep`.
         unsafe { &*self.lines.notice }
-    }
-
-    pub(crate) fn fence(&self) -> Fence {
-        self.fence
     }
 
     pub(crate) fn end(&self) -> Option<&End> {
@@ -217,7 +213,8 @@ impl ConsumerEndpoint {
 
     /// Position at which to give credit next.
     pub(crate) fn mark(&self) -> u64 {
-        self.credited.wrapping_add(self.demand.step.min(self.demand.asked))
+        self.credited
+            .wrapping_add(self.demand.step.min(self.demand.asked))
     }
 
     /// Elements from `pos` on that were asked for; `u64::MAX` when the source asks by itself.
@@ -231,7 +228,11 @@ impl ConsumerEndpoint {
 
     /// What it means that something is there: it cannot be taken unless it was asked for.
     fn appeared(&self, pos: u64) -> Vacancy {
-        if self.open(pos) == 0 { Vacancy::Empty } else { Vacancy::Appeared }
+        if self.open(pos) == 0 {
+            Vacancy::Empty
+        } else {
+            Vacancy::Appeared
+        }
     }
 
     /// Notes how many bytes of frames lie before the position that is told next.
@@ -255,7 +256,14 @@ impl ConsumerEndpoint {
     pub(crate) fn depart(&mut self, pos: u64) {
         if self.ended.is_none() {
             // The element that a panic interrupted is the successor's to do again.
-            self.leave(pos, if std::thread::panicking() { self.demand.lag } else { 0 });
+            self.leave(
+                pos,
+                if std::thread::panicking() {
+                    self.demand.lag
+                } else {
+                    0
+                },
+            );
         }
     }
 
@@ -324,7 +332,11 @@ impl ConsumerEndpoint {
         }
     }
 
-    fn look(&mut self, pos: u64, there: impl Fn() -> Result<bool, Corruption>) -> Result<Vacancy, Corruption> {
+    fn look(
+        &mut self,
+        pos: u64,
+        there: impl Fn() -> Result<bool, Corruption>,
+    ) -> Result<Vacancy, Corruption> {
         if there()? {
             return Ok(self.appeared(pos));
         }
@@ -369,9 +381,15 @@ impl ConsumerEndpoint {
         if len > FAULT_MESSAGE as u64 {
             return Err(Corruption::new("fault length", len, 0, FAULT_MESSAGE as u64));
         }
-        let bytes: Vec<u8> =
-            line.fault_message.iter().flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes()).collect();
-        Ok(StreamFault::new(code, String::from_utf8_lossy(&bytes[..len as usize])))
+        let bytes: Vec<u8> = line
+            .fault_message
+            .iter()
+            .flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes())
+            .collect();
+        Ok(StreamFault::new(
+            code,
+            String::from_utf8_lossy(&bytes[..len as usize]),
+        ))
     }
 
     /// Waits at `pos` until something is there, the stream ends, the deadline passes or the idle timeout ends it.
@@ -407,7 +425,8 @@ impl ConsumerEndpoint {
                 if deadline.is_some() || self.idle.is_some() {
                     let now = Instant::now();
                     // Idle time counts from here: from when the reader waits.
-                    let idle_end = *idle_end.get_or_insert_with(|| self.idle.and_then(|idle| now.checked_add(idle)));
+                    let idle_end =
+                        *idle_end.get_or_insert_with(|| self.idle.and_then(|idle| now.checked_add(idle)));
                     if deadline.is_some_and(|deadline| now >= deadline) {
                         return Waited::TimedOut;
                     }

@@ -79,10 +79,10 @@ pub(crate) struct ProducerEndpoint {
     /// The page of the consumer that came last.
     #[cfg(all(target_os = "linux", not(millstream_loom)))]
     credit: Option<Arc<SharedMemory>>,
-    keep: Keep,
+    _keep: Keep,
 }
 
-// SAFETY: the lines are kept alive by `keep` and only accessed atomically; the rest is Send.
+// SAFETY: the lines are kept alive by `_keep` and only accessed atomically; the rest is Send.
 unsafe impl Send for ProducerEndpoint {}
 
 /// How a producer's endpoint is made.
@@ -121,22 +121,22 @@ impl ProducerEndpoint {
             audience: settings.audience,
             #[cfg(all(target_os = "linux", not(millstream_loom)))]
             credit: None,
-            keep: settings.keep,
+            _keep: settings.keep,
         }
     }
 
     fn waiting(&self) -> &WordLine {
-        // SAFETY: kept alive by `keep`.
+        // SAFETY: kept alive by `_keep`.
         unsafe { &*self.lines.waiting }
     }
 
     fn end_line(&self) -> &EndLine {
-        // SAFETY: kept alive by `keep`.
+        // SAFETY: kept alive by `_keep`.
         unsafe { &*self.lines.end }
     }
 
     fn notice(&self) -> &AtomicU64 {
-        // SAFETY: kept alive by `keep`.
+        // SAFETY: kept alive by `_keep`.
         unsafe { &*self.lines.notice }
     }
 
@@ -156,7 +156,11 @@ impl ProducerEndpoint {
         };
         // A full fence is due after every publication then, so the watch never reads as quiet. Nor does it after a
         // close: room that was known before is still there, and whatever is put into it must come back.
-        let quiet = if self.fence == Fence::Full || self.closed.is_some() { u64::MAX } else { self.quiet };
+        let quiet = if self.fence == Fence::Full || self.closed.is_some() {
+            u64::MAX
+        } else {
+            self.quiet
+        };
         // SAFETY: `keep` and the ledgers' owners outlive the cursors, which stand beside this endpoint.
         unsafe { Watch::new(self.lines.notice, control, quiet) }
     }
@@ -173,7 +177,10 @@ impl ProducerEndpoint {
                 pos
             }),
         };
-        Room { limit, watch: self.watch() }
+        Room {
+            limit,
+            watch: self.watch(),
+        }
     }
 
     fn limit(&mut self, pos: u64) -> Result<u64, Corruption> {
@@ -206,7 +213,9 @@ impl ProducerEndpoint {
     /// Whether the consumer, which takes nothing any more, had taken the element at `pos`.
     fn released_past(&mut self, pos: u64, end: u64) -> bool {
         self.ledgers.iter_mut().any(|ledger| {
-            ledger.refresh_released(end).is_ok_and(|released| released.wrapping_sub(pos) as i64 > 0)
+            ledger
+                .refresh_released(end)
+                .is_ok_and(|released| released.wrapping_sub(pos) as i64 > 0)
         })
     }
 
@@ -220,7 +229,10 @@ impl ProducerEndpoint {
             self.heed(notice);
         }
         // Acquire pairs with the Release in `ConsumerEndpoint::close`: its last `released` is visible.
-        let control = self.ledgers.first().map_or(0, |ledger| ledger.control().word.load(Ordering::Acquire));
+        let control = self
+            .ledgers
+            .first()
+            .map_or(0, |ledger| ledger.control().word.load(Ordering::Acquire));
         if control & WORD_CLOSED != 0 {
             self.close(CloseReason::Cancelled);
         } else if control & WORD_PARKED != 0 && control != self.rung {
@@ -236,7 +248,9 @@ impl ProducerEndpoint {
     /// Attends to the word that the process's background thread writes.
     #[cfg(all(target_os = "linux", not(millstream_loom)))]
     fn heed(&mut self, notice: u64) {
-        let Audience::Published(publication, _) = &mut self.audience else { return };
+        let Audience::Published(publication, _) = &mut self.audience else {
+            return;
+        };
         let mut arrived = None;
         while let Some(arrival) = publication.take_arrival() {
             arrived = Some(arrival);
@@ -249,7 +263,11 @@ impl ProducerEndpoint {
                 .ledgers
                 .first()
                 .is_some_and(|ledger| ledger.control().word.load(Ordering::Acquire) & WORD_CLOSED != 0);
-            self.close(if cancelled { CloseReason::Cancelled } else { CloseReason::PeerGone });
+            self.close(if cancelled {
+                CloseReason::Cancelled
+            } else {
+                CloseReason::PeerGone
+            });
         }
     }
 
@@ -322,12 +340,14 @@ impl ProducerEndpoint {
     #[cold]
     #[inline(never)]
     pub(crate) fn released_bytes(&mut self, byte: u64) -> u64 {
-        let released = self.ledgers.iter_mut().map(|ledger| ledger.refresh_released_bytes(byte)).min_by_key(
-            |released| match released {
+        let released = self
+            .ledgers
+            .iter_mut()
+            .map(|ledger| ledger.refresh_released_bytes(byte))
+            .min_by_key(|released| match released {
                 Ok(bytes) => *bytes,
                 Err(_) => 0,
-            },
-        );
+            });
         match released {
             None => 0,
             Some(Ok(bytes)) => bytes,
@@ -428,7 +448,10 @@ impl ProducerEndpoint {
     fn wake(&mut self) {
         // Full: this is no hot path, and needs nothing of the parker then.
         Fence::Full.light();
-        let control = self.ledgers.first().map_or(0, |ledger| ledger.control().word.load(Ordering::Relaxed));
+        let control = self
+            .ledgers
+            .first()
+            .map_or(0, |ledger| ledger.control().word.load(Ordering::Relaxed));
         if control & WORD_PARKED != 0 {
             self.rung = control;
             self.bell.ring();
@@ -443,7 +466,11 @@ impl ProducerEndpoint {
             (left, reason) = endpoint.undrained(pos);
             left == 0 || reason.is_some()
         });
-        if left == 0 { Ok(()) } else { Err(NotDrained { left, reason }) }
+        if left == 0 {
+            Ok(())
+        } else {
+            Err(NotDrained { left, reason })
+        }
     }
 
     /// Elements before `pos` that the consumer has not released, and why it will not any more.
@@ -461,7 +488,9 @@ impl ProducerEndpoint {
         };
         let control = ledger.control().word.load(Ordering::Acquire);
         let gone = self.is_gone();
-        let Some(ledger) = self.ledgers.first_mut() else { return (0, None) };
+        let Some(ledger) = self.ledgers.first_mut() else {
+            return (0, None);
+        };
         match ledger.refresh_released(pos) {
             Err(corruption) => (u64::MAX, Some(CloseReason::PeerCorrupt(corruption))),
             Ok(released) => {
@@ -516,6 +545,13 @@ impl ProducerEndpoint {
     /// Takes a subscription over from the background thread. The page of the one before it is let go: the watch on it is
     /// replaced by what the caller returns, before the next publication.
     fn welcome(&mut self, arrival: crate::process::Arrival) {
+        log::debug!(
+            "subscription {:?} of process {:?} from {} on, resumable: {}",
+            arrival.subscription,
+            arrival.pid,
+            arrival.start,
+            arrival.resumable
+        );
         let page = arrival.credit.as_ptr().cast::<crate::ring::page::CreditPage>();
         // SAFETY: the memory is one credit page; no reference is made to it.
         let (line, control) = unsafe { (&raw const (*page).credit, &raw const (*page).control) };
