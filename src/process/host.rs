@@ -314,7 +314,9 @@ impl Host {
             return;
         }
         wires.remove(connection, *token);
-        self.seat.leave();
+        let offer = &self.offer;
+        self.seat
+            .leave(|position, byte| offer.position_at(position, byte));
         if matches!(self.seat, Seat::Ended) {
             self.desk.notice.set(GONE);
         }

@@ -12,7 +12,9 @@ use super::socket;
 use super::wire::{Code, Hello, Kind, Refusal, Role, Welcome};
 use crate::memory::{MemoryError, MemoryOptions, SharedMemory};
 use crate::primitive::Arc;
-use crate::ring::page::{CREDIT_MAGIC, CreditHeader, ENDIAN_MARK, MAJOR, MINOR, PAGE, StreamHeader};
+use crate::ring::page::{
+    CREDIT_MAGIC, CreditHeader, ENDIAN_MARK, KIND_FRAMES, MAJOR, MINOR, PAGE, StreamHeader,
+};
 
 #[derive(Debug)]
 pub(super) struct Offer {
@@ -37,6 +39,28 @@ impl Offer {
 
     pub(super) fn memory_fd(&self) -> BorrowedFd<'_> {
         self.memory.fd()
+    }
+
+    /// The position of the frame that begins `byte` bytes after the first, where a consumer said that it had released
+    /// everything before `position` and those bytes. Killed between telling the two, it leaves `position` ahead; the
+    /// frame's own header, which the producer keeps until the bytes are released, says which it is. Positions of
+    /// elements stand for themselves.
+    pub(super) fn position_at(&self, position: u64, byte: u64) -> u64 {
+        let header = &self.header;
+        if header.kind != KIND_FRAMES || header.area_len == 0 {
+            return position;
+        }
+        let at = usize::try_from(header.area_offset + byte % header.area_len).ok();
+        match at.and_then(|at| self.memory.load(at)) {
+            // Nothing is published there, so nothing after these bytes was released.
+            None | Some(0) => position,
+            Some(word) => {
+                let ahead = ((word >> 32) as u32)
+                    .wrapping_sub(1)
+                    .wrapping_sub(position as u32) as i32;
+                position.wrapping_add(i64::from(ahead) as u64)
+            }
+        }
     }
 
     /// Whether the stream is what the caller takes it for.
@@ -160,4 +184,28 @@ impl Offer {
 fn exhausted(error: impl std::fmt::Display) -> Refusal {
     log::warn!("millstream refuses a consumer for want of memory or descriptors: {error}");
     Refusal::new(Code::Exhausted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_of_a_frame_tells_its_position_where_the_two_words_of_a_killed_consumer_disagree() {
+        let memory = SharedMemory::create("torn", 2 * PAGE, MemoryOptions::default()).unwrap();
+        let mut header = StreamHeader::new_zeroed();
+        (header.kind, header.area_offset, header.area_len) = (KIND_FRAMES, PAGE as u64, PAGE as u64);
+        let base = (1 << 32) - 2;
+        // The frame at position base + 3, published with five bytes, 64 bytes into the second lap.
+        assert!(memory.store(PAGE + 64, ((base + 4) << 32) | 1 << 31 | 5));
+        let offer = Offer {
+            header,
+            schema: Vec::new(),
+            memory: Arc::new(memory),
+            membarrier: false,
+        };
+        assert_eq!(offer.position_at(base + 5, PAGE as u64 + 64), base + 3);
+        assert_eq!(offer.position_at(base + 3, PAGE as u64 + 64), base + 3);
+        assert_eq!(offer.position_at(base + 5, PAGE as u64 + 72), base + 5);
+    }
 }

@@ -62,13 +62,13 @@ impl Seat {
         }
     }
 
-    /// The consumer hung up.
-    pub(super) fn leave(&mut self) {
+    /// The consumer hung up. `position_at` mends the pair of position and byte that it left.
+    pub(super) fn leave(&mut self, position_at: impl FnOnce(u64, u64) -> u64) {
         *self = match mem::replace(self, Self::Ended) {
             Self::Taken { subscriber, .. } => match subscriber.resumption() {
-                Some((start, start_byte)) => Self::Waiting {
+                Some((position, start_byte)) => Self::Waiting {
                     subscriber,
-                    start,
+                    start: position_at(position, start_byte),
                     start_byte,
                 },
                 None => Self::Ended,
@@ -133,7 +133,9 @@ impl Subscriber {
         let forward = released.wrapping_sub(self.start) as i64 >= 0
             && bytes.wrapping_sub(self.start_byte) as i64 >= 0
             && bytes.is_multiple_of(8);
-        let within = granted.wrapping_sub(released) <= self.window;
+        // Killed between telling `released` and `granted`, it leaves the one ahead of the other. Whether so much was
+        // published at all, the producer sees for itself.
+        let within = granted.wrapping_sub(released) as i64 <= self.window.min(i64::MAX as u64) as i64;
         if !(forward && within) {
             log::error!(
                 "the consumer {:?} left released = {released}, granted = {granted}, {bytes} bytes, which cannot be right",
