@@ -9,7 +9,7 @@ use crate::memory::SharedMemory;
 use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::ring::page::{
-    END_COMPLETED, END_FAILED, END_OPEN, EndLine, WORD_CLOSED, WORD_PARKED, WORD_SEQUENCE, WordLine,
+    END_COMPLETED, END_FAILED, EndLine, WORD_CLOSED, WORD_PARKED, WORD_SEQUENCE, WordLine,
 };
 use crate::ring::{Corruption, Ledger, Watch};
 use crate::stream::end::{CloseReason, StreamFault};
@@ -436,9 +436,6 @@ impl ProducerEndpoint {
                 word.store(u64::from_le_bytes(eight), Ordering::Relaxed);
             }
         }
-        debug_assert_eq!(line.kind.load(Ordering::Relaxed), END_OPEN);
-        // Pairs with the Acquire in `ConsumerEndpoint::vacant`: who sees the kind sees the rest.
-        line.kind.store(kind, Ordering::Release);
         self.ended = true;
         self.wake();
         Ok(())
