@@ -436,6 +436,8 @@ impl ProducerEndpoint {
                 word.store(u64::from_le_bytes(eight), Ordering::Relaxed);
             }
         }
+        // Pairs with the Acquire in `ConsumerEndpoint::vacant`: who sees the kind sees the rest.
+        line.kind.store(kind, Ordering::Release);
         self.ended = true;
         self.wake();
         Ok(())
