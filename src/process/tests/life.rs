@@ -222,7 +222,7 @@ fn a_closed_or_damaged_resumable_subscription_ends_the_stream() {
     for (control, granted, released, bytes) in [
         (WORD_CLOSED, base, base, 0),
         (0, base.wrapping_sub(1), base.wrapping_sub(1), 0),
-        (0, base, base.wrapping_add(1 << 33), 0),
+        (0, base, base.wrapping_add(1), 0),
         (0, base.wrapping_add(window + 1), base, 0),
         (0, base, base, 7),
         (0, base, base, u64::MAX - 7),
