@@ -37,6 +37,17 @@ mod imp {
                 std::arch::asm!("prfm pstl1keep, [{0}]", in(reg) _at, options(nomem, nostack, preserves_flags));
             }
         }
+
+        /// Keeps the branch in which it stands a branch: a processor predicts it and runs ahead, where it would wait
+        /// for the operands of a conditional move.
+        #[inline(always)]
+        pub(crate) fn keep_branch() {
+            // SAFETY: no instruction.
+            #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+            unsafe {
+                std::arch::asm!("", options(nomem, nostack, preserves_flags));
+            }
+        }
     }
 }
 
@@ -58,6 +69,8 @@ mod imp {
         }
         /// Loom has no caches.
         pub(crate) fn prefetch_write(_: *const u8) {}
+        /// Nor has it predictions.
+        pub(crate) fn keep_branch() {}
     }
     pub(crate) mod cell {
         pub(crate) use loom::cell::UnsafeCell;

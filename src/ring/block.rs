@@ -283,6 +283,12 @@ impl Place {
             .wrapping_sub(before_edge * shape.size())
     }
 
+    /// Where the first element of this block lies.
+    #[inline(always)]
+    pub(crate) fn first(&self, shape: impl Shape) -> *mut u8 {
+        self.block.wrapping_add(shape.first())
+    }
+
     /// Tells loom that the element at `pos` is read.
     #[inline(always)]
     pub(crate) fn reading(&self, _shape: impl Shape, _pos: u64) {
@@ -308,6 +314,7 @@ impl Place {
         self.edge = self.edge.wrapping_add(shape.per() as u64);
         self.block = self.block.wrapping_add(shape.stride());
         if self.block == self.end {
+            crate::primitive::hint::keep_branch();
             self.block = self.begin;
         }
         #[cfg(millstream_loom)]
@@ -320,6 +327,7 @@ impl Place {
     #[inline(always)]
     pub(crate) fn reach(&mut self, shape: impl Shape, pos: u64) {
         if pos == self.edge {
+            crate::primitive::hint::keep_branch();
             self.next_block(shape);
         }
     }
@@ -328,9 +336,6 @@ impl Place {
     /// this block.
     #[inline(always)]
     pub(crate) fn claim_ahead(&self, shape: impl Shape) {
-        if self.ahead == 0 {
-            return;
-        }
         let from = self.block.wrapping_add(self.ahead);
         let mut line = 0;
         while line < shape.stride() {

@@ -5,7 +5,7 @@ use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence};
 use super::block::{Place, Shape};
 
 /// The consumer's cursors. `pos..avail` is known to be published, all of it in the present block.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Consumer<S> {
     shape: S,
     place: Place,
@@ -13,8 +13,6 @@ pub(crate) struct Consumer<S> {
     avail: u64,
     /// Position at which credit is to be given back.
     pub(crate) mark: u64,
-    /// Where the consumer really stands while it may take nothing; see [`pause`](Self::pause).
-    aside: Option<Box<Place>>,
 }
 
 // SAFETY: the pointers lead to memory that the owner of the consumer keeps alive and that is accessed by
@@ -32,7 +30,6 @@ impl<S: Shape> Consumer<S> {
             pos,
             avail: pos,
             mark: pos,
-            aside: None,
         }
     }
 
@@ -56,6 +53,14 @@ impl<S: Shape> Consumer<S> {
         self.place.reach(self.shape, self.pos);
         // Pairs with the Release in `Producer::put` and `Producer::publish`.
         let stamp = self.place.stamp().load(Ordering::Acquire);
+        if self.shape.per() == 1 {
+            // What follows must not wait for the stamp, which it would by `avail`.
+            if stamp != self.place.edge() {
+                return false;
+            }
+            self.avail = self.pos.wrapping_add(1);
+            return true;
+        }
         let fresh = stamp.wrapping_sub(self.pos);
         // One comparison for "nothing yet" (0, or an older lap: huge) and for "more than the block holds".
         if fresh.wrapping_sub(1) >= self.place.edge().wrapping_sub(self.pos) {
@@ -105,56 +110,67 @@ impl<S: Shape> Consumer<S> {
     /// The stamp of the present block.
     #[inline(always)]
     pub(crate) fn stamp(&self) -> &AtomicU64 {
-        self.standing().stamp()
+        self.place.stamp()
     }
 
     /// The highest stamp that the present block can carry.
+    #[inline(always)]
     pub(crate) fn highest_stamp(&self) -> u64 {
-        self.standing().edge()
+        self.place.edge()
     }
 
+    /// Where the next element will be looked for.
     #[inline(always)]
-    fn standing(&self) -> &Place {
-        self.aside.as_deref().unwrap_or(&self.place)
-    }
-
-    /// Sets the position at which credit is to be given back; where that is here, nothing more was asked for, and the
-    /// consumer pauses.
-    ///
-    /// # Safety
-    /// As [`Place::sealed`], for as long as the consumer is used.
-    #[inline(always)]
-    pub(crate) unsafe fn set_mark(&mut self, mark: u64, grave: *mut u64) {
-        self.mark = mark;
-        if mark == self.pos {
-            // SAFETY: as the caller promises.
-            unsafe { self.pause(grave) };
-        }
-    }
-
-    /// Lets nothing be taken until [`resume`](Self::resume), at no cost to the hot path: the consumer meanwhile looks
-    /// at a place where nothing comes. [`stamp`](Self::stamp) still tells what is there.
-    ///
-    /// # Safety
-    /// As [`Place::sealed`].
-    #[cold]
-    unsafe fn pause(&mut self, grave: *mut u64) {
-        if self.aside.is_some() {
-            return;
-        }
-        self.avail = self.pos;
+    pub(crate) fn place(&mut self) -> Place {
         self.place.reach(self.shape, self.pos);
-        // SAFETY: as the caller promises.
-        let place = std::mem::replace(&mut self.place, unsafe { Place::sealed(grave, self.pos) });
-        self.aside = Some(Box::new(place));
+        self.place.clone()
     }
 
-    /// Lets elements be taken again after a [`pause`](Self::pause).
-    #[cold]
-    pub(crate) fn resume(&mut self) {
-        if let Some(place) = self.aside.take() {
-            self.place = *place;
+    /// Goes on at `place`, which is that of the next element, or one at which nothing comes.
+    #[inline(always)]
+    pub(crate) fn set_place(&mut self, place: Place) {
+        self.avail = self.pos;
+        self.place = place;
+    }
+
+    /// Reads what is there, at most `max` elements and about as far as the mark: hands each block's elements to `read`,
+    /// which says by [`Run::take`] what it took. Returns how many were taken.
+    ///
+    /// # Safety
+    /// `read` copies each element out that it takes.
+    #[inline(always)]
+    pub(crate) unsafe fn drain(&mut self, max: u64, mut read: impl FnMut(&mut Run<'_, S>, Filled)) -> u64 {
+        let from = self.pos;
+        let end = from.wrapping_add(max);
+        let per = self.shape.per() as u64;
+        let mark = self.mark;
+        let mut run = Run {
+            place: self.place.clone(),
+            pos: from,
+            ring: self,
+        };
+        while run.pos != end {
+            run.place.reach(run.ring.shape, run.pos);
+            // Pairs with the Release in `Producer::put` and `Producer::publish`.
+            let stamp = run.place.stamp().load(Ordering::Acquire);
+            let begin = run.place.edge().wrapping_sub(per);
+            if stamp == run.place.edge() && run.pos == begin && end.wrapping_sub(run.pos) >= per {
+                // A whole block, by constants: the address of the next does not wait for the stamp.
+                read(&mut run, Filled::Whole);
+            } else {
+                let fresh = stamp.wrapping_sub(run.pos);
+                if fresh.wrapping_sub(1) >= run.place.edge().wrapping_sub(run.pos) {
+                    break;
+                }
+                let some = fresh.min(end.wrapping_sub(run.pos));
+                // At most the elements of a block.
+                read(&mut run, Filled::Part(some as usize));
+            }
+            if run.pos.wrapping_sub(mark) as i64 >= 0 {
+                break;
+            }
         }
+        run.pos.wrapping_sub(from)
     }
 
     /// A second look from the same position: reads on without taking.
@@ -166,7 +182,6 @@ impl<S: Shape> Consumer<S> {
             pos: self.pos,
             avail: self.avail,
             mark: self.mark,
-            aside: None,
         }
     }
 
@@ -189,8 +204,55 @@ impl<S: Shape> Consumer<S> {
     /// As [`Place::sealed`].
     pub(crate) unsafe fn seal(&mut self, grave: *mut u64) {
         self.avail = self.pos;
-        self.aside = None;
         // SAFETY: as the caller promises.
         self.place = unsafe { Place::sealed(grave, self.pos) };
+    }
+}
+
+/// How much of a block is there to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Filled {
+    /// All of its elements.
+    Whole,
+    /// So many, from the present position on.
+    Part(usize),
+}
+
+/// The cursors of a consumer while it drains. They live apart from it, in registers, and go back at the end, also when
+/// the user's closure panics.
+#[derive(Debug)]
+pub(crate) struct Run<'a, S: Shape> {
+    ring: &'a mut Consumer<S>,
+    place: Place,
+    pos: u64,
+}
+
+impl<S: Shape> Run<'_, S> {
+    /// Where the next element lies.
+    #[inline(always)]
+    pub(crate) fn head(&self) -> *const u8 {
+        self.place.element(self.ring.shape, self.pos)
+    }
+
+    /// Where the first element of the block lies.
+    #[inline(always)]
+    pub(crate) fn block_head(&self) -> *const u8 {
+        self.place.first(self.ring.shape)
+    }
+
+    /// Moves past the next element, which is being read.
+    #[inline(always)]
+    pub(crate) fn take(&mut self) {
+        self.place.reading(self.ring.shape, self.pos);
+        self.pos = self.pos.wrapping_add(1);
+    }
+}
+
+impl<S: Shape> Drop for Run<'_, S> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.ring.place = self.place.clone();
+        self.ring.pos = self.pos;
+        self.ring.avail = self.pos;
     }
 }

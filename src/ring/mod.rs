@@ -9,7 +9,7 @@ mod heap;
 pub(crate) mod page;
 mod producer;
 
-pub(crate) use consumer::Consumer;
+pub(crate) use consumer::{Consumer, Filled, Run};
 pub use credit::Corruption;
 pub(crate) use credit::Ledger;
 #[cfg(not(millstream_loom))]

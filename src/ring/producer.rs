@@ -48,6 +48,8 @@ impl Watch {
 pub(crate) struct Producer<S> {
     shape: S,
     place: Place,
+    /// Where the element at `pos` goes, unless a block ends there.
+    slot: *mut u8,
     pos: u64,
     limit: u64,
     /// The nearer of the limit and the edge of the block: up to here a put is a store of the element and of the stamp.
@@ -64,6 +66,7 @@ impl<S: Shape> Producer<S> {
     /// `place` is the place of `pos`, in an area that this producer alone writes and that outlives it.
     pub(crate) unsafe fn new(shape: S, place: Place, pos: u64, watch: Watch) -> Self {
         Self {
+            slot: place.element(shape, pos),
             shape,
             place,
             pos,
@@ -114,13 +117,26 @@ impl<S: Shape> Producer<S> {
     #[inline(always)]
     pub(crate) fn pass(&mut self) {
         debug_assert!(!self.is_full());
+        if self.shape.per() == 1 {
+            // Every put goes on to its next block by itself.
+            self.stop = self.limit;
+            return;
+        }
         if self.pos == self.place.edge() {
-            self.place.next_block(self.shape);
-            self.place.claim_ahead(self.shape);
+            self.enter_next();
         }
         let edge = self.place.edge();
         let within = edge.wrapping_sub(self.pos) <= self.limit.wrapping_sub(self.pos);
         self.stop = if within { edge } else { self.limit };
+    }
+
+    #[inline(always)]
+    fn enter_next(&mut self) {
+        self.place.next_block(self.shape);
+        self.place.claim_ahead(self.shape);
+        if self.shape.per() > 1 {
+            self.slot = self.place.first(self.shape);
+        }
     }
 
     /// Writes one element and publishes it. Returns where it lies.
@@ -130,12 +146,21 @@ impl<S: Shape> Producer<S> {
     #[inline(always)]
     pub(crate) unsafe fn put(&mut self, write: impl FnOnce(*mut u8)) -> *mut u8 {
         debug_assert!(!self.at_stop());
-        let at = self.place.element(self.shape, self.pos);
+        let at = if self.shape.per() == 1 {
+            self.place.first(self.shape)
+        } else {
+            self.slot
+        };
         self.place.writing(self.shape, self.pos);
         write(at);
         self.pos = self.pos.wrapping_add(1);
         // Pairs with the Acquire in `Consumer::ready`: who reads this stamp sees the element.
         self.place.stamp().store(self.pos, Ordering::Release);
+        if self.shape.per() == 1 {
+            self.enter_next();
+        } else {
+            self.slot = at.wrapping_add(self.shape.size());
+        }
         at
     }
 
@@ -168,15 +193,13 @@ impl<S: Shape> Producer<S> {
         }
         let end = self.pos.wrapping_add(count as u64);
         if self.pos == self.place.edge() {
-            self.place.next_block(self.shape);
-            self.place.claim_ahead(self.shape);
+            self.enter_next();
         }
         let first = self.place.clone();
         let in_first = first.edge().wrapping_sub(self.pos).min(count as u64);
         let mut left = count as u64 - in_first;
         while left > 0 {
-            self.place.next_block(self.shape);
-            self.place.claim_ahead(self.shape);
+            self.enter_next();
             let some = left.min(self.shape.per() as u64);
             left -= some;
             // Nobody looks here before the first stamp is there; Release for observers that scan.
@@ -191,6 +214,11 @@ impl<S: Shape> Producer<S> {
             .store(self.pos.wrapping_add(in_first), Ordering::Release);
         self.pos = end;
         self.stop = end;
+        if self.shape.per() == 1 {
+            self.enter_next();
+        } else {
+            self.slot = self.place.element(self.shape, end);
+        }
     }
 }
 

@@ -197,26 +197,20 @@ impl<T: Send + 'static> Payload for T {
         let (producer, consumer) = unsafe { endpoints(&ring.lines, &ring, &sink, &source) };
         // SAFETY: the first place belongs to the first position; this is the only producer and the only consumer,
         // and both keep the ring.
-        let (put, mut take) = unsafe {
+        let (put, take) = unsafe {
             (
                 Producer::new(Fixed::new(), ring.first(), sink.start, producer.watch()),
                 Consumer::new(Fixed::new(), ring.first(), sink.start),
             )
         };
-        // SAFETY: the endpoint stays beside the cursors.
-        unsafe { take.set_mark(consumer.mark(), consumer.grave()) };
         Ok((
             SinkRef {
                 ring: put,
                 endpoint: producer,
                 capacity,
             },
-            SourceRef {
-                ring: take,
-                endpoint: consumer,
-                scratch: None,
-                reconnect: None,
-            },
+            // SAFETY: made for each other.
+            unsafe { SourceRef::new((take, consumer), None, None) },
         ))
     }
 }

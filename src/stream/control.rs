@@ -144,9 +144,10 @@ macro_rules! sink_control {
     };
 }
 
-/// Methods of a source. It has an `endpoint`, a `pos()`, `is_ready()`, `wait()`, `hang_up()`, `set_mark()` and `go_on()`.
+/// Methods of a source. It has an `endpoint`, a `pos()`, `is_ready()`, `wait()`, `hang_up()`, `set_mark()` and `go_on()`; the endpoint and what it
+/// reconnects by stand in `$cold`, if that is given.
 macro_rules! source_control {
-    ($make:literal, $put:literal, $next:literal) => {
+    ($make:literal, $put:literal, $next:literal $(, $cold:ident)?) => {
         /// Waits until an element can be taken without waiting. False when the stream has ended.
         ///
         /// ```
@@ -177,13 +178,14 @@ macro_rules! source_control {
         /// # Ok::<(), Box<dyn std::error::Error>>(())
         /// ```
         pub fn request(&mut self, count: std::num::NonZeroU64) -> Result<(), $crate::RequestError> {
-            if self.endpoint.is_automatic() {
+            if self$(.$cold)?.endpoint.is_automatic() {
                 return Err($crate::RequestError::Automatic);
             }
-            if self.endpoint.end().is_some() {
+            if self$(.$cold)?.endpoint.end().is_some() {
                 return Err($crate::RequestError::Ended);
             }
-            let mark = self.endpoint.request(count.get(), self.pos());
+            let pos = self.pos();
+            let mark = self$(.$cold)?.endpoint.request(count.get(), pos);
             self.set_mark(mark);
             self.go_on();
             Ok(())
@@ -201,7 +203,7 @@ macro_rules! source_control {
         /// # Ok::<(), Box<dyn std::error::Error>>(())
         /// ```
         pub fn cancel(&mut self) {
-            if self.endpoint.end().is_some() {
+            if self$(.$cold)?.endpoint.end().is_some() {
                 return;
             }
             self.hang_up();
@@ -218,10 +220,10 @@ macro_rules! source_control {
         #[must_use]
         pub fn end(&self) -> Option<$crate::End> {
             // A source that goes on with the next producer has not ended.
-            let end = self
+            let end = self$(.$cold)?
                 .endpoint
                 .end()
-                .filter(|end| **end != $crate::End::PeerGone || self.reconnect.is_none());
+                .filter(|end| **end != $crate::End::PeerGone || self$(.$cold)?.reconnect.is_none());
             end.cloned()
         }
 
@@ -234,7 +236,7 @@ macro_rules! source_control {
         /// ```
         #[must_use]
         pub fn epoch(&self) -> u64 {
-            self.reconnect
+            self$(.$cold)?.reconnect
                 .as_ref()
                 .map_or(0, |reconnect| reconnect.epoch())
         }
@@ -263,7 +265,7 @@ macro_rules! source_control {
         /// ```
         #[must_use]
         pub fn granted(&self) -> u64 {
-            self.endpoint.granted()
+            self$(.$cold)?.endpoint.granted()
         }
     };
 }

@@ -11,9 +11,9 @@ use super::end::End;
 use super::endpoint::{ConsumerEndpoint, Vacancy, Waited};
 use super::error::TimedOut;
 use super::frame_sink::{self, FrameSink};
-use super::reconnect::{Reconnect, Tried};
+use super::reconnect::{Followed, Reconnect, Tried};
 use super::settings::SinkSettings;
-use super::source::{Followed, TryNext, is_there};
+use super::source::{TryNext, is_there};
 use crate::element::Schema;
 use crate::primitive::Arc;
 use crate::ring::block::{Measured, Shape};
@@ -74,7 +74,7 @@ impl FrameSource {
                     self.seal();
                     return match self.follow(false, None) {
                         Followed::No => TryNext::End(self.endpoint.end().cloned().unwrap_or(End::Cancelled)),
-                        Followed::Waiting | Followed::Yes => TryNext::Empty,
+                        Followed::Waiting | Followed::Yes(()) => TryNext::Empty,
                     };
                 }
             }
@@ -303,7 +303,7 @@ impl FrameSource {
                 Waited::Ended => {
                     self.seal();
                     match self.follow(true, deadline) {
-                        Followed::Yes => {}
+                        Followed::Yes(()) => {}
                         Followed::No => return waited,
                         Followed::Waiting if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
                             return Waited::TimedOut;
@@ -318,7 +318,7 @@ impl FrameSource {
     }
 
     /// Goes on with the next producer of the name, if the source is to.
-    fn follow(&mut self, wait: bool, deadline: Option<Instant>) -> Followed {
+    fn follow(&mut self, wait: bool, deadline: Option<Instant>) -> Followed<()> {
         if self.endpoint.end() != Some(&End::PeerGone) {
             return Followed::No;
         }
@@ -330,7 +330,7 @@ impl FrameSource {
                 self.lane = lane;
                 self.endpoint = endpoint;
                 self.schema = schema;
-                Followed::Yes
+                Followed::Yes(())
             }
             Tried::Waiting => Followed::Waiting,
             Tried::Over => {

@@ -2,6 +2,7 @@
 
 mod channel;
 mod claim;
+mod cold_source;
 mod control;
 mod end;
 mod endpoint;

@@ -42,12 +42,12 @@ impl<'a, T> Peek<'a, T> {
         }
         let mut ahead = source.ring.lookahead();
         let mut count = 0;
-        if let Some(scratch) = &mut source.scratch {
+        if let Some(scratch) = &mut source.cold.scratch {
             scratch.clear();
         }
         while count < max && ahead.ready() {
             let run = ahead.run().min(max - count);
-            if let Some(scratch) = &mut source.scratch {
+            if let Some(scratch) = &mut source.cold.scratch {
                 for _ in 0..run {
                     // SAFETY: `run` elements are ready. A stream between processes carries types that can be copied.
                     scratch.push(unsafe { ahead.take(|at| at.cast::<MaybeUninit<T>>().read()) });
@@ -97,7 +97,7 @@ impl<'a, T> Peek<'a, T> {
     pub fn iter(&self) -> PeekIter<'_, T> {
         PeekIter {
             ahead: self.source.ring.lookahead(),
-            scratch: self.source.scratch.as_deref(),
+            scratch: self.source.cold.scratch.as_deref(),
             next: 0,
             count: self.count,
             element: PhantomData,

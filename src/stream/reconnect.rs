@@ -42,6 +42,13 @@ pub(super) enum Tried<C> {
     Over,
 }
 
+/// Whether a source went on with the next producer, and what it needs of it.
+pub(super) enum Followed<C> {
+    Yes(C),
+    Waiting,
+    No,
+}
+
 impl<C> Reconnect<C> {
     /// `connect` tries until a moment at the latest.
     pub(super) fn new(

@@ -1,18 +1,19 @@
 //! `SourceRef`: the handle by which a consumer takes elements from a stream.
 
 use std::fmt;
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::time::Instant;
 
+use super::cold_source::{ColdSource, hang_up};
 use super::control::source_control;
 use super::end::End;
 use super::endpoint::{ConsumerEndpoint, Vacancy, Waited};
 use super::error::TimedOut;
 use super::peek::{Peek, Scratch};
-use super::reconnect::{Reconnect, Tried};
+use super::reconnect::Reconnect;
 use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence};
 use crate::ring::block::{Fixed, LINE};
-use crate::ring::{Consumer, Corruption};
+use crate::ring::{Consumer, Corruption, Filled, Run};
 
 /// What [`SourceRef::try_next`] found.
 ///
@@ -79,22 +80,13 @@ impl<T> TryNext<T> {
 /// ```
 pub struct SourceRef<T> {
     pub(super) ring: Consumer<Fixed<T>>,
-    // Boxed, and given positions by value: see `endpoint`.
-    pub(super) endpoint: Box<ConsumerEndpoint>,
-    /// Where `peek` copies elements to that another process could still write; `None` where it need not.
-    pub(super) scratch: Option<Scratch<T>>,
-    pub(super) reconnect: Option<Reconnect<Connected<T>>>,
+    // All else in one box, which is dropped by value: the cursors' address never leaves the handle, so that they can
+    // live in registers. See `endpoint`.
+    pub(super) cold: ManuallyDrop<Box<ColdSource<T>>>,
 }
 
 /// What a source takes over from a connection.
 pub(super) type Connected<T> = (Consumer<Fixed<T>>, Box<ConsumerEndpoint>);
-
-/// Whether a source went on with the next producer.
-pub(super) enum Followed {
-    Yes,
-    Waiting,
-    No,
-}
 
 // SAFETY: a source moves elements out that its sink wrote on another thread, so `T: Send` is what it takes.
 unsafe impl<T: Send> Send for SourceRef<T> {}
@@ -115,6 +107,24 @@ pub(super) fn is_there(stamp: &AtomicU64, pos: u64, highest: u64) -> Result<bool
 }
 
 impl<T> SourceRef<T> {
+    /// # Safety
+    /// The endpoint belongs to the cursors.
+    pub(super) unsafe fn new(
+        connected: Connected<T>,
+        scratch: Option<Scratch<T>>,
+        reconnect: Option<Reconnect<Connected<T>>>,
+    ) -> Self {
+        let (ring, endpoint) = connected;
+        let mark = endpoint.mark();
+        let cold = ColdSource::new(endpoint, scratch, reconnect);
+        let mut source = Self {
+            ring,
+            cold: ManuallyDrop::new(Box::new(cold)),
+        };
+        source.set_mark(mark);
+        source
+    }
+
     /// Takes the next element if there is one. Never waits.
     ///
     /// ```
@@ -177,43 +187,31 @@ impl<T> SourceRef<T> {
     /// ```
     #[inline]
     pub fn drain(&mut self, max: usize, mut take: impl FnMut(T)) -> usize {
-        let per = Fixed::<T>::measured().per;
         let max = max.min(self.most_at_once());
         let mut taken = 0;
         while taken < max {
-            if !self.ring.ready() {
-                match self.vacant() {
-                    Vacancy::Appeared => continue,
-                    Vacancy::Empty => break,
-                    Vacancy::Ended => {
-                        let _ = self.ended();
-                        break;
-                    }
-                }
-            }
-            let run = self.ring.run().min(max - taken);
-            // The whole line apart, with its length known: the next line's address then does not wait for the stamp.
-            let line = (run == per && per > 1).then(|| Line::copy(self.ring.head().cast::<T>()));
-            let mut progress = Progress {
-                ring: &mut self.ring,
-                taken: 0,
+            // SAFETY: each element is read out once, as it is taken.
+            let some = unsafe {
+                self.ring.drain((max - taken) as u64, |run, filled| {
+                    read_out(run, filled, &mut take)
+                })
             };
-            if let Some(line) = &line {
-                for _ in 0..per {
-                    // SAFETY: `per` elements are ready, and each is read out once, from the copy.
-                    take(unsafe { progress.next_of(line.0.as_ptr().cast()) });
-                }
-            } else {
-                let head = progress.ring.head();
-                for _ in 0..run {
-                    // SAFETY: `run` elements are ready, and each is read out once.
-                    take(unsafe { progress.next_of(head.cast()) });
-                }
-            }
-            drop(progress);
-            taken += run;
-            if self.ring.past_mark() {
+            // At most `max`.
+            taken += some as usize;
+            if some > 0 && self.ring.past_mark() {
                 self.credit();
+                continue;
+            }
+            if taken == max {
+                break;
+            }
+            match self.vacant() {
+                Vacancy::Appeared => {}
+                Vacancy::Empty => break,
+                Vacancy::Ended => {
+                    let _ = self.ended();
+                    break;
+                }
             }
         }
         taken
@@ -238,7 +236,12 @@ impl<T> SourceRef<T> {
         Peek::new(self, max)
     }
 
-    source_control!("millstream::channel::<u64>()", "sink.put(1)?;", "source.next();");
+    source_control!(
+        "millstream::channel::<u64>()",
+        "sink.put(1)?;",
+        "source.next();",
+        cold
+    );
 
     fn pos(&self) -> u64 {
         self.ring.pos()
@@ -248,14 +251,24 @@ impl<T> SourceRef<T> {
         self.ring.ready()
     }
 
+    /// Sets the position at which credit is to be given back; where that is here, nothing more was asked for, and the
+    /// source pauses: at no cost to the hot path, its cursors look at a place where nothing comes.
     #[inline(always)]
     fn set_mark(&mut self, mark: u64) {
-        // SAFETY: as in `seal`.
-        unsafe { self.ring.set_mark(mark, self.endpoint.grave()) };
+        self.ring.mark = mark;
+        let pos = self.ring.pos();
+        if mark == pos {
+            let place = self.cold.put_aside(self.ring.place(), pos);
+            self.ring.set_place(place);
+        }
     }
 
+    /// Lets elements be taken again after a pause.
+    #[inline(always)]
     fn go_on(&mut self) {
-        self.ring.resume();
+        if let Some(place) = self.cold.take_up() {
+            self.ring.set_place(place);
+        }
     }
 
     /// # Safety
@@ -272,63 +285,44 @@ impl<T> SourceRef<T> {
 
     #[inline(always)]
     pub(super) fn credit(&mut self) {
-        let mark = self.endpoint.credit_taken(self.ring.pos());
+        let mark = self.cold.endpoint.credit_taken(self.ring.pos());
         self.set_mark(mark);
     }
 
     #[inline(always)]
     pub(super) fn vacant(&mut self) -> Vacancy {
-        let (stamp, pos, highest) = (self.ring.stamp(), self.ring.pos(), self.ring.highest_stamp());
-        let (vacancy, mark) = self.endpoint.vacant_mark(pos, || is_there(stamp, pos, highest));
+        let pos = self.ring.pos();
+        let (vacancy, mark) = if self.cold.is_paused() {
+            self.cold.vacant_paused(pos)
+        } else {
+            let (stamp, highest) = (self.ring.stamp(), self.ring.highest_stamp());
+            self.cold
+                .endpoint
+                .vacant_mark(pos, || is_there(stamp, pos, highest))
+        };
         self.set_mark(mark);
         vacancy
-    }
-
-    /// What a source that does not wait says after the end: the end, unless it goes on with the next producer.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn ended(&mut self) -> TryNext<T> {
-        self.seal();
-        match self.follow(false, None) {
-            Followed::No => TryNext::End(self.endpoint.end().cloned().unwrap_or(End::Cancelled)),
-            Followed::Waiting | Followed::Yes => TryNext::Empty,
-        }
-    }
-
-    /// Goes on with the next producer of the name, if the source is to.
-    fn follow(&mut self, wait: bool, deadline: Option<Instant>) -> Followed {
-        if self.endpoint.end() != Some(&End::PeerGone) {
-            return Followed::No;
-        }
-        let Some(reconnect) = &mut self.reconnect else {
-            return Followed::No;
-        };
-        match reconnect.attempt(wait, deadline) {
-            Tried::Connected((ring, endpoint)) => {
-                self.ring = ring;
-                self.endpoint = endpoint;
-                Followed::Yes
-            }
-            Tried::Waiting => Followed::Waiting,
-            Tried::Over => {
-                self.reconnect = None;
-                Followed::No
-            }
-        }
     }
 
     #[inline(always)]
     fn wait(&mut self, deadline: Option<Instant>) -> Waited {
         loop {
-            let (stamp, pos, highest) = (self.ring.stamp(), self.ring.pos(), self.ring.highest_stamp());
-            let (waited, mark) = self
-                .endpoint
-                .wait_mark(pos, deadline, || is_there(stamp, pos, highest));
+            let pos = self.ring.pos();
+            let (waited, mark) = if self.cold.is_paused() {
+                self.cold.wait_paused(pos, deadline)
+            } else {
+                let (stamp, highest) = (self.ring.stamp(), self.ring.highest_stamp());
+                self.cold
+                    .endpoint
+                    .wait_mark(pos, deadline, || is_there(stamp, pos, highest))
+            };
             self.set_mark(mark);
             match waited {
                 Waited::Ready if !self.ring.ready() => {}
                 Waited::Ended => {
-                    if let Some(waited) = self.wait_to_follow(deadline) {
+                    let (waited, ring) = self.cold.wait_to_follow(self.ring.clone(), deadline);
+                    self.ring = ring;
+                    if let Some(waited) = waited {
                         return waited;
                     }
                 }
@@ -337,91 +331,64 @@ impl<T> SourceRef<T> {
         }
     }
 
-    /// After the end: `None` when the source went on with the next producer.
-    #[cold]
-    #[inline(never)]
-    fn wait_to_follow(&mut self, deadline: Option<Instant>) -> Option<Waited> {
-        self.seal();
-        loop {
-            match self.follow(true, deadline) {
-                Followed::Yes => return None,
-                Followed::No => return Some(Waited::Ended),
-                Followed::Waiting if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
-                    return Some(Waited::TimedOut);
-                }
-                Followed::Waiting => {}
-            }
-        }
-    }
-
-    /// Lets nothing be taken any more.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn seal(&mut self) {
-        // SAFETY: the grave belongs to the endpoint, which lives as long as the cursors and uses it for nothing else.
-        unsafe { self.ring.seal(self.endpoint.grave()) };
+    /// What a source that does not wait says after the end: the end, unless it goes on with the next producer.
+    #[inline(always)]
+    pub(super) fn ended(&mut self) -> TryNext<T> {
+        let (end, ring) = self.cold.ended(self.ring.clone());
+        self.ring = ring;
+        end.map_or(TryNext::Empty, TryNext::End)
     }
 
     /// How many elements may be taken before demand is looked at again: those asked for, any number when the source asks
     /// by itself. At least one, so that a look finds the end.
     #[inline(always)]
     pub(super) fn most_at_once(&self) -> usize {
-        usize::try_from(self.endpoint.open(self.ring.pos()))
+        usize::try_from(self.cold.endpoint.open(self.ring.pos()))
             .unwrap_or(usize::MAX)
             .max(1)
     }
 
     /// Drops what is there, and cancels.
     fn hang_up(&mut self) {
-        self.ring.resume();
-        HangUp(self).0.discard();
+        self.go_on();
+        hang_up(&mut self.ring, &mut self.cold.endpoint);
     }
+}
 
-    /// Drops what is there and will not be taken: it is the consumer's until the close.
-    fn discard(&mut self) {
-        if std::mem::needs_drop::<T>() {
-            // What is there is at most what was granted and buffered; what comes meanwhile is the producer's to drop.
-            let mut left = self.endpoint.most_in_ring();
-            while left > 0 && self.ring.ready() {
-                left -= 1;
-                // SAFETY: ready.
-                drop(unsafe { self.ring.take(|at| at.cast::<T>().read()) });
+/// Reads out the elements of a block, or of a part of it, and gives them to `take`.
+///
+/// # Safety
+/// They are there.
+#[inline(always)]
+unsafe fn read_out<T>(run: &mut Run<'_, Fixed<T>>, filled: Filled, take: &mut impl FnMut(T)) {
+    let per = Fixed::<T>::measured().per;
+    match filled {
+        Filled::Whole if per > 1 => {
+            let line = Line::copy(run.block_head().cast::<T>());
+            // As in `Consumer::take`: what was copied is not fetched again.
+            compiler_fence(Ordering::Acquire);
+            for index in 0..per {
+                run.take();
+                // SAFETY: copied with the line, and read once.
+                take(unsafe { line.0.as_ptr().cast::<T>().wrapping_add(index).read_unaligned() });
             }
         }
-    }
-}
-
-/// Cancels at its end, also when an element panics as it is dropped: the sink must learn of it, and the memory's owner
-/// how far elements were dropped.
-struct HangUp<'a, T>(&'a mut SourceRef<T>);
-
-impl<T> Drop for HangUp<'_, T> {
-    fn drop(&mut self) {
-        self.0.endpoint.close(End::Cancelled, self.0.ring.pos());
-        self.0.seal();
-    }
-}
-
-/// A walk along a run. The cursors move once, at its end, also when the user's closure panics.
-struct Progress<'a, T> {
-    ring: &'a mut Consumer<Fixed<T>>,
-    taken: usize,
-}
-
-impl<T> Progress<'_, T> {
-    /// Reads the next element of those that begin at `head`.
-    ///
-    /// # Safety
-    /// There is one, and it is read once.
-    #[inline(always)]
-    unsafe fn next_of(&mut self, head: *const T) -> T {
-        let at = head.wrapping_add(self.taken);
-        self.taken += 1;
-        // SAFETY: as the caller promises.
-        let element = unsafe { at.read() };
-        // As in `Consumer::take`: what was copied is not fetched again.
-        compiler_fence(Ordering::Acquire);
-        element
+        Filled::Whole => {
+            // SAFETY: the one element of the block.
+            let element = unsafe { run.block_head().cast::<T>().read() };
+            compiler_fence(Ordering::Acquire);
+            run.take();
+            take(element);
+        }
+        Filled::Part(count) => {
+            for _ in 0..count {
+                // SAFETY: one of those that are there.
+                let element = unsafe { run.head().cast::<T>().read() };
+                compiler_fence(Ordering::Acquire);
+                run.take();
+                take(element);
+            }
+        }
     }
 }
 
@@ -437,14 +404,6 @@ impl Line {
         // SAFETY: `per` elements of more than one to a line are less than a line, and the caller saw them ready.
         unsafe { head.copy_to_nonoverlapping(line.0.as_mut_ptr().cast(), per) };
         line
-    }
-}
-
-impl<T> Drop for Progress<'_, T> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        self.ring.reading(self.taken);
-        self.ring.skip(self.taken);
     }
 }
 
@@ -468,11 +427,9 @@ impl<T> std::iter::FusedIterator for SourceRef<T> {}
 impl<T> Drop for SourceRef<T> {
     #[inline(always)]
     fn drop(&mut self) {
-        if self.endpoint.is_resumable() {
-            self.endpoint.depart(self.ring.pos());
-            return;
-        }
-        self.hang_up();
+        // SAFETY: nothing uses the box afterwards.
+        let cold = unsafe { ManuallyDrop::take(&mut self.cold) };
+        cold.part(self.ring.clone());
     }
 }
 
@@ -481,7 +438,7 @@ impl<T> fmt::Debug for SourceRef<T> {
         f.debug_struct("SourceRef")
             .field("position", &self.position())
             .field("granted", &self.granted())
-            .field("end", &self.endpoint.end())
+            .field("end", &self.cold.endpoint.end())
             .finish_non_exhaustive()
     }
 }

@@ -342,9 +342,7 @@ fn connect_typed<T: Element>(
     let (place, start) = (start_of(&subscription, Fixed::<T>::new()), subscription.start);
     let endpoint = settings.endpoint(subscription, true);
     // SAFETY: the place is that of the start; this subscription has one consumer, which keeps it by its endpoint.
-    let mut ring = unsafe { Consumer::new(Fixed::new(), place, start) };
-    // SAFETY: the endpoint stays beside the cursors.
-    unsafe { ring.set_mark(endpoint.mark(), endpoint.grave()) };
+    let ring = unsafe { Consumer::new(Fixed::new(), place, start) };
     Ok((ring, endpoint))
 }
 
@@ -421,7 +419,7 @@ impl<T: Element> Travel for T {
     }
 
     fn subscribe(settings: sealed::Subscribe) -> Result<Self::Source, SubscribeError> {
-        let (ring, endpoint) = connect_typed::<T>(&settings, settings.deadline())?;
+        let connected = connect_typed::<T>(&settings, settings.deadline())?;
         let scratch = (!settings.trust).then(Vec::new);
         let reconnect = settings.reconnect.then(|| {
             let idle = settings.source.idle;
@@ -429,12 +427,8 @@ impl<T: Element> Travel for T {
                 tried(connect_typed::<T>(&settings, Some(until)))
             })
         });
-        Ok(SourceRef {
-            ring,
-            endpoint,
-            scratch,
-            reconnect,
-        })
+        // SAFETY: made for each other.
+        Ok(unsafe { SourceRef::new(connected, scratch, reconnect) })
     }
 }
 
