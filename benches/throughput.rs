@@ -15,8 +15,8 @@ use harness::process::Role;
 use harness::report::Report;
 use harness::round::{self, Group, Row};
 use harness::stream::Trust;
-use harness::verdict::{self, BETWEEN, Floor, WITHIN};
-use harness::{round_trip, two_lines};
+use harness::verdict::{self, BARE, BETWEEN, Floor, WITHIN};
+use harness::{bare_lines, round_trip, two_lines};
 
 const WORDS: [usize; 6] = [1, 6, 7, 8, 32, 128];
 const CAPACITIES: [usize; 2] = [1024, 64];
@@ -89,6 +89,13 @@ fn elements(words: usize, capacity: usize, options: &Options) -> Group<f64> {
             element_flow::rtrb_chunks(words, capacity, count)
         }),
     ];
+    if words <= bare_lines::ROOM {
+        for take in [Take::Next, Take::Drain] {
+            let name = format!("{BARE}{}/{take}", Put::One);
+            let row = move |count| bare_lines::measure(words, capacity, take, count);
+            rows.push(pace().row(name, row));
+        }
+    }
     for (put, take) in ways {
         let flow = flow(put, take);
         rows.push(pace().row(format!("{WITHIN}{put}/{take}"), move |count| flow.within(count)));

@@ -74,15 +74,15 @@ impl fmt::Display for Take {
 
 /// What the consumer saw.
 #[derive(Clone, Copy, Debug)]
-struct Taken {
-    sum: u64,
+pub(crate) struct Taken {
+    pub(crate) sum: u64,
     /// From the first element to the last.
-    time: Duration,
+    pub(crate) time: Duration,
 }
 
 impl Taken {
     /// Million elements a second.
-    fn rate<const W: usize>(self, count: u64) -> f64 {
+    pub(crate) fn rate<const W: usize>(self, count: u64) -> f64 {
         assert_eq!(self.sum, expected::<W>(count), "what was taken is what was put");
         (count - 1) as f64 / self.time.as_secs_f64() / 1e6
     }

@@ -3,7 +3,7 @@
 //! `round` runs rows round after round, `probe` and `load` say what the machine was doing meanwhile, `report` prints.
 //! `stream` has the two settings (in one process, between processes), and `process` executes the bench again for the
 //! second one. What is timed: `element_flow` and `frame_flow` (throughput), `round_trip` with its limit `two_lines`, and
-//! `one_way` (at a fixed rate). `verdict` compares with the design.
+//! `one_way` (at a fixed rate). `bare_lines` is the limit of a flow as `two_lines` is that of a trip; `verdict` compares with the design.
 
 #![allow(dead_code, reason = "each bench uses its part")]
 #![allow(
@@ -11,6 +11,7 @@
     reason = "limits are measured with real atomics; loom has no part here"
 )]
 
+pub(crate) mod bare_lines;
 pub(crate) mod clock;
 pub(crate) mod element;
 pub(crate) mod element_flow;

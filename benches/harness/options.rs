@@ -8,7 +8,7 @@ options, after `cargo bench --bench <name> --`:
   --rounds N       rounds of which the medians are taken (default 7)
   --quick          3 short rounds
   --filter TEXT    groups whose name contains TEXT only
-  --repeats N      how often a round is repeated that ran on a shared core (default 3)
+  --repeats N      how often a row is repeated that ran on a shared core (default 3)
   --json FILE      writes every value of every round to FILE as well
   --test           one tiny round, to see that everything works (also without `--bench`, which cargo bench gives)";
 

@@ -110,12 +110,12 @@ impl Report {
     }
 
     fn keep<M>(&mut self, outcome: &Outcome<M>, rows: Vec<Value>) {
-        let probes: Vec<_> = outcome.rounds.iter().map(|round| round.probes).collect();
+        let probes: Vec<_> = outcome.rounds.iter().map(|round| &round.probes).collect();
         let others: Vec<_> = outcome.rounds.iter().map(|round| round.others).collect();
         let shared: Vec<_> = outcome.rounds.iter().map(|round| round.is_shared()).collect();
         self.groups.push(json!({
             "name": outcome.name, "unit": outcome.unit, "rows": rows,
-            "bounce_ns": probes, "others": others, "shared_core": shared, "repeated": outcome.repeated,
+            "bounce_ns": probes, "others": others, "shared_core": shared, "repeated": outcome.repeated(),
         }));
     }
 

@@ -3,6 +3,9 @@
 //! A slow phase of the machine lasts for minutes, so rows that are to be compared are measured one right after the
 //! other, and that again and again: all rows of a group, group after group, is one round.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use super::load::Load;
 use super::options::Options;
 use super::probe;
@@ -10,6 +13,10 @@ use super::statistic::extremes;
 
 /// Above this share of the machine, others disturb what is measured on two of its cores.
 const BUSY: f64 = 0.05;
+/// How long a row waits for separate cores before it is measured all the same.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Between two looks whether the cores are separate.
+const REST: Duration = Duration::from_millis(20);
 
 /// One thing to be measured.
 pub(crate) struct Row<M> {
@@ -35,8 +42,10 @@ pub(crate) struct Group<M> {
 
 /// One pass over the rows of a group.
 pub(crate) struct Round<M> {
-    /// The bounce of a line before and after, in nanoseconds.
-    pub(crate) probes: [f64; 2],
+    /// The bounce of a line before and after each row, in nanoseconds.
+    pub(crate) probes: Vec<[f64; 2]>,
+    /// Rows measured again because they ran on a shared core.
+    pub(crate) repeated: usize,
     /// The share of the machine that other programs took meanwhile.
     pub(crate) others: f64,
     /// A value for each row.
@@ -44,9 +53,9 @@ pub(crate) struct Round<M> {
 }
 
 impl<M> Round<M> {
-    /// Whether the two processors shared a physical core, before or after.
+    /// Whether the two processors shared a physical core, before or after one of the rows.
     pub(crate) fn is_shared(&self) -> bool {
-        self.probes.iter().any(|bounce| probe::is_shared(*bounce))
+        self.probes.iter().any(|around| shared(*around))
     }
 }
 
@@ -56,8 +65,6 @@ pub(crate) struct Outcome<M> {
     pub(crate) unit: &'static str,
     pub(crate) rows: Vec<String>,
     pub(crate) rounds: Vec<Round<M>>,
-    /// Rounds that were repeated because they ran on a shared core.
-    pub(crate) repeated: usize,
 }
 
 impl<M> Outcome<M> {
@@ -71,9 +78,18 @@ impl<M> Outcome<M> {
         }
     }
 
+    /// Rows that were measured again because they ran on a shared core.
+    pub(crate) fn repeated(&self) -> usize {
+        self.rounds.iter().map(|round| round.repeated).sum()
+    }
+
     /// The state of the machine, in words.
     pub(crate) fn state(&self) -> String {
-        let probes: Vec<f64> = self.rounds.iter().flat_map(|round| round.probes).collect();
+        let probes: Vec<f64> = self
+            .rounds
+            .iter()
+            .flat_map(|round| round.probes.iter().copied().flatten())
+            .collect();
         let (least, most) = extremes(&probes);
         let others: Vec<f64> = self.rounds.iter().map(|round| round.others * 100.0).collect();
         let (calm, rough) = extremes(&others);
@@ -84,10 +100,9 @@ impl<M> Outcome<M> {
             _ if shared == rounds => format!("{rounds} rounds, ALL (shared core)"),
             _ => format!("{rounds} rounds, of which {shared} (shared core) do not count"),
         };
-        let repeated = if self.repeated == 0 {
-            String::new()
-        } else {
-            format!(", {} repeated", self.repeated)
+        let repeated = match self.repeated() {
+            0 => String::new(),
+            rows => format!(", {rows} rows repeated"),
         };
         let noise = if rough > BUSY * 100.0 {
             ": NOT A QUIET MACHINE"
@@ -134,20 +149,13 @@ pub(crate) fn run<M>(groups: Vec<Group<M>>, options: &Options) -> Vec<Outcome<M>
             unit: group.unit,
             rows: group.rows.iter().map(|row| row.name.clone()).collect(),
             rounds: Vec::new(),
-            repeated: 0,
         })
         .collect();
     for number in 1..=options.rounds {
         let mut shared = 0;
         for (group, outcome) in groups.iter_mut().zip(&mut outcomes) {
-            let mut round = pass(group);
-            let mut repeats = 0;
-            while round.is_shared() && repeats < options.repeats {
-                repeats += 1;
-                round = pass(group);
-            }
+            let round = pass(group, options.repeats);
             shared += usize::from(round.is_shared());
-            outcome.repeated += repeats;
             outcome.rounds.push(round);
         }
         let note = if shared == 0 {
@@ -160,12 +168,46 @@ pub(crate) fn run<M>(groups: Vec<Group<M>>, options: &Options) -> Vec<Outcome<M>
     outcomes
 }
 
-fn pass<M>(group: &mut Group<M>) -> Round<M> {
-    let (load, before) = (Load::now(), probe::bounce());
-    let values = group.rows.iter_mut().map(|row| (row.run)()).collect();
+/// All rows of a group, each of which is measured again, up to `repeats` times, if it ran on a shared core.
+fn pass<M>(group: &mut Group<M>, repeats: usize) -> Round<M> {
+    let load = Load::now();
+    let (mut probes, mut values, mut repeated) = (Vec::new(), Vec::new(), 0);
+    for row in &mut group.rows {
+        let mut left = repeats;
+        loop {
+            let before = apart(if left == 0 { Duration::ZERO } else { PATIENCE });
+            let value = (row.run)();
+            let around = [before, probe::bounce()];
+            if left == 0 || !shared(around) {
+                probes.push(around);
+                values.push(value);
+                break;
+            }
+            left -= 1;
+            repeated += 1;
+        }
+    }
     Round {
-        probes: [before, probe::bounce()],
+        probes,
+        repeated,
         others: Load::others_since(load),
         values,
     }
+}
+
+/// Waits, no longer than told, until the processors are on separate cores. The last bounce.
+fn apart(patience: Duration) -> f64 {
+    let until = Instant::now() + patience;
+    loop {
+        let bounce = probe::bounce();
+        if !probe::is_shared(bounce) || Instant::now() >= until {
+            return bounce;
+        }
+        // The host moves a processor when it is woken rather than while it runs.
+        thread::sleep(REST);
+    }
+}
+
+fn shared(around: [f64; 2]) -> bool {
+    around.iter().any(|bounce| probe::is_shared(*bounce))
 }

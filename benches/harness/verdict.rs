@@ -21,28 +21,37 @@ const SAME: f64 = 0.9;
 pub(crate) const WITHIN: &str = "one process: ";
 pub(crate) const BETWEEN: &str = "between processes: ";
 
-/// Single puts against rtrb's.
+/// The design's prototype, written by hand: a limit.
+pub(crate) const BARE: &str = "bare lines: ";
+
+/// Single puts against rtrb's, beside what the design's prototype reached then and reaches in this run: a machine whose
+/// lines travel more slowly allows less.
 pub(crate) fn floors(outcomes: &[Outcome<f64>], floors: &[Floor]) {
-    println!("\nSingle puts over rtrb push/pop, the better of next and drain, in one process");
+    println!("\nSingle puts over rtrb push/pop in one process, the better of next and drain");
     for floor in floors {
         let Some(outcome) = outcomes.iter().find(|outcome| outcome.name == floor.group) else {
             continue;
         };
-        let ways = ["put/next", "put/drain"]
-            .map(|way| against(outcome, &format!("{WITHIN}{way}"), &outcome.rows[0]));
-        let [Some(next), Some(drain)] = ways else { continue };
-        let (measured, promised) = (next.max(drain), floor.ours / floor.rtrb);
-        let way = if next > drain { "next" } else { "drain" };
+        let best = |setting: &str| {
+            let ways = ["put/next", "put/drain"]
+                .map(|way| against(outcome, &format!("{setting}{way}"), &outcome.rows[0]));
+            ways.into_iter().flatten().reduce(f64::max)
+        };
+        let (Some(measured), Some(bare)) = (best(WITHIN), best(BARE)) else {
+            continue;
+        };
+        let promised = floor.ours / floor.rtrb;
         let figures = format!(
-            "{measured:.2} ({way}), design {promised:.2} ({} / {})",
-            floor.ours, floor.rtrb
+            "{measured:.2}; design {promised:.2}, its prototype here {bare:.2}: {:.2} of it",
+            measured / bare
         );
+        let least = promised.min(bare);
         say(
             &floor.group,
             &figures,
             "within 15 %",
-            measured >= NEAR * promised,
-            measured / promised,
+            measured >= NEAR * least,
+            measured / least,
         );
     }
 }
@@ -96,5 +105,5 @@ fn say(name: &str, figures: &str, within: &str, reached: bool, off: f64) {
     } else {
         format!("NOT {within} ({:+.0} %)", (off - 1.0) * 100.0)
     };
-    println!("  {name:58}{figures:42}{verdict}");
+    println!("  {name:40}{figures:62}{verdict}");
 }
