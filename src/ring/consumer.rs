@@ -70,13 +70,6 @@ impl<S: Shape> Consumer<S> {
         true
     }
 
-    /// Elements known to be there in the present block.
-    #[inline(always)]
-    pub(crate) fn run(&self) -> usize {
-        // At most the elements of a block, see `ready`.
-        self.avail.wrapping_sub(self.pos) as usize
-    }
-
     /// Reads the next element and moves past it.
     ///
     /// # Safety
@@ -139,57 +132,46 @@ impl<S: Shape> Consumer<S> {
     /// # Safety
     /// `read` copies each element out that it takes.
     #[inline(always)]
-    pub(crate) unsafe fn drain(&mut self, max: u64, mut read: impl FnMut(&mut Run<'_, S>, Filled)) -> u64 {
-        let from = self.pos;
-        let end = from.wrapping_add(max);
-        let per = self.shape.per() as u64;
-        let mark = self.mark;
-        let mut run = Run {
-            place: self.place.clone(),
-            pos: from,
+    pub(crate) unsafe fn drain(&mut self, max: u64, read: impl FnMut(&mut Run<S>, Filled)) -> u64 {
+        let (from, mark) = (self.pos, self.mark);
+        let mut settling = Settling {
+            run: self.run(),
             ring: self,
         };
-        while run.pos != end {
-            run.place.reach(run.ring.shape, run.pos);
-            // Pairs with the Release in `Producer::put` and `Producer::publish`.
-            let stamp = run.place.stamp().load(Ordering::Acquire);
-            let begin = run.place.edge().wrapping_sub(per);
-            if stamp == run.place.edge() && run.pos == begin && end.wrapping_sub(run.pos) >= per {
-                // A whole block, by constants: the address of the next does not wait for the stamp.
-                read(&mut run, Filled::Whole);
-            } else {
-                let fresh = stamp.wrapping_sub(run.pos);
-                if fresh.wrapping_sub(1) >= run.place.edge().wrapping_sub(run.pos) {
-                    break;
-                }
-                let some = fresh.min(end.wrapping_sub(run.pos));
-                // At most the elements of a block.
-                read(&mut run, Filled::Part(some as usize));
-            }
-            if run.pos.wrapping_sub(mark) as i64 >= 0 {
-                break;
-            }
-        }
-        run.pos.wrapping_sub(from)
+        settling.run.go(from.wrapping_add(max), mark, read);
+        settling.run.pos.wrapping_sub(from)
     }
 
-    /// A second look from the same position: reads on without taking.
+    /// As [`drain`](Self::drain), but takes nothing, and minds no mark.
     #[inline(always)]
-    pub(crate) fn lookahead(&self) -> Self {
-        Self {
+    pub(crate) fn survey(&self, max: u64, read: impl FnMut(&mut Run<S>, Filled)) -> u64 {
+        let mut run = self.run();
+        let end = self.pos.wrapping_add(max);
+        run.go(end, end, read);
+        run.pos.wrapping_sub(self.pos)
+    }
+
+    /// A run from here.
+    #[inline(always)]
+    pub(crate) fn run(&self) -> Run<S> {
+        Run {
             shape: self.shape,
             place: self.place.clone(),
             pos: self.pos,
-            avail: self.avail,
-            mark: self.mark,
         }
     }
 
-    /// Moves past `count` elements of the present run without reading them.
+    /// Moves past `count` elements, which were seen to be there, without reading them.
     #[inline(always)]
-    pub(crate) fn skip(&mut self, count: usize) {
-        debug_assert!(count <= self.run());
-        self.pos = self.pos.wrapping_add(count as u64);
+    pub(crate) fn skip(&mut self, count: u64) {
+        let end = self.pos.wrapping_add(count);
+        while self.pos != end {
+            self.place.reach(self.shape, self.pos);
+            let (left, in_block) = (end.wrapping_sub(self.pos), self.place.edge().wrapping_sub(self.pos));
+            self.pos = self.pos.wrapping_add(left.min(in_block));
+        }
+        // Not less than the stamp said before, which `ready` reads again.
+        self.avail = end;
     }
 
     /// Whether credit is due.
@@ -218,41 +200,85 @@ pub(crate) enum Filled {
     Part(usize),
 }
 
-/// The cursors of a consumer while it drains. They live apart from it, in registers, and go back at the end, also when
-/// the user's closure panics.
+/// Cursors that walk along what is there, apart from the consumer's, in registers.
 #[derive(Debug)]
-pub(crate) struct Run<'a, S: Shape> {
-    ring: &'a mut Consumer<S>,
+pub(crate) struct Run<S> {
+    shape: S,
     place: Place,
     pos: u64,
 }
 
-impl<S: Shape> Run<'_, S> {
+impl<S: Shape> Run<S> {
+    /// Hands what is there to `read`, block by block, as far as `end` and no further than the first block that ends at
+    /// the mark or behind it.
+    #[inline(always)]
+    fn go(&mut self, end: u64, mark: u64, mut read: impl FnMut(&mut Self, Filled)) {
+        let per = self.shape.per() as u64;
+        while self.pos != end {
+            self.place.reach(self.shape, self.pos);
+            // Pairs with the Release in `Producer::put` and `Producer::publish`.
+            let stamp = self.place.stamp().load(Ordering::Acquire);
+            let edge = self.place.edge();
+            if stamp == edge && self.pos == edge.wrapping_sub(per) && end.wrapping_sub(self.pos) >= per {
+                // A whole block, by constants: the address of the next does not wait for the stamp.
+                read(self, Filled::Whole);
+            } else {
+                let fresh = stamp.wrapping_sub(self.pos);
+                if fresh.wrapping_sub(1) >= edge.wrapping_sub(self.pos) {
+                    return;
+                }
+                let some = fresh.min(end.wrapping_sub(self.pos));
+                // At most the elements of a block.
+                read(self, Filled::Part(some as usize));
+            }
+            if self.pos.wrapping_sub(mark) as i64 >= 0 {
+                return;
+            }
+        }
+    }
+
     /// Where the next element lies.
     #[inline(always)]
     pub(crate) fn head(&self) -> *const u8 {
-        self.place.element(self.ring.shape, self.pos)
+        self.place.element(self.shape, self.pos)
     }
 
     /// Where the first element of the block lies.
     #[inline(always)]
     pub(crate) fn block_head(&self) -> *const u8 {
-        self.place.first(self.ring.shape)
+        self.place.first(self.shape)
     }
 
     /// Moves past the next element, which is being read.
     #[inline(always)]
     pub(crate) fn take(&mut self) {
-        self.place.reading(self.ring.shape, self.pos);
+        self.place.reading(self.shape, self.pos);
         self.pos = self.pos.wrapping_add(1);
+    }
+
+    /// Where the next element lies, and moves past it.
+    ///
+    /// It was seen to be there.
+    #[inline(always)]
+    pub(crate) fn next_seen(&mut self) -> *const u8 {
+        self.place.reach(self.shape, self.pos);
+        let at = self.head();
+        self.take();
+        at
     }
 }
 
-impl<S: Shape> Drop for Run<'_, S> {
+/// Gives a run's cursors back at its end, also when the user's closure panics.
+struct Settling<'a, S: Shape> {
+    ring: &'a mut Consumer<S>,
+    run: Run<S>,
+}
+
+impl<S: Shape> Drop for Settling<'_, S> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.ring.place = self.place.clone();
-        self.ring.pos = self.pos;
-        self.ring.avail = self.pos;
+        self.ring.place = self.run.place.clone();
+        self.ring.pos = self.run.pos;
+        self.ring.avail = self.run.pos;
     }
 }

@@ -6,8 +6,8 @@ use std::mem::MaybeUninit;
 
 use super::endpoint::Vacancy;
 use super::source::SourceRef;
-use crate::ring::Consumer;
 use crate::ring::block::Fixed;
+use crate::ring::{Filled, Run};
 
 /// Where elements are copied to that another process could still write.
 pub(super) type Scratch<T> = Vec<MaybeUninit<T>>;
@@ -40,23 +40,32 @@ impl<'a, T> Peek<'a, T> {
                 }
             }
         }
-        let mut ahead = source.ring.lookahead();
-        let mut count = 0;
-        if let Some(scratch) = &mut source.cold.scratch {
+        let per = Fixed::<T>::measured().per;
+        let scratch = &mut source.cold.scratch;
+        if let Some(scratch) = scratch {
             scratch.clear();
         }
-        while count < max && ahead.ready() {
-            let run = ahead.run().min(max - count);
-            if let Some(scratch) = &mut source.cold.scratch {
-                for _ in 0..run {
-                    // SAFETY: `run` elements are ready. A stream between processes carries types that can be copied.
-                    scratch.push(unsafe { ahead.take(|at| at.cast::<MaybeUninit<T>>().read()) });
+        let count = source.ring.survey(max as u64, |run, filled| {
+            let some = match filled {
+                Filled::Whole => per,
+                Filled::Part(some) => some,
+            };
+            if let Some(scratch) = scratch {
+                scratch.reserve(some);
+                // SAFETY: as many elements lie there, back to back, and there is room for them behind the others. A stream
+                // between processes carries types that can be copied.
+                unsafe {
+                    let to = scratch.as_mut_ptr().add(scratch.len());
+                    run.head().cast::<MaybeUninit<T>>().copy_to_nonoverlapping(to, some);
+                    scratch.set_len(scratch.len() + some);
                 }
-            } else {
-                ahead.skip(run);
             }
-            count += run;
-        }
+            for _ in 0..some {
+                run.take();
+            }
+        });
+        // At most `max`.
+        let count = count as usize;
         Self { source, count }
     }
 
@@ -96,7 +105,7 @@ impl<'a, T> Peek<'a, T> {
     #[inline]
     pub fn iter(&self) -> PeekIter<'_, T> {
         PeekIter {
-            ahead: self.source.ring.lookahead(),
+            run: self.source.ring.run(),
             scratch: self.source.cold.scratch.as_deref(),
             next: 0,
             count: self.count,
@@ -116,23 +125,20 @@ impl<'a, T> Peek<'a, T> {
     #[inline]
     pub fn release(self, count: usize) -> usize {
         let count = count.min(self.count);
-        let mut left = count;
-        while left > 0 && self.source.ring.ready() {
-            let run = self.source.ring.run().min(left);
-            if std::mem::needs_drop::<T>() {
-                for _ in 0..run {
-                    // SAFETY: `run` elements are ready.
-                    drop(unsafe { self.source.ring.take(|at| at.cast::<T>().read()) });
-                }
-            } else {
-                self.source.ring.skip(run);
+        if std::mem::needs_drop::<T>() {
+            let mut left = count;
+            while left > 0 && self.source.ring.ready() {
+                left -= 1;
+                // SAFETY: ready.
+                drop(unsafe { self.source.ring.take(|at| at.cast::<T>().read()) });
             }
-            left -= run;
+        } else {
+            self.source.ring.skip(count as u64);
         }
         if self.source.ring.past_mark() {
             self.source.credit();
         }
-        count - left
+        count
     }
 
     /// Takes all of them.
@@ -169,7 +175,7 @@ impl<'a, T> IntoIterator for &'a Peek<'_, T> {
 
 /// The iterator of [`Peek::iter`].
 pub struct PeekIter<'a, T> {
-    ahead: Consumer<Fixed<T>>,
+    run: Run<Fixed<T>>,
     scratch: Option<&'a [MaybeUninit<T>]>,
     next: usize,
     count: usize,
@@ -191,12 +197,9 @@ impl<'a, T> Iterator for PeekIter<'a, T> {
                 .get(self.next - 1)
                 .map(|element| unsafe { element.assume_init_ref() });
         }
-        if !self.ahead.ready() {
-            return None;
-        }
-        // SAFETY: ready. The element stays in its slot, which the producer does not write before it is released, and
-        // that takes the peek, which this iterator borrows.
-        Some(unsafe { self.ahead.take(|at| &*at.cast::<T>()) })
+        // SAFETY: `Peek::new` saw it there. The element stays in its slot, which the producer does not write before it is
+        // released, and that takes the peek, which this iterator borrows.
+        Some(unsafe { &*self.run.next_seen().cast::<T>() })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

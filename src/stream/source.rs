@@ -360,7 +360,7 @@ impl<T> SourceRef<T> {
 /// # Safety
 /// They are there.
 #[inline(always)]
-unsafe fn read_out<T>(run: &mut Run<'_, Fixed<T>>, filled: Filled, take: &mut impl FnMut(T)) {
+unsafe fn read_out<T>(run: &mut Run<Fixed<T>>, filled: Filled, take: &mut impl FnMut(T)) {
     let per = Fixed::<T>::measured().per;
     match filled {
         Filled::Whole if per > 1 => {
