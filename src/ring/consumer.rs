@@ -47,20 +47,17 @@ impl<S: Shape> Consumer<S> {
     /// out by [`stamp`](Self::stamp), off the hot path.
     #[inline(always)]
     pub(crate) fn ready(&mut self) -> bool {
+        if self.shape.per() == 1 {
+            self.place.reach(self.shape, self.pos);
+            // Pairs with the Release in `Producer::put` and `Producer::publish`.
+            return self.place.stamp().load(Ordering::Acquire) == self.place.edge();
+        }
         if self.pos != self.avail {
             return true;
         }
         self.place.reach(self.shape, self.pos);
         // Pairs with the Release in `Producer::put` and `Producer::publish`.
         let stamp = self.place.stamp().load(Ordering::Acquire);
-        if self.shape.per() == 1 {
-            // What follows must not wait for the stamp, which it would by `avail`.
-            if stamp != self.place.edge() {
-                return false;
-            }
-            self.avail = self.pos.wrapping_add(1);
-            return true;
-        }
         let fresh = stamp.wrapping_sub(self.pos);
         // One comparison for "nothing yet" (0, or an older lap: huge) and for "more than the block holds".
         if fresh.wrapping_sub(1) >= self.place.edge().wrapping_sub(self.pos) {
@@ -76,7 +73,6 @@ impl<S: Shape> Consumer<S> {
     /// [`ready`](Self::ready) returned true since the last element was taken, and `read` copies the element out.
     #[inline(always)]
     pub(crate) unsafe fn take<R>(&mut self, read: impl FnOnce(*const u8) -> R) -> R {
-        debug_assert!(self.pos != self.avail);
         self.place.reading(self.shape, self.pos);
         let value = read(self.place.element(self.shape, self.pos));
         // A peer in another process may write where it must not: what was copied is not fetched again.
@@ -167,11 +163,20 @@ impl<S: Shape> Consumer<S> {
         let end = self.pos.wrapping_add(count);
         while self.pos != end {
             self.place.reach(self.shape, self.pos);
-            let (left, in_block) = (end.wrapping_sub(self.pos), self.place.edge().wrapping_sub(self.pos));
+            let (left, in_block) = (
+                end.wrapping_sub(self.pos),
+                self.place.edge().wrapping_sub(self.pos),
+            );
             self.pos = self.pos.wrapping_add(left.min(in_block));
         }
         // Not less than the stamp said before, which `ready` reads again.
         self.avail = end;
+    }
+
+    /// Whether credit is due with the next element.
+    #[inline(always)]
+    pub(crate) fn is_due(&self) -> bool {
+        self.pos.wrapping_add(1) == self.mark
     }
 
     /// Whether credit is due.

@@ -56,7 +56,9 @@ impl<'a, T> Peek<'a, T> {
                 // between processes carries types that can be copied.
                 unsafe {
                     let to = scratch.as_mut_ptr().add(scratch.len());
-                    run.head().cast::<MaybeUninit<T>>().copy_to_nonoverlapping(to, some);
+                    run.head()
+                        .cast::<MaybeUninit<T>>()
+                        .copy_to_nonoverlapping(to, some);
                     scratch.set_len(scratch.len() + some);
                 }
             }

@@ -12,6 +12,7 @@ use super::error::TimedOut;
 use super::peek::{Peek, Scratch};
 use super::reconnect::Reconnect;
 use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence};
+use crate::primitive::hint::keep_branch;
 use crate::ring::block::{Fixed, LINE};
 use crate::ring::{Consumer, Corruption, Filled, Run};
 
@@ -275,12 +276,16 @@ impl<T> SourceRef<T> {
     /// `ready` returned true since the last element was taken.
     #[inline(always)]
     unsafe fn take(&mut self) -> T {
-        // SAFETY: ready, and each element is read out once.
-        let element = unsafe { self.ring.take(|at| at.cast::<T>().read()) };
-        if self.ring.pos() == self.ring.mark {
+        if self.ring.is_due() {
+            // Apart from the other way, so that no element is kept across a call there.
+            keep_branch();
+            // SAFETY: as the caller promises.
+            let element = unsafe { self.ring.take(|at| at.cast::<T>().read()) };
             self.credit();
+            return element;
         }
-        element
+        // SAFETY: ready, and each element is read out once.
+        unsafe { self.ring.take(|at| at.cast::<T>().read()) }
     }
 
     #[inline(always)]
