@@ -154,7 +154,7 @@ impl<S: Shape> Producer<S> {
         self.place.writing(self.shape, self.pos);
         write(at);
         self.pos = self.pos.wrapping_add(1);
-        // Pairs with the Acquire in `Consumer::ready`: who reads this stamp sees the element.
+        // Pairs with the Acquire in `Consumer::ready` and `Run::go`: who reads this stamp sees the element.
         self.place.stamp().store(self.pos, Ordering::Release);
         if self.shape.per() == 1 {
             self.enter_next();
