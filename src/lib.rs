@@ -82,9 +82,9 @@ pub use process::{
 };
 pub use ring::Corruption;
 pub use stream::{
-    ChannelBuilder, ChannelError, Claim, ClaimError, CloseReason, End, EndError, EndedMeanwhile, NotDrained,
-    Payload, Peek, PeekIter, PutDeadlineError, PutError, PutSliceError, RequestError, SinkRef, SourceRef,
-    StreamFault, TimedOut, TryNext, TryPutError, channel,
+    Buffer, ChannelBuilder, ChannelError, Claim, ClaimError, CloseReason, End, EndError, EndedMeanwhile,
+    NotDrained, Payload, Peek, PeekIter, PutDeadlineError, PutError, PutSliceError, RequestError, SinkRef,
+    SourceRef, StreamFault, TimedOut, TryNext, TryPutError, channel,
 };
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub use stream::{

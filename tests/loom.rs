@@ -10,7 +10,7 @@
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 use millstream::{
-    CloseReason, End, NotDrained, PutError, PutSliceError, SinkRef, SourceRef, StreamFault, TryNext,
+    Buffer, CloseReason, End, NotDrained, PutError, PutSliceError, SinkRef, SourceRef, StreamFault, TryNext,
     TryPutError, WaitStrategy,
 };
 use std::num::NonZeroU64;
@@ -21,7 +21,7 @@ const PARK: WaitStrategy = WaitStrategy::park();
 
 fn pair<T: Send + 'static>(buffer: usize, demand: u64) -> (SinkRef<T>, SourceRef<T>) {
     millstream::channel::<T>()
-        .buffer_size(buffer)
+        .buffer_size(Buffer::Bounded(buffer))
         .initial_demand(demand)
         .idle_timeout(None)
         .sink_wait(PARK)

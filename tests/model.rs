@@ -9,8 +9,8 @@ use std::fmt::Debug;
 use std::num::NonZeroU64;
 
 use millstream::{
-    ClaimError, CloseReason, End, EndError, PutSliceError, RequestError, SinkRef, SourceRef, StreamFault,
-    TryNext, TryPutError,
+    Buffer, ClaimError, CloseReason, End, EndError, PutSliceError, RequestError, SinkRef, SourceRef,
+    StreamFault, TryNext, TryPutError,
 };
 use proptest::prelude::*;
 
@@ -125,7 +125,7 @@ struct Run<T> {
 impl<T: Numbered> Run<T> {
     fn new(case: Case) -> Self {
         let mut builder = millstream::channel::<T>()
-            .buffer_size(case.buffer)
+            .buffer_size(Buffer::Bounded(case.buffer))
             .initial_demand(case.window)
             .start_position(case.start);
         if case.manual {

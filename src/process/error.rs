@@ -189,6 +189,14 @@ pub enum PublishError {
         /// The process that publishes it, if the system tells.
         pid: Option<u32>,
     },
+    /// An unbounded buffer: the memory of a published stream is reserved when it is made.
+    #[error(
+        "{name:?} was to be unbounded (a buffer size of 0), which shared memory cannot be; give a size, or say `Buffer::Rendezvous` to put only what was asked for"
+    )]
+    UnboundedNotShareable {
+        /// The stream.
+        name: String,
+    },
     /// More elements than a ring holds, or none.
     #[error(
         "{name:?} was to hold {elements} elements, where 1 to {most} can be held: change buffer_size or max_demand"

@@ -88,6 +88,11 @@ impl Ledger {
         unsafe { &*self.control }
     }
 
+    /// The largest demand that the consumer may have open.
+    pub(crate) fn window(&self) -> u64 {
+        self.window
+    }
+
     /// The position up to which the consumer lets the producer go, for a report: the value is not checked.
     pub(crate) fn peek_granted(&self) -> u64 {
         self.line().granted.load(Ordering::Relaxed)

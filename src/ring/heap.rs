@@ -1,9 +1,11 @@
 //! A ring of any type within one process.
 
+use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::mem::needs_drop;
 
 use crate::memory::HeapMemory;
+use crate::primitive::Mutex;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 
 use super::block::{Area, Fixed, LINE, Measured, Place};
@@ -34,24 +36,46 @@ impl HeapLines {
 }
 
 /// The lines and blocks of a stream in one process. Dropped after both ends: drops what was never taken.
+///
+/// The blocks lie in segments, one but for an unbounded stream: there the producer, when a segment is full, goes on in a
+/// larger one, to which the consumer follows when it has taken everything before.
 #[derive(Debug)]
 pub(crate) struct HeapRing<T> {
     pub(crate) lines: HeapLines,
-    area: Area,
-    base: u64,
-    _memory: HeapMemory,
+    /// The first is the consumer's, the last the producer's. Reached off the hot path alone.
+    segments: Mutex<VecDeque<Segment>>,
     element: PhantomData<T>,
 }
 
+/// Blocks that lie together, for the elements from `base` on.
+#[derive(Debug)]
+struct Segment {
+    area: Area,
+    base: u64,
+    capacity: usize,
+    _memory: HeapMemory,
+}
+
 // SAFETY: elements are moved in by the producer's thread and out by the consumer's (or dropped by the last
-// owner's), so `T: Send` is what it takes; the lines are atomic.
+// owner's), so `T: Send` is what it takes; the lines are atomic, and a segment's pointers lead to memory that it owns.
 unsafe impl<T: Send> Send for HeapRing<T> {}
-// SAFETY: as above; shared access reaches only the lines.
+// SAFETY: as above; shared access reaches the lines, and the segments by their lock.
 unsafe impl<T: Send> Sync for HeapRing<T> {}
 
 impl<T> HeapRing<T> {
-    /// A ring for `capacity` elements from position `base` on. `None` when there is no memory for it.
-    pub(crate) fn new(capacity: usize, base: u64) -> Option<Self> {
+    /// A ring for `capacity` elements from position `base` on, and where the first one goes. `None` when there is no memory
+    /// for it.
+    pub(crate) fn new(capacity: usize, base: u64) -> Option<(Self, Place)> {
+        let (segment, place) = Self::segment(capacity, base)?;
+        let ring = Self {
+            lines: HeapLines::new(base),
+            segments: Mutex::new(VecDeque::from([segment])),
+            element: PhantomData,
+        };
+        Some((ring, place))
+    }
+
+    fn segment(capacity: usize, base: u64) -> Option<(Segment, Place)> {
         let shape = Fixed::<T>::measured();
         let blocks = shape.blocks(capacity)?;
         let bytes = blocks.checked_mul(shape.stride)?;
@@ -60,21 +84,46 @@ impl<T> HeapRing<T> {
         if base != 0 {
             stamp_all(memory.as_ptr(), blocks, shape, base);
         }
-        // SAFETY: the memory is aligned, as large as the blocks, and lives as long as the ring, which both
-        // ends keep.
+        // SAFETY: the memory is aligned, as large as the blocks, and lives as long as the segment: until the consumer has
+        // taken everything of it, or both ends are gone.
         let area = unsafe { Area::new(memory.as_ptr(), blocks, shape, base) };
-        Some(Self {
-            lines: HeapLines::new(base),
+        let place = area.place(Fixed::<T>::new(), 0, base);
+        let segment = Segment {
             area,
             base,
+            capacity,
             _memory: memory,
-            element: PhantomData,
-        })
+        };
+        Some((segment, place))
     }
 
-    /// Where the first element goes.
-    pub(crate) fn first(&self) -> Place {
-        self.area.place(Fixed::<T>::new(), 0, self.base)
+    /// Another segment, for the elements from `pos` on: twice as large as the last one, and at least for `least`. Its size,
+    /// and where the first element goes. `None` when there is no memory for it.
+    pub(crate) fn grow(&self, least: usize, pos: u64) -> Option<(usize, Place)> {
+        let mut segments = self.segments.lock().ok()?;
+        let capacity = segments.back()?.capacity.saturating_mul(2).max(least);
+        let (segment, place) = Self::segment(capacity, pos)?;
+        segments.push_back(segment);
+        Some((capacity, place))
+    }
+
+    /// Whether the elements from `pos` on lie in a segment that the consumer has not entered.
+    pub(crate) fn continues(&self, pos: u64) -> bool {
+        let segments = self.segments.lock();
+        segments.is_ok_and(|segments| segments.get(1).is_some_and(|next| next.base == pos))
+    }
+
+    /// Enters that segment, for the consumer, which has taken everything before; frees the one before it.
+    pub(crate) fn follow(&self, pos: u64) -> Option<Place> {
+        let mut segments = self.segments.lock().ok()?;
+        let mut place = None;
+        while segments.get(1).is_some_and(|next| next.base == pos) {
+            segments.pop_front();
+            place = segments
+                .front()
+                .map(|segment| segment.area.place(Fixed::<T>::new(), 0, pos));
+        }
+        place
     }
 }
 
@@ -97,9 +146,16 @@ impl<T> Drop for HeapRing<T> {
         let from = self.lines.credit.released.load(Ordering::Relaxed);
         let to = self.lines.end.position.load(Ordering::Relaxed);
         let shape = Fixed::<T>::new();
-        let mut place = self.area.place(shape, from.wrapping_sub(self.base), from);
+        let first = self.segments.lock().ok().and_then(|segments| {
+            let first = segments.front()?;
+            Some(first.area.place(shape, from.wrapping_sub(first.base), from))
+        });
+        let Some(mut place) = first else { return };
         for offset in 0..to.wrapping_sub(from) {
             let pos = from.wrapping_add(offset);
+            if let Some(next) = self.follow(pos) {
+                place = next;
+            }
             place.reach(shape, pos);
             // SAFETY: published by the producer, and not taken by the consumer, which says so by `released`.
             unsafe { place.element(shape, pos).cast::<T>().drop_in_place() };

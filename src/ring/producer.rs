@@ -104,6 +104,13 @@ impl<S: Shape> Producer<S> {
         self.limit.wrapping_sub(self.pos)
     }
 
+    /// Goes on at `place`, which is that of the next element.
+    #[inline(always)]
+    pub(crate) fn set_place(&mut self, place: Place) {
+        self.slot = place.element(self.shape, self.pos);
+        self.place = place;
+    }
+
     /// Sets how far the producer may go. The next [`pass`](Self::pass) takes it into account.
     #[inline(always)]
     pub(crate) fn set_limit(&mut self, limit: u64) {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use super::buffer::Buffer;
 use super::endpoint::{
     Audience, ConsumerEndpoint, ConsumerLines, ConsumerSettings, ProducerEndpoint, ProducerLines,
     ProducerSettings,
@@ -116,7 +117,7 @@ pub(super) fn capacity(sink: &SinkSettings, source: &SourceSettings) -> Result<u
     if source.window == 0 {
         return Err(ChannelError::ZeroDemand);
     }
-    let elements = sink.buffer_size.saturating_add(source.window);
+    let elements = sink.buffer.bound().saturating_add(source.window);
     let too_large = |most| ChannelError::TooLarge { elements, most };
     if elements > MOST_ELEMENTS {
         return Err(too_large(MOST_ELEMENTS));
@@ -147,7 +148,7 @@ pub(super) unsafe fn endpoints<K: Clone + Send + 'static>(
                 notice: &lines.notice,
             },
             base: sink.start,
-            buffer: sink.buffer_size,
+            buffer: sink.buffer.bound(),
             complete_on_drop: sink.complete_on_drop,
             strategy: sink.strategy,
             fence,
@@ -192,25 +193,35 @@ impl<T: Send + 'static> Payload for T {
             elements: capacity as u64,
             element: size_of::<T>(),
         };
-        let ring = Arc::new(HeapRing::<T>::new(capacity, sink.start).ok_or(no_memory)?);
+        let (ring, place) = HeapRing::<T>::new(capacity, sink.start).ok_or(no_memory)?;
+        let ring = Arc::new(ring);
         // SAFETY: the lines belong to the ring.
-        let (producer, consumer) = unsafe { endpoints(&ring.lines, &ring, &sink, &source) };
+        let (mut producer, consumer) = unsafe { endpoints(&ring.lines, &ring, &sink, &source) };
         // SAFETY: the first place belongs to the first position; this is the only producer and the only consumer,
         // and both keep the ring.
         let (put, take) = unsafe {
             (
-                Producer::new(Fixed::new(), ring.first(), sink.start, producer.watch()),
-                Consumer::new(Fixed::new(), ring.first(), sink.start),
+                Producer::new(Fixed::new(), place.clone(), sink.start, producer.watch()),
+                Consumer::new(Fixed::new(), place, sink.start),
             )
         };
+        let unbounded = sink.buffer == Buffer::Unbounded;
+        if unbounded {
+            let ring = ring.clone();
+            producer.set_grower(Box::new(move |least, pos| ring.grow(least, pos)));
+        }
         Ok((
             SinkRef {
                 ring: put,
                 endpoint: producer,
-                capacity,
+                capacity: if unbounded {
+                    MOST_ELEMENTS as usize
+                } else {
+                    capacity
+                },
             },
             // SAFETY: made for each other.
-            unsafe { SourceRef::new((take, consumer), None, None) },
+            unsafe { SourceRef::new((take, consumer), None, None, unbounded.then_some(ring)) },
         ))
     }
 }
@@ -239,6 +250,11 @@ pub enum ChannelError {
         /// The most.
         most: u64,
     },
+    /// An unbounded buffer, for frames.
+    #[error(
+        "a buffer size of 0 is unbounded, which frames cannot be; give a size, or say `Buffer::Rendezvous` to put only what was asked for"
+    )]
+    UnboundedFrames,
     /// Longer frames than a header can describe.
     #[error("frames of {asked} bytes were asked for, where {most} is the most; lower max_frame")]
     FrameTooLong {

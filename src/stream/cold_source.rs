@@ -10,8 +10,9 @@ use super::endpoint::{ConsumerEndpoint, Vacancy, Waited};
 use super::peek::Scratch;
 use super::reconnect::{Followed, Reconnect, Tried};
 use super::source::{Connected, is_there};
-use crate::ring::Consumer;
+use crate::primitive::Arc;
 use crate::ring::block::{Fixed, Place};
+use crate::ring::{Consumer, Corruption, HeapRing};
 
 /// What a source needs beside its cursors.
 pub(super) struct ColdSource<T> {
@@ -19,6 +20,8 @@ pub(super) struct ColdSource<T> {
     /// Where `peek` copies elements to that another process could still write; `None` where it need not.
     pub(super) scratch: Option<Scratch<T>>,
     pub(super) reconnect: Option<Reconnect<Connected<T>>>,
+    /// The ring, if it is unbounded: it may go on in another place.
+    unbounded: Option<Arc<HeapRing<T>>>,
     /// Where the next element will come, while nothing more was asked for.
     aside: Option<Place>,
 }
@@ -28,19 +31,22 @@ impl<T> ColdSource<T> {
         endpoint: Box<ConsumerEndpoint>,
         scratch: Option<Scratch<T>>,
         reconnect: Option<Reconnect<Connected<T>>>,
+        unbounded: Option<Arc<HeapRing<T>>>,
     ) -> Self {
         Self {
             endpoint,
             scratch,
             reconnect,
+            unbounded,
             aside: None,
         }
     }
 
-    /// Whether nothing more was asked for: the cursors then look at a place where nothing comes.
+    /// Whether more is to be looked at than the stamp before the cursors: nothing more was asked for, and the cursors look at
+    /// a place where nothing comes, or the stream is unbounded and may go on elsewhere.
     #[inline(always)]
-    pub(super) fn is_paused(&self) -> bool {
-        self.aside.is_some()
+    pub(super) fn is_special(&self) -> bool {
+        self.aside.is_some() || self.unbounded.is_some()
     }
 
     /// Puts the place of the next element aside, unless that was done. Gives one at which nothing comes.
@@ -59,28 +65,51 @@ impl<T> ColdSource<T> {
         self.aside.take()
     }
 
-    /// What a paused source finds at `pos`, and the position at which to give credit again.
+    /// What a [special](Self::is_special) source finds, and the position at which to give credit again.
     #[cold]
     #[inline(never)]
-    pub(super) fn vacant_paused(&mut self, pos: u64) -> (Vacancy, u64) {
-        let Self { endpoint, aside, .. } = self;
-        endpoint.vacant_mark(pos, || {
-            aside
-                .as_ref()
-                .map_or(Ok(false), |place| is_there(place.stamp(), pos, place.edge()))
-        })
+    pub(super) fn vacant(&mut self, ring: Consumer<Fixed<T>>) -> (Vacancy, u64, Consumer<Fixed<T>>) {
+        let ring = self.moved_on(ring);
+        let Self {
+            endpoint,
+            aside,
+            unbounded,
+            ..
+        } = self;
+        let there = || special_is_there(&ring, aside.as_ref(), unbounded.as_deref());
+        let (vacancy, mark) = endpoint.vacant_mark(ring.pos(), there);
+        (vacancy, mark, ring)
     }
 
-    /// As [`vacant_paused`](Self::vacant_paused), but waits.
+    /// As [`vacant`](Self::vacant), but waits.
     #[cold]
     #[inline(never)]
-    pub(super) fn wait_paused(&mut self, pos: u64, deadline: Option<Instant>) -> (Waited, u64) {
-        let Self { endpoint, aside, .. } = self;
-        endpoint.wait_mark(pos, deadline, || {
-            aside
-                .as_ref()
-                .map_or(Ok(false), |place| is_there(place.stamp(), pos, place.edge()))
-        })
+    pub(super) fn wait(
+        &mut self,
+        ring: Consumer<Fixed<T>>,
+        deadline: Option<Instant>,
+    ) -> (Waited, u64, Consumer<Fixed<T>>) {
+        let ring = self.moved_on(ring);
+        let Self {
+            endpoint,
+            aside,
+            unbounded,
+            ..
+        } = self;
+        let there = || special_is_there(&ring, aside.as_ref(), unbounded.as_deref());
+        let (waited, mark) = endpoint.wait_mark(ring.pos(), deadline, there);
+        (waited, mark, ring)
+    }
+
+    /// The cursors, moved on to where an unbounded stream goes on.
+    fn moved_on(&mut self, mut ring: Consumer<Fixed<T>>) -> Consumer<Fixed<T>> {
+        let next = self.unbounded.as_ref().and_then(|all| all.follow(ring.pos()));
+        match (next, &mut self.aside) {
+            (Some(next), Some(aside)) => *aside = next,
+            (Some(next), None) => ring.set_place(next),
+            (None, _) => {}
+        }
+        ring
     }
 
     /// The end, unless the source goes on with the next producer.
@@ -164,31 +193,47 @@ impl<T> ColdSource<T> {
         if let Some(place) = self.aside.take() {
             ring.set_place(place);
         }
-        hang_up(&mut ring, &mut self.endpoint);
+        self.hang_up(&mut ring);
+    }
+
+    /// Drops what is there, cancels and seals: also when an element panics as it is dropped, for the sink must learn of it,
+    /// and the memory's owner how far elements were dropped.
+    pub(super) fn hang_up(&mut self, ring: &mut Consumer<Fixed<T>>) {
+        struct HangUp<'a, T>(&'a mut Consumer<Fixed<T>>, &'a mut ConsumerEndpoint);
+        impl<T> Drop for HangUp<'_, T> {
+            fn drop(&mut self) {
+                self.1.close(End::Cancelled, self.0.pos());
+                // SAFETY: the grave belongs to the endpoint, which lives as long as the cursors.
+                unsafe { self.0.seal(self.1.grave()) };
+            }
+        }
+        let HangUp(ring, endpoint) = &mut HangUp(ring, &mut self.endpoint);
+        if !std::mem::needs_drop::<T>() {
+            return;
+        }
+        // What is there and will not be taken is the consumer's until the close. It is at most what was granted and
+        // buffered; what comes meanwhile, and what lies elsewhere, is the memory's owner's to drop.
+        let mut left = endpoint.most_in_ring();
+        while left > 0 && ring.ready() {
+            left -= 1;
+            // SAFETY: ready.
+            drop(unsafe { ring.take(|at| at.cast::<T>().read()) });
+        }
     }
 }
 
-/// Drops what is there, cancels and seals: also when an element panics as it is dropped, for the sink must learn of it,
-/// and the memory's owner how far elements were dropped.
-pub(super) fn hang_up<T>(ring: &mut Consumer<Fixed<T>>, endpoint: &mut ConsumerEndpoint) {
-    struct HangUp<'a, T>(&'a mut Consumer<Fixed<T>>, &'a mut ConsumerEndpoint);
-    impl<T> Drop for HangUp<'_, T> {
-        fn drop(&mut self) {
-            self.1.close(End::Cancelled, self.0.pos());
-            // SAFETY: the grave belongs to the endpoint, which lives as long as the cursors.
-            unsafe { self.0.seal(self.1.grave()) };
-        }
+/// As `is_there`, for a special source.
+fn special_is_there<T>(
+    ring: &Consumer<Fixed<T>>,
+    aside: Option<&Place>,
+    unbounded: Option<&HeapRing<T>>,
+) -> Result<bool, Corruption> {
+    let pos = ring.pos();
+    if unbounded.is_some_and(|all| all.continues(pos)) {
+        return Ok(true);
     }
-    let HangUp(ring, endpoint) = &mut HangUp(ring, endpoint);
-    if !std::mem::needs_drop::<T>() {
-        return;
-    }
-    // What is there and will not be taken is the consumer's until the close. It is at most what was granted and buffered;
-    // what comes meanwhile is the producer's to drop.
-    let mut left = endpoint.most_in_ring();
-    while left > 0 && ring.ready() {
-        left -= 1;
-        // SAFETY: ready.
-        drop(unsafe { ring.take(|at| at.cast::<T>().read()) });
+    match aside {
+        Some(place) => is_there(place.stamp(), pos, place.edge()),
+        None => is_there(ring.stamp(), pos, ring.highest_stamp()),
     }
 }

@@ -73,7 +73,7 @@ pub enum PutFrameError {
 /// ```
 /// use std::time::Instant;
 /// use millstream::PutFrameDeadlineError;
-/// let (mut sink, _source) = millstream::channel::<[u8]>().buffer_size(0).initial_demand(1).build()?;
+/// let (mut sink, _source) = millstream::channel::<[u8]>().buffer_size(millstream::Buffer::Rendezvous).initial_demand(1).build()?;
 /// sink.put(b"1")?;
 /// assert_eq!(sink.put_deadline(b"2", Instant::now()), Err(PutFrameDeadlineError::TimedOut));
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::time::Instant;
 
+use super::buffer::Buffer;
 use super::channel::sealed::Settings;
 use super::channel::{ChannelError, Payload, capacity, endpoints};
 use super::control::source_control;
@@ -460,6 +461,9 @@ impl Payload for [u8] {
 
     fn make(settings: Settings) -> Result<(Self::Sink, Self::Source), ChannelError> {
         let Settings { sink, source } = settings;
+        if sink.buffer == Buffer::Unbounded {
+            return Err(ChannelError::UnboundedFrames);
+        }
         let capacity = capacity(&sink, &source)?;
         let area = frame_area(&sink, capacity)?;
         let no_memory = ChannelError::NoMemory {

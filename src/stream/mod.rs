@@ -1,5 +1,6 @@
 //! Handles and their builders: `SinkRef`, `SourceRef`, and how a stream ends.
 
+mod buffer;
 mod channel;
 mod claim;
 mod cold_source;
@@ -25,6 +26,7 @@ mod subscribe;
 
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) use crate::process::{ListError, ObserveError, PublishError, SubscribeError};
+pub use buffer::Buffer;
 pub use channel::{ChannelBuilder, ChannelError, Payload, channel};
 pub use claim::{Claim, EndedMeanwhile};
 pub use end::{CloseReason, End, StreamFault};

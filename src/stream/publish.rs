@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use zerocopy::IntoBytes;
 
+use super::buffer::Buffer;
 use super::endpoint::{Audience, ProducerEndpoint, ProducerLines, ProducerSettings};
 use super::frame_sink::{self, FrameSink};
 use super::settings::{MOST_ELEMENTS, SinkSettings, sink_setters};
@@ -239,6 +240,9 @@ impl Stream {
         let name = &settings.name;
         // Before any memory is asked for, which is named after the stream.
         crate::process::check_name(name)?;
+        if settings.sink.buffer == Buffer::Unbounded {
+            return Err(PublishError::UnboundedNotShareable { name: name.clone() });
+        }
         let (size, schema) = match content {
             Content::Blocks(shape, schema) => (shape.stride / shape.per, schema.encode()),
             Content::Frames { longest } => (*longest, Vec::new()),
@@ -246,7 +250,7 @@ impl Stream {
         let max_demand = settings
             .max_demand
             .unwrap_or_else(|| ((1 << 20) / size.max(1) as u64).clamp(16, 1024));
-        let elements = settings.sink.buffer_size.saturating_add(max_demand);
+        let elements = settings.sink.buffer.bound().saturating_add(max_demand);
         let too_large = || PublishError::TooLarge {
             name: name.clone(),
             elements,
@@ -281,7 +285,7 @@ impl Stream {
             blocks: 0,
             area_offset: area_offset as u64,
             area_len: area_len as u64,
-            buffer_size: settings.sink.buffer_size,
+            buffer_size: settings.sink.buffer.bound(),
             max_demand,
             base: settings.sink.start,
             max_frame: 0,

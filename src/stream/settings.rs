@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::buffer::Buffer;
 use super::endpoint::Demand;
 use crate::wait::WaitStrategy;
 
@@ -13,7 +14,7 @@ pub(crate) const MOST_ELEMENTS: u64 = 1 << 32;
 /// How the producer's side is to be.
 #[derive(Clone, Debug)]
 pub(crate) struct SinkSettings {
-    pub(crate) buffer_size: u64,
+    pub(crate) buffer: Buffer,
     pub(crate) strategy: WaitStrategy,
     pub(crate) complete_on_drop: bool,
     pub(crate) start: u64,
@@ -23,7 +24,7 @@ pub(crate) struct SinkSettings {
 impl Default for SinkSettings {
     fn default() -> Self {
         Self {
-            buffer_size: 16,
+            buffer: Buffer::Bounded(16),
             strategy: WaitStrategy::default(),
             complete_on_drop: false,
             start: 0,
@@ -63,16 +64,17 @@ impl SourceSettings {
 /// Setters of the producer's side, of a builder with a `sink: SinkSettings`.
 macro_rules! sink_setters {
     () => {
-        /// Elements that the producer may hold beyond the demand, exactly (not rounded). Default 16. With 0 the
-        /// producer holds nothing: it puts only what was asked for.
+        /// Elements that the producer may hold beyond the demand, exactly (not rounded). Default 16. A size of 0 is
+        /// [unbounded](crate::Buffer::Unbounded), which streams of elements within one process can be; for a producer that
+        /// puts only what was asked for say [`Buffer::Rendezvous`](crate::Buffer::Rendezvous).
         ///
         /// ```
         /// let (mut sink, _source) = millstream::channel::<u8>().buffer_size(3).initial_demand(2).build()?;
         /// assert_eq!(sink.try_put_slice(&[0; 100])?, 5);
         /// # Ok::<(), Box<dyn std::error::Error>>(())
         /// ```
-        pub fn buffer_size(mut self, elements: usize) -> Self {
-            self.sink.buffer_size = elements as u64;
+        pub fn buffer_size(mut self, elements: impl Into<$crate::Buffer>) -> Self {
+            self.sink.buffer = elements.into();
             self
         }
 

@@ -216,6 +216,9 @@ impl<T> SinkRef<T> {
                 });
             }
             self.make_room();
+            if self.ring.free() < count as u64 && self.endpoint.grows() {
+                self.grow(count);
+            }
             if let Some(reason) = self.endpoint.closed() {
                 return Err(ClaimError::Closed(reason));
             }
@@ -282,14 +285,34 @@ impl<T> SinkRef<T> {
 
     #[inline(always)]
     pub(super) fn make_room(&mut self) -> bool {
-        let room = self.endpoint.room(self.ring.pos());
-        self.ring.set_limit(room.limit);
-        self.ring.watch = room.watch;
+        self.refresh();
+        if self.ring.is_full() && self.endpoint.grows() {
+            self.grow(1);
+        }
         !self.ring.is_full()
     }
 
     #[inline(always)]
+    fn refresh(&mut self) {
+        let room = self.endpoint.room(self.ring.pos());
+        self.ring.set_limit(room.limit);
+        self.ring.watch = room.watch;
+    }
+
+    /// Goes on in a larger ring, if the stream is unbounded and there is memory.
+    #[inline(always)]
+    fn grow(&mut self, least: usize) {
+        if let Some(place) = self.endpoint.grow(least, self.ring.pos()) {
+            self.ring.set_place(place);
+            self.refresh();
+        }
+    }
+
+    #[inline(always)]
     fn wait_for_room(&mut self, deadline: Option<Instant>) -> Granted {
+        if self.endpoint.grows() && self.make_room() {
+            return Granted::Room;
+        }
         let (granted, room) = self.endpoint.wait_room(self.ring.pos(), deadline);
         self.ring.set_limit(room.limit);
         self.ring.watch = room.watch;

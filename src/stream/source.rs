@@ -4,17 +4,18 @@ use std::fmt;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::time::Instant;
 
-use super::cold_source::{ColdSource, hang_up};
+use super::cold_source::ColdSource;
 use super::control::source_control;
 use super::end::End;
 use super::endpoint::{ConsumerEndpoint, Vacancy, Waited};
 use super::error::TimedOut;
 use super::peek::{Peek, Scratch};
 use super::reconnect::Reconnect;
+use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence};
 use crate::primitive::hint::keep_branch;
 use crate::ring::block::{Fixed, LINE};
-use crate::ring::{Consumer, Corruption, Filled, Run};
+use crate::ring::{Consumer, Corruption, Filled, HeapRing, Run};
 
 /// What [`SourceRef::try_next`] found.
 ///
@@ -114,10 +115,11 @@ impl<T> SourceRef<T> {
         connected: Connected<T>,
         scratch: Option<Scratch<T>>,
         reconnect: Option<Reconnect<Connected<T>>>,
+        unbounded: Option<Arc<HeapRing<T>>>,
     ) -> Self {
         let (ring, endpoint) = connected;
         let mark = endpoint.mark();
-        let cold = ColdSource::new(endpoint, scratch, reconnect);
+        let cold = ColdSource::new(endpoint, scratch, reconnect, unbounded);
         let mut source = Self {
             ring,
             cold: ManuallyDrop::new(Box::new(cold)),
@@ -297,8 +299,10 @@ impl<T> SourceRef<T> {
     #[inline(always)]
     pub(super) fn vacant(&mut self) -> Vacancy {
         let pos = self.ring.pos();
-        let (vacancy, mark) = if self.cold.is_paused() {
-            self.cold.vacant_paused(pos)
+        let (vacancy, mark) = if self.cold.is_special() {
+            let (vacancy, mark, ring) = self.cold.vacant(self.ring.clone());
+            self.ring = ring;
+            (vacancy, mark)
         } else {
             let (stamp, highest) = (self.ring.stamp(), self.ring.highest_stamp());
             self.cold
@@ -313,8 +317,10 @@ impl<T> SourceRef<T> {
     fn wait(&mut self, deadline: Option<Instant>) -> Waited {
         loop {
             let pos = self.ring.pos();
-            let (waited, mark) = if self.cold.is_paused() {
-                self.cold.wait_paused(pos, deadline)
+            let (waited, mark) = if self.cold.is_special() {
+                let (waited, mark, ring) = self.cold.wait(self.ring.clone(), deadline);
+                self.ring = ring;
+                (waited, mark)
             } else {
                 let (stamp, highest) = (self.ring.stamp(), self.ring.highest_stamp());
                 self.cold
@@ -356,7 +362,7 @@ impl<T> SourceRef<T> {
     /// Drops what is there, and cancels.
     fn hang_up(&mut self) {
         self.go_on();
-        hang_up(&mut self.ring, &mut self.cold.endpoint);
+        self.cold.hang_up(&mut self.ring);
     }
 }
 

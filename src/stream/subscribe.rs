@@ -428,7 +428,7 @@ impl<T: Element> Travel for T {
             })
         });
         // SAFETY: made for each other.
-        Ok(unsafe { SourceRef::new(connected, scratch, reconnect) })
+        Ok(unsafe { SourceRef::new(connected, scratch, reconnect, None) })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Instant;
 
-use millstream::{DirectoryError, MemoryError, PublishError, SubscribeError, SystemError};
+use millstream::{Buffer, DirectoryError, MemoryError, PublishError, SubscribeError, SystemError};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::stage::{Ground, Role, Stage, eventually, holdings, say, soon};
@@ -16,7 +16,7 @@ fn more_than_there_is_is_an_error() {
     for elements in [1usize << 40, usize::MAX, (1 << 32) + 1] {
         let error = ground
             .publish::<u64>("x")
-            .buffer_size(elements)
+            .buffer_size(Buffer::Bounded(elements))
             .open()
             .map(drop)
             .unwrap_err();
@@ -32,7 +32,7 @@ fn more_than_there_is_is_an_error() {
     for elements in [1usize << 31, 1 << 26] {
         let error = ground
             .publish::<[u64; 1024]>("x")
-            .buffer_size(elements)
+            .buffer_size(Buffer::Bounded(elements))
             .open()
             .map(drop)
             .unwrap_err();
@@ -69,7 +69,7 @@ fn more_than_there_is_is_an_error() {
     // With nothing at all asked for, there is nothing to hold.
     let error = ground
         .publish::<u64>("x")
-        .buffer_size(0)
+        .buffer_size(Buffer::Rendezvous)
         .max_demand(0)
         .open()
         .map(drop)

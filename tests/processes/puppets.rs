@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use millstream::{PutError, SinkRef, SourceRef, StreamFault, TryNext, TryPutError};
+use millstream::{Buffer, PutError, SinkRef, SourceRef, StreamFault, TryNext, TryPutError};
 
 use crate::stage::{Role, Stage, say, strategy};
 
@@ -20,7 +20,7 @@ fn number<T: std::str::FromStr<Err: std::fmt::Debug>>(words: &[&str], key: &str)
 fn open_sink(stage: &Stage, words: &[&str]) -> Result<SinkRef<u64>, millstream::PublishError> {
     let mut builder = stage.ground.publish::<u64>(words[0]);
     if let Some(elements) = number(words, "buffer") {
-        builder = builder.buffer_size(elements);
+        builder = builder.buffer_size(Buffer::Bounded(elements));
     }
     if let Some(wait) = number::<String>(words, "wait") {
         builder = builder.sink_wait(strategy(&wait));

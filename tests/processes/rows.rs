@@ -24,7 +24,7 @@ fn c3_c20_c33_exactly_the_buffer_and_the_window() {
         let ground = Ground::new();
         let mut sink = ground
             .publish::<u64>("c3")
-            .buffer_size(buffer as usize)
+            .buffer_size(millstream::Buffer::Bounded(buffer as usize))
             .open()
             .unwrap();
         for element in 0..buffer {
@@ -333,7 +333,11 @@ fn c27_who_comes_after_the_end_sees_the_end() {
 #[test]
 fn c28_c30_c36_c37_demand_begins_with_the_window_and_follows_what_is_taken() {
     let ground = Ground::new();
-    let mut sink = ground.publish::<u64>("c28").buffer_size(0).open().unwrap();
+    let mut sink = ground
+        .publish::<u64>("c28")
+        .buffer_size(millstream::Buffer::Rendezvous)
+        .open()
+        .unwrap();
     let mut consumer = consumer(&ground, "c28 window=6 each");
     assert_eq!(consumer.ask("granted"), "6");
     eventually(|| sink.demand() == 6);

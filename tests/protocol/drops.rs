@@ -67,6 +67,33 @@ fn quietly<R>(body: impl FnOnce() -> R) -> Result<R, ()> {
 }
 
 #[test]
+fn c2_what_an_unbounded_stream_holds_is_dropped_once() {
+    within(|| {
+        for taken in [0, 1, 69, 70, 500, 2000] {
+            for sink_first in [true, false] {
+                let mut tokens = Tokens::new();
+                let (mut sink, mut source) = pair(0, 5);
+                for _ in 0..2000 {
+                    sink.put(tokens.make()).unwrap();
+                }
+                for number in 0..taken {
+                    assert_eq!(source.next().unwrap().number, number);
+                }
+                assert_eq!(tokens.alive() as u64, 2000 - taken);
+                if sink_first {
+                    drop(sink);
+                    drop(source);
+                } else {
+                    drop(source);
+                    drop(sink);
+                }
+                assert_eq!(tokens.alive(), 0, "{taken} taken");
+            }
+        }
+    });
+}
+
+#[test]
 fn what_is_not_taken_is_dropped_once() {
     within(|| {
         for order in 0..6 {

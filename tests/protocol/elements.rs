@@ -14,7 +14,7 @@ fn travel<T: Debug + PartialEq + Send + 'static>(make: fn(u64) -> T) {
         for buffer in 0..10 {
             for demand in 1..=10 {
                 let (mut sink, mut source) = millstream::channel::<T>()
-                    .buffer_size(buffer)
+                    .buffer_size(millstream::Buffer::Bounded(buffer))
                     .initial_demand(demand)
                     .build()
                     .unwrap();
@@ -61,7 +61,7 @@ fn travel<T: Debug + PartialEq + Send + 'static>(make: fn(u64) -> T) {
         }
         for (buffer, demand) in [(0, 1), (3, 4), (64, 64)] {
             let (mut sink, mut source) = millstream::channel::<T>()
-                .buffer_size(buffer)
+                .buffer_size(millstream::Buffer::Bounded(buffer))
                 .initial_demand(demand)
                 .build()
                 .unwrap();
@@ -160,11 +160,11 @@ fn elements_lie_aligned() {
 }
 
 #[test]
-fn c2_a_buffer_without_bound_is_an_error() {
+fn c2_a_bound_that_cannot_be_held_is_an_error() {
     let most = 1_u64 << 32;
     let error = |buffer, demand| {
         millstream::channel::<u64>()
-            .buffer_size(buffer)
+            .buffer_size(millstream::Buffer::Bounded(buffer))
             .initial_demand(demand)
             .build()
             .map(drop)

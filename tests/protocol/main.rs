@@ -12,3 +12,4 @@ mod elements;
 mod ends;
 mod flow;
 mod support;
+mod unbounded;

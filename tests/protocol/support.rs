@@ -6,7 +6,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel as mpsc};
 use std::thread;
 use std::time::Duration;
 
-use millstream::{SinkRef, SourceRef, WaitStrategy};
+use millstream::{Buffer, SinkRef, SourceRef, WaitStrategy};
 
 pub(crate) type Sink = SinkRef<u64>;
 pub(crate) type Source = SourceRef<u64>;
@@ -96,7 +96,7 @@ pub(crate) struct InOneProcess;
 impl Setting for InOneProcess {
     fn pair(config: Config) -> (Sink, Source) {
         let mut builder = millstream::channel::<u64>()
-            .buffer_size(config.buffer_size)
+            .buffer_size(Buffer::Bounded(config.buffer_size))
             .initial_demand(config.demand)
             .idle_timeout(config.idle)
             .sink_wait(config.sink_wait)
@@ -127,7 +127,7 @@ impl Setting for Published {
         let path = directory.path().join("run");
         let mut publish = millstream::publish::<u64>("protocol")
             .directory(&path)
-            .buffer_size(config.buffer_size)
+            .buffer_size(Buffer::Bounded(config.buffer_size))
             .max_demand(config.demand)
             .sink_wait(config.sink_wait)
             .start_position(config.start);

@@ -1,5 +1,6 @@
 //! The cold side of a producer: room, wake-ups, waiting, the end.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::Keep;
@@ -8,6 +9,7 @@ use crate::memory::SharedMemory;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicU64, Ordering};
+use crate::ring::block::Place;
 use crate::ring::page::{
     END_COMPLETED, END_FAILED, EndLine, WORD_CLOSED, WORD_PARKED, WORD_SEQUENCE, WordLine,
 };
@@ -48,6 +50,19 @@ pub(crate) enum Granted {
     TimedOut,
 }
 
+/// Makes a larger ring: takes the least capacity and the position from which on it is used, gives its capacity and where
+/// its first element goes.
+struct Grower(Grow);
+
+/// See [`Grower`].
+pub(crate) type Grow = Box<dyn FnMut(usize, u64) -> Option<(usize, Place)> + Send>;
+
+impl fmt::Debug for Grower {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Grower")
+    }
+}
+
 /// The peers of a producer: one in this process, or whoever subscribes.
 #[derive(Debug)]
 pub(crate) enum Audience {
@@ -64,6 +79,10 @@ pub(crate) struct ProducerEndpoint {
     vacant: u64,
     /// Elements taken beyond the demand.
     buffer: u64,
+    /// Where a full ring goes on, if it is unbounded.
+    grower: Option<Grower>,
+    /// Up to here there is room whatever was granted: the end of the first lap of a ring that has grown.
+    floor: u64,
     closed: Option<CloseReason>,
     /// Whether the end stands in the end line.
     ended: bool,
@@ -109,6 +128,8 @@ impl ProducerEndpoint {
             ledgers: settings.ledger.into_iter().collect(),
             vacant: settings.base,
             buffer: settings.buffer,
+            grower: None,
+            floor: settings.base,
             closed: None,
             ended: false,
             complete_on_drop: settings.complete_on_drop,
@@ -183,6 +204,35 @@ impl ProducerEndpoint {
         }
     }
 
+    /// Makes the stream unbounded.
+    pub(crate) fn set_grower(&mut self, grow: Grow) {
+        self.grower = Some(Grower(grow));
+    }
+
+    /// Whether a full ring goes on elsewhere.
+    #[inline(always)]
+    pub(crate) fn grows(&self) -> bool {
+        self.grower.is_some()
+    }
+
+    /// Where the ring goes on from `pos`, with room for at least `least` elements. `None` when it is bounded, or closed, or
+    /// when there is no memory.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn grow(&mut self, least: usize, pos: u64) -> Option<Place> {
+        if self.closed.is_some() {
+            return None;
+        }
+        let Grower(grow) = self.grower.as_mut()?;
+        // Room for the window beside those.
+        let window = self.ledgers.first().map_or(0, Ledger::window);
+        let least = least.saturating_add(usize::try_from(window).unwrap_or(usize::MAX));
+        let (capacity, place) = grow(least, pos)?;
+        self.buffer = (capacity as u64).saturating_sub(window);
+        self.floor = pos.wrapping_add(capacity as u64);
+        Some(place)
+    }
+
     fn limit(&mut self, pos: u64) -> Result<u64, Corruption> {
         let mut ahead = None::<i64>;
         for ledger in &mut self.ledgers {
@@ -192,6 +242,7 @@ impl ProducerEndpoint {
             ahead = Some(ahead.map_or(room, |least| least.min(room)));
         }
         let ahead = ahead.unwrap_or_else(|| self.vacant.wrapping_add(self.buffer).wrapping_sub(pos) as i64);
+        let ahead = ahead.max(self.floor.wrapping_sub(pos) as i64);
         Ok(pos.wrapping_add(ahead.max(0) as u64))
     }
 
