@@ -44,7 +44,7 @@ impl Watch {
 
 /// The producer's cursors. `pos` never passes `limit`, which is at most the capacity ahead of what the
 /// consumer has released.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Producer<S> {
     shape: S,
     place: Place,

@@ -285,33 +285,29 @@ impl<T> SinkRef<T> {
 
     #[inline(always)]
     pub(super) fn make_room(&mut self) -> bool {
-        self.refresh();
-        if self.ring.is_full() && self.endpoint.grows() {
+        if self.endpoint.grows() {
             self.grow(1);
+        } else {
+            let room = self.endpoint.room(self.ring.pos());
+            self.ring.set_limit(room.limit);
+            self.ring.watch = room.watch;
         }
         !self.ring.is_full()
     }
 
-    #[inline(always)]
-    fn refresh(&mut self) {
-        let room = self.endpoint.room(self.ring.pos());
-        self.ring.set_limit(room.limit);
-        self.ring.watch = room.watch;
-    }
-
-    /// Goes on in a larger ring, if the stream is unbounded and there is memory.
+    /// Makes room for `least` elements, in a larger ring if need be. The stream is unbounded.
     #[inline(always)]
     fn grow(&mut self, least: usize) {
-        if let Some(place) = self.endpoint.grow(least, self.ring.pos()) {
-            self.ring.set_place(place);
-            self.refresh();
-        }
+        self.ring = grown(&mut self.endpoint, self.ring.clone(), least);
     }
 
     #[inline(always)]
     fn wait_for_room(&mut self, deadline: Option<Instant>) -> Granted {
-        if self.endpoint.grows() && self.make_room() {
-            return Granted::Room;
+        if self.endpoint.grows() {
+            self.grow(1);
+            if !self.ring.is_full() {
+                return Granted::Room;
+            }
         }
         let (granted, room) = self.endpoint.wait_room(self.ring.pos(), deadline);
         self.ring.set_limit(room.limit);
@@ -373,6 +369,29 @@ impl<T> SinkRef<T> {
         }
         Ok(count)
     }
+}
+
+/// Cursors with room for `least` elements, if the stream is open and there is memory. Takes them by value, see `endpoint`.
+#[cold]
+#[inline(never)]
+fn grown<T>(
+    endpoint: &mut ProducerEndpoint,
+    mut ring: Producer<Fixed<T>>,
+    least: usize,
+) -> Producer<Fixed<T>> {
+    let refresh = |endpoint: &mut ProducerEndpoint, ring: &mut Producer<Fixed<T>>| {
+        let room = endpoint.room(ring.pos());
+        ring.set_limit(room.limit);
+        ring.watch = room.watch;
+    };
+    refresh(endpoint, &mut ring);
+    if ring.free() < least as u64
+        && let Some(place) = endpoint.grow(least, ring.pos())
+    {
+        ring.set_place(place);
+        refresh(endpoint, &mut ring);
+    }
+    ring
 }
 
 impl<T> Drop for SinkRef<T> {
