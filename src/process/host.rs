@@ -315,8 +315,9 @@ impl Host {
         }
         wires.remove(connection, *token);
         let offer = &self.offer;
-        self.seat
-            .leave(|position, byte| offer.position_at(position, byte));
+        self.seat.leave(offer.header.buffer_size, |position, byte| {
+            offer.position_at(position, byte)
+        });
         if matches!(self.seat, Seat::Ended) {
             self.desk.notice.set(GONE);
         }

@@ -62,10 +62,10 @@ impl Seat {
         }
     }
 
-    /// The consumer hung up. `position_at` mends the pair of position and byte that it left.
-    pub(super) fn leave(&mut self, position_at: impl FnOnce(u64, u64) -> u64) {
+    /// The consumer of a stream with this buffer hung up. `position_at` mends the pair of position and byte that it left.
+    pub(super) fn leave(&mut self, buffer: u64, position_at: impl FnOnce(u64, u64) -> u64) {
         *self = match mem::replace(self, Self::Ended) {
-            Self::Taken { subscriber, .. } => match subscriber.resumption() {
+            Self::Taken { subscriber, .. } => match subscriber.resumption(buffer) {
                 Some((position, start_byte)) => Self::Waiting {
                     subscriber,
                     start: position_at(position, start_byte),
@@ -123,7 +123,7 @@ impl Subscriber {
 
     /// Where the next process of this subscription starts: at what this one has released. `None` when it closed,
     /// when nobody is to resume it, and when its words cannot be right.
-    fn resumption(&self) -> Option<(u64, u64)> {
+    fn resumption(&self, buffer: u64) -> Option<(u64, u64)> {
         let word = |offset| self.credit.load(offset);
         if !self.resumable || word(CONTROL)? & WORD_CLOSED != 0 {
             return None;
@@ -133,7 +133,10 @@ impl Subscriber {
         let forward = released.wrapping_sub(self.start) as i64 >= 0
             && bytes.wrapping_sub(self.start_byte) as i64 >= 0
             && bytes.is_multiple_of(8);
-        let within = granted.wrapping_sub(released) <= self.window;
+        // Killed between telling `released` and `granted`, it leaves the latter behind the former: by the buffer at most,
+        // for no more is published beyond what is granted. Whether so much was, the producer sees for itself.
+        let open = granted.wrapping_sub(released);
+        let within = open <= self.window || open.wrapping_neg() <= buffer;
         if !(forward && within) {
             log::error!(
                 "the consumer {:?} left released = {released}, granted = {granted}, {bytes} bytes, which cannot be right",

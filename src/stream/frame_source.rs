@@ -4,22 +4,16 @@ use std::fmt;
 use std::ops::Deref;
 use std::time::Instant;
 
-use super::buffer::Buffer;
-use super::channel::sealed::Settings;
-use super::channel::{ChannelError, Payload, capacity, endpoints};
 use super::control::source_control;
 use super::end::End;
 use super::endpoint::{ConsumerEndpoint, Vacancy, Waited};
 use super::error::TimedOut;
-use super::frame_sink::{self, FrameSink};
 use super::reconnect::{Followed, Reconnect, Tried};
-use super::settings::SinkSettings;
 use super::source::{TryNext, is_there};
 use crate::element::Schema;
-use crate::primitive::Arc;
 use crate::ring::block::{Measured, Shape};
-use crate::ring::frame::{LONGEST, area_for, copy_out};
-use crate::ring::{Consumer, Corruption, FrameConsumer, FrameProducer, HeapFrames};
+use crate::ring::frame::copy_out;
+use crate::ring::{Consumer, Corruption, FrameConsumer};
 
 /// What the bytes are read from.
 #[derive(Debug)]
@@ -438,63 +432,6 @@ impl Drop for Frame<'_> {
 impl fmt::Debug for Frame<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Frame").field(&&**self).finish()
-    }
-}
-
-/// Bytes of an area for these settings.
-pub(super) fn frame_area(sink: &SinkSettings, capacity: usize) -> Result<usize, ChannelError> {
-    if sink.max_frame > LONGEST {
-        return Err(ChannelError::FrameTooLong {
-            asked: sink.max_frame,
-            most: LONGEST,
-        });
-    }
-    area_for(capacity, sink.max_frame).ok_or(ChannelError::NoMemory {
-        elements: capacity as u64,
-        element: sink.max_frame,
-    })
-}
-
-impl Payload for [u8] {
-    type Sink = FrameSink;
-    type Source = FrameSource;
-
-    fn make(settings: Settings) -> Result<(Self::Sink, Self::Source), ChannelError> {
-        let Settings { sink, source } = settings;
-        if sink.buffer == Buffer::Unbounded {
-            return Err(ChannelError::UnboundedFrames);
-        }
-        let capacity = capacity(&sink, &source)?;
-        let area = frame_area(&sink, capacity)?;
-        let no_memory = ChannelError::NoMemory {
-            elements: capacity as u64,
-            element: sink.max_frame,
-        };
-        let ring = Arc::new(HeapFrames::new(area, sink.start).ok_or(no_memory)?);
-        // SAFETY: the lines belong to the ring.
-        let (producer, consumer) = unsafe { endpoints(&ring.lines, &ring, &sink, &source) };
-        // SAFETY: the area is zeroed; this is the only producer and the only consumer, and both keep the ring.
-        let (put, mut take) = unsafe {
-            (
-                FrameProducer::new(ring.area(), sink.max_frame, sink.start, producer.watch()),
-                FrameConsumer::new(ring.area(), sink.max_frame, sink.start, 0),
-            )
-        };
-        take.credited(consumer.mark());
-        Ok((
-            FrameSink {
-                lane: frame_sink::Lane::Frames(put),
-                endpoint: producer,
-                schema: None,
-            },
-            FrameSource {
-                lane: Lane::Frames(take),
-                endpoint: consumer,
-                scratch: None,
-                schema: None,
-                reconnect: None,
-            },
-        ))
     }
 }
 

@@ -9,9 +9,15 @@ mod end;
 mod endpoint;
 mod error;
 #[cfg(not(millstream_loom))]
+mod frame_channel;
+#[cfg(not(millstream_loom))]
+mod frame_error;
+#[cfg(not(millstream_loom))]
 mod frame_sink;
 #[cfg(not(millstream_loom))]
 mod frame_source;
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+mod newest;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 mod observation;
 mod peek;
@@ -35,9 +41,9 @@ pub use error::{
     TryPutError,
 };
 #[cfg(not(millstream_loom))]
-pub use frame_sink::{
-    FrameClaim, FrameSink, PutFrameDeadlineError, PutFrameError, PutFramesError, TryPutFrameError,
-};
+pub use frame_error::{PutFrameDeadlineError, PutFrameError, PutFramesError, TryPutFrameError};
+#[cfg(not(millstream_loom))]
+pub use frame_sink::{FrameClaim, FrameSink};
 #[cfg(not(millstream_loom))]
 pub use frame_source::{Frame, FrameSource};
 #[cfg(all(target_os = "linux", not(millstream_loom)))]

@@ -4,13 +4,11 @@ use std::path::PathBuf;
 
 use super::{ListError, ObserveError};
 use crate::element::Schema;
-use crate::primitive::atomic::{AtomicU64, Ordering};
+use crate::primitive::atomic::Ordering;
 use crate::process;
 use crate::ring::page::{
-    CreditPage, END_COMPLETED, END_FAILED, END_OPEN, KIND_FRAMES, StreamHeader, StreamPage, WORD_CLOSED,
-    WORD_PARKED,
+    CreditPage, END_COMPLETED, END_FAILED, END_OPEN, KIND_FRAMES, StreamPage, WORD_CLOSED, WORD_PARKED,
 };
-use crate::ring::{FrameArea, FrameConsumer};
 
 /// What a stream carries.
 ///
@@ -112,7 +110,7 @@ pub struct ObservedConsumer {
 pub struct Observation {
     name: String,
     content: Content,
-    seen: process::Observation,
+    pub(super) seen: process::Observation,
     position: u64,
     state: State,
     producer_parked: bool,
@@ -236,60 +234,6 @@ impl Observation {
             (Content::Elements(_), _) => self.newest_stamp(header, from),
             (Content::Frames { longest }, _) => self.newest_frame(header, *longest, from, released_bytes),
         };
-    }
-
-    /// The highest stamp in the ring: the stamps say how far the producer is, and nothing else does.
-    fn newest_stamp(&self, header: &StreamHeader, from: u64) -> u64 {
-        let area = self
-            .seen
-            .memory
-            .as_ptr()
-            .wrapping_add(header.area_offset as usize);
-        let mut newest = from;
-        for block in 0..header.blocks as usize {
-            let stamp = area.wrapping_add(block * header.stride as usize).cast::<u64>();
-            // SAFETY: a block of the mapped area, whose geometry was checked; stamps are only accessed atomically.
-            let stamp = unsafe { AtomicU64::from_ptr(stamp) }.load(Ordering::Acquire);
-            if stamp.wrapping_sub(newest) as i64 > 0 {
-                newest = stamp;
-            }
-        }
-        newest
-    }
-
-    /// The end of the chain of frames that begins at what the consumer has released.
-    fn newest_frame(&self, header: &StreamHeader, longest: usize, from: u64, byte: u64) -> u64 {
-        if !byte.is_multiple_of(8) {
-            return self.position;
-        }
-        let begin = self
-            .seen
-            .memory
-            .as_ptr()
-            .wrapping_add(header.area_offset as usize);
-        // SAFETY: the mapped area, whose length was checked; a walk reads headers only.
-        let mut walk = unsafe {
-            FrameConsumer::new(
-                FrameArea::new(begin, header.area_len as usize),
-                longest,
-                from,
-                byte,
-            )
-        };
-        let most = header.buffer_size.saturating_add(header.max_demand);
-        for _ in 0..most {
-            match walk.look() {
-                Ok(Some(_)) => walk.skip(),
-                Ok(None) => return walk.pos(),
-                // The consumer moved on between its two words: what was known before is still true.
-                Err(_) => break,
-            }
-        }
-        if walk.pos().wrapping_sub(self.position) as i64 > 0 {
-            walk.pos()
-        } else {
-            self.position
-        }
     }
 
     /// The stream's name.

@@ -216,13 +216,32 @@ fn an_arrival_that_was_not_taken_is_replaced_by_its_resumption() {
 }
 
 #[test]
+fn a_consumer_killed_between_its_two_words_is_resumed() {
+    let (base, buffer) = (header().base, header().buffer_size);
+    for ahead in [1, buffer] {
+        let ground = Ground::new();
+        let publication = ground.publish("quotes").unwrap();
+        let subscription = ground.resume("quotes", "night").unwrap();
+        let released = base.wrapping_add(ahead);
+        write_credit(&subscription, base, released);
+        drop(subscription);
+        let _next = ground.resume("quotes", "night").unwrap();
+        eventually(|| {
+            publication
+                .take_arrival()
+                .is_some_and(|arrival| arrival.start == released)
+        });
+    }
+}
+
+#[test]
 fn a_closed_or_damaged_resumable_subscription_ends_the_stream() {
     let base = header().base;
-    let window = 16;
+    let (window, buffer) = (16, header().buffer_size);
     for (control, granted, released, bytes) in [
         (WORD_CLOSED, base, base, 0),
         (0, base.wrapping_sub(1), base.wrapping_sub(1), 0),
-        (0, base, base.wrapping_add(1), 0),
+        (0, base, base.wrapping_add(buffer + 1), 0),
         (0, base.wrapping_add(window + 1), base, 0),
         (0, base, base, 7),
         (0, base, base, u64::MAX - 7),

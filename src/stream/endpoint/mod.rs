@@ -4,14 +4,18 @@
 //! word that changed, a wait, an end) is a call to the endpoint, which gets positions by value and gives
 //! limits by value: the cursors' addresses never leave the handle, so they stay in registers.
 
+mod audience;
 mod consumer;
 mod producer;
+mod room;
 
 use std::any::Any;
 use std::time::Instant;
 
+pub(crate) use audience::Audience;
 pub(crate) use consumer::{ConsumerEndpoint, ConsumerLines, ConsumerSettings, Demand, Vacancy, Waited};
-pub(crate) use producer::{Audience, Fate, Granted, ProducerEndpoint, ProducerLines, ProducerSettings};
+pub(crate) use producer::{Fate, ProducerEndpoint, ProducerLines, ProducerSettings};
+pub(crate) use room::Granted;
 
 /// What keeps an endpoint's memory alive. Dropped last.
 pub(crate) type Keep = Box<dyn Any + Send>;

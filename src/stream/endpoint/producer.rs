@@ -1,19 +1,19 @@
 //! The cold side of a producer: room, wake-ups, waiting, the end.
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::Keep;
+use super::audience::Audience;
+use super::room::{Granted, Grower};
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 use crate::memory::SharedMemory;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicU64, Ordering};
-use crate::ring::block::Place;
 use crate::ring::page::{
     END_COMPLETED, END_FAILED, EndLine, WORD_CLOSED, WORD_PARKED, WORD_SEQUENCE, WordLine,
 };
-use crate::ring::{Corruption, Ledger, Watch};
+use crate::ring::{Ledger, Watch};
 use crate::stream::end::{CloseReason, StreamFault};
 use crate::stream::error::{EndError, NotDrained};
 use crate::wait::{Doorbell, Fence, Turn, Turns, WaitStrategy};
@@ -26,13 +26,6 @@ pub(crate) struct ProducerLines {
     pub(crate) notice: *const AtomicU64,
 }
 
-/// What a look for room found. `limit` equals the position asked about when there is none.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Room {
-    pub(crate) limit: u64,
-    pub(crate) watch: Watch,
-}
-
 /// What became of the element whose publication disturbed the watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
@@ -42,63 +35,34 @@ pub(crate) enum Fate {
     Returned(CloseReason),
 }
 
-/// What ended a wait for room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Granted {
-    Room,
-    Closed(CloseReason),
-    TimedOut,
-}
-
-/// Makes a larger ring: takes the least capacity and the position from which on it is used, gives its capacity and where
-/// its first element goes.
-struct Grower(Grow);
-
-/// See [`Grower`].
-pub(crate) type Grow = Box<dyn FnMut(usize, u64) -> Option<(usize, Place)> + Send>;
-
-impl fmt::Debug for Grower {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Grower")
-    }
-}
-
-/// The peers of a producer: one in this process, or whoever subscribes.
-#[derive(Debug)]
-pub(crate) enum Audience {
-    Local,
-    #[cfg(all(target_os = "linux", not(millstream_loom)))]
-    Published(crate::process::Publication, crate::memory::HugePages),
-}
-
 #[derive(Debug)]
 pub(crate) struct ProducerEndpoint {
-    lines: ProducerLines,
-    ledgers: Vec<Ledger>,
+    pub(super) lines: ProducerLines,
+    pub(super) ledgers: Vec<Ledger>,
     /// What counts as granted while nobody has subscribed.
-    vacant: u64,
+    pub(super) vacant: u64,
     /// Elements taken beyond the demand.
-    buffer: u64,
+    pub(super) buffer: u64,
     /// Where a full ring goes on, if it is unbounded.
-    grower: Option<Grower>,
+    pub(super) grower: Option<Grower>,
     /// Up to here there is room whatever was granted: the end of the first lap of a ring that has grown.
-    floor: u64,
-    closed: Option<CloseReason>,
+    pub(super) floor: u64,
+    pub(super) closed: Option<CloseReason>,
     /// Whether the end stands in the end line.
-    ended: bool,
-    complete_on_drop: bool,
-    strategy: WaitStrategy,
-    fence: Fence,
-    quiet: u64,
+    pub(super) ended: bool,
+    pub(super) complete_on_drop: bool,
+    pub(super) strategy: WaitStrategy,
+    pub(super) fence: Fence,
+    pub(super) quiet: u64,
     /// The consumer's control word for which the bell was rung last.
-    rung: u64,
-    sleeps: u64,
-    bell: Doorbell,
-    audience: Audience,
+    pub(super) rung: u64,
+    pub(super) sleeps: u64,
+    pub(super) bell: Doorbell,
+    pub(super) audience: Audience,
     /// The page of the consumer that came last.
     #[cfg(all(target_os = "linux", not(millstream_loom)))]
-    credit: Option<Arc<SharedMemory>>,
-    _keep: Keep,
+    pub(super) credit: Option<Arc<SharedMemory>>,
+    pub(super) _keep: Keep,
 }
 
 // SAFETY: the lines are kept alive by `_keep` and only accessed atomically; the rest is Send.
@@ -146,17 +110,17 @@ impl ProducerEndpoint {
         }
     }
 
-    fn waiting(&self) -> &WordLine {
+    pub(super) fn waiting(&self) -> &WordLine {
         // SAFETY: kept alive by `_keep`.
         unsafe { &*self.lines.waiting }
     }
 
-    fn end_line(&self) -> &EndLine {
+    pub(super) fn end_line(&self) -> &EndLine {
         // SAFETY: kept alive by `_keep`.
         unsafe { &*self.lines.end }
     }
 
-    fn notice(&self) -> &AtomicU64 {
+    pub(super) fn notice(&self) -> &AtomicU64 {
         // SAFETY: kept alive by `_keep`.
         unsafe { &*self.lines.notice }
     }
@@ -186,66 +150,6 @@ impl ProducerEndpoint {
         unsafe { Watch::new(self.lines.notice, control, quiet) }
     }
 
-    /// How far the producer may go from `pos`; the limit is `pos` when there is no room or the stream is closed.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn room(&mut self, pos: u64) -> Room {
-        self.look();
-        let limit = match self.closed {
-            Some(_) => pos,
-            None => self.limit(pos).unwrap_or_else(|corruption| {
-                self.close(CloseReason::PeerCorrupt(corruption));
-                pos
-            }),
-        };
-        Room {
-            limit,
-            watch: self.watch(),
-        }
-    }
-
-    /// Makes the stream unbounded.
-    pub(crate) fn set_grower(&mut self, grow: Grow) {
-        self.grower = Some(Grower(grow));
-    }
-
-    /// Whether a full ring goes on elsewhere.
-    #[inline(always)]
-    pub(crate) fn grows(&self) -> bool {
-        self.grower.is_some()
-    }
-
-    /// Where the ring goes on from `pos`, with room for at least `least` elements. `None` when it is bounded, or closed, or
-    /// when there is no memory.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn grow(&mut self, least: usize, pos: u64) -> Option<Place> {
-        if self.closed.is_some() {
-            return None;
-        }
-        let Grower(grow) = self.grower.as_mut()?;
-        // Room for the window beside those.
-        let window = self.ledgers.first().map_or(0, Ledger::window);
-        let least = least.saturating_add(usize::try_from(window).unwrap_or(usize::MAX));
-        let (capacity, place) = grow(least, pos)?;
-        self.buffer = (capacity as u64).saturating_sub(window);
-        self.floor = pos.wrapping_add(capacity as u64);
-        Some(place)
-    }
-
-    fn limit(&mut self, pos: u64) -> Result<u64, Corruption> {
-        let mut ahead = None::<i64>;
-        for ledger in &mut self.ledgers {
-            let granted = ledger.refresh_granted(pos)?;
-            // A resumed consumer may stand behind what was granted to the one before it.
-            let room = granted.wrapping_add(self.buffer).wrapping_sub(pos) as i64;
-            ahead = Some(ahead.map_or(room, |least| least.min(room)));
-        }
-        let ahead = ahead.unwrap_or_else(|| self.vacant.wrapping_add(self.buffer).wrapping_sub(pos) as i64);
-        let ahead = ahead.max(self.floor.wrapping_sub(pos) as i64);
-        Ok(pos.wrapping_add(ahead.max(0) as u64))
-    }
-
     /// Attends to whatever disturbed the watch after `pos - 1` was published.
     #[cold]
     #[inline(never)]
@@ -262,7 +166,7 @@ impl ProducerEndpoint {
     }
 
     /// Whether the consumer, which takes nothing any more, had taken the element at `pos`.
-    fn released_past(&mut self, pos: u64, end: u64) -> bool {
+    pub(super) fn released_past(&mut self, pos: u64, end: u64) -> bool {
         self.ledgers.iter_mut().any(|ledger| {
             ledger
                 .refresh_released(end)
@@ -271,7 +175,7 @@ impl ProducerEndpoint {
     }
 
     /// Looks at the notice and control words: arrivals, deaths, closes, sleepers.
-    fn look(&mut self) {
+    pub(super) fn look(&mut self) {
         if self.closed.is_some() {
             return;
         }
@@ -296,37 +200,8 @@ impl ProducerEndpoint {
         self.quiet = notice | control;
     }
 
-    /// Attends to the word that the process's background thread writes.
-    #[cfg(all(target_os = "linux", not(millstream_loom)))]
-    fn heed(&mut self, notice: u64) {
-        let Audience::Published(publication, _) = &mut self.audience else {
-            return;
-        };
-        let mut arrived = None;
-        while let Some(arrival) = publication.take_arrival() {
-            arrived = Some(arrival);
-        }
-        if let Some(arrival) = arrived {
-            self.welcome(arrival);
-        }
-        if notice & crate::process::GONE != 0 {
-            let cancelled = self
-                .ledgers
-                .first()
-                .is_some_and(|ledger| ledger.control().word.load(Ordering::Acquire) & WORD_CLOSED != 0);
-            self.close(if cancelled {
-                CloseReason::Cancelled
-            } else {
-                CloseReason::PeerGone
-            });
-        }
-    }
-
-    #[cfg(not(all(target_os = "linux", not(millstream_loom))))]
-    fn heed(&mut self, _: u64) {}
-
     /// Makes the room closed for good.
-    fn close(&mut self, reason: CloseReason) {
+    pub(super) fn close(&mut self, reason: CloseReason) {
         self.closed.get_or_insert(reason);
     }
 
@@ -361,7 +236,7 @@ impl ProducerEndpoint {
     }
 
     /// Sleeps until the consumer gives credit, unless `ready` finds something at the last look.
-    fn park(&mut self, left: Option<Duration>, ready: &mut impl FnMut(&mut Self) -> bool) {
+    pub(super) fn park(&mut self, left: Option<Duration>, ready: &mut impl FnMut(&mut Self) -> bool) {
         self.sleeps = self.sleeps.wrapping_add(1);
         let word = self.sleeps.wrapping_mul(WORD_SEQUENCE) | WORD_PARKED;
         self.waiting().word.store(word, Ordering::Relaxed);
@@ -373,64 +248,6 @@ impl ProducerEndpoint {
             self.bell.sleep(left);
         }
         self.waiting().word.store(0, Ordering::Relaxed);
-    }
-
-    /// Waits for room at `pos`.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn wait_room(&mut self, pos: u64, deadline: Option<Instant>) -> (Granted, Room) {
-        let mut room = self.room(pos);
-        let granted = self.wait(deadline, |endpoint| {
-            room = endpoint.room(pos);
-            room.limit != pos
-        });
-        (granted, room)
-    }
-
-    /// Bytes of frames that the consumer has released, of `byte` written.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn released_bytes(&mut self, byte: u64) -> u64 {
-        let released = self
-            .ledgers
-            .iter_mut()
-            .map(|ledger| ledger.refresh_released_bytes(byte))
-            .min_by_key(|released| match released {
-                Ok(bytes) => *bytes,
-                Err(_) => 0,
-            });
-        match released {
-            None => 0,
-            Some(Ok(bytes)) => bytes,
-            Some(Err(corruption)) => {
-                self.close(CloseReason::PeerCorrupt(corruption));
-                0
-            }
-        }
-    }
-
-    /// Memory that the kernel gave in huge pages.
-    #[cfg(all(target_os = "linux", not(millstream_loom)))]
-    pub(crate) fn huge_pages(&self) -> Option<crate::memory::HugePages> {
-        match &self.audience {
-            Audience::Local => None,
-            Audience::Published(_, huge_pages) => Some(*huge_pages),
-        }
-    }
-
-    /// The demand that is open beyond `pos`, counted in elements.
-    pub(crate) fn demand(&self, pos: u64) -> u64 {
-        #[cfg(all(target_os = "linux", not(millstream_loom)))]
-        if let Audience::Published(publication, _) = &self.audience
-            && let Some(granted) = publication.arriving_grant()
-        {
-            return (granted.wrapping_sub(pos) as i64).max(0) as u64;
-        }
-        self.ledgers
-            .iter()
-            .map(|ledger| ledger.peek_granted().wrapping_sub(pos) as i64)
-            .min()
-            .map_or(0, |ahead| ahead.max(0) as u64)
     }
 
     /// Whether the stream takes nothing any more, by a fresh look.
@@ -556,16 +373,8 @@ impl ProducerEndpoint {
         }
     }
 
-    fn is_gone(&self) -> bool {
-        #[cfg(all(target_os = "linux", not(millstream_loom)))]
-        if matches!(self.audience, Audience::Published(..)) {
-            return self.notice().load(Ordering::Acquire) & crate::process::GONE != 0;
-        }
-        false
-    }
-
     /// As [`wait`](Self::wait), of a stream that this side has closed.
-    fn wait_draining(&mut self, deadline: Instant, mut done: impl FnMut(&mut Self) -> bool) {
+    pub(super) fn wait_draining(&mut self, deadline: Instant, mut done: impl FnMut(&mut Self) -> bool) {
         let closed = self.closed.take();
         let _ = self.wait(Some(deadline), &mut done);
         self.closed = closed;
@@ -587,34 +396,5 @@ impl ProducerEndpoint {
             // count of owners orders it.
             self.end_line().position.store(pos, Ordering::Relaxed);
         }
-    }
-}
-
-#[cfg(all(target_os = "linux", not(millstream_loom)))]
-impl ProducerEndpoint {
-    /// Takes a subscription over from the background thread. The page of the one before it is let go: the watch on it is
-    /// replaced by what the caller returns, before the next publication.
-    fn welcome(&mut self, arrival: crate::process::Arrival) {
-        log::debug!(
-            "subscription {:?} of process {:?} from {} on, resumable: {}",
-            arrival.subscription,
-            arrival.pid,
-            arrival.start,
-            arrival.resumable
-        );
-        let page = arrival.credit.as_ptr().cast::<crate::ring::page::CreditPage>();
-        // SAFETY: the memory is one credit page; no reference is made to it.
-        let (line, control) = unsafe { (&raw const (*page).credit, &raw const (*page).control) };
-        // SAFETY: `credit` below keeps the page as long as the ledger is used.
-        let ledger = unsafe { Ledger::new(line, control, arrival.window, arrival.start, arrival.start_byte) };
-        self.ledgers = vec![ledger];
-        if let Doorbell::Remote(bell) = &mut self.bell {
-            bell.connect(arrival.bell);
-        }
-        if !arrival.membarrier {
-            self.fence = Fence::Full;
-        }
-        self.rung = 0;
-        self.credit = Some(arrival.credit);
     }
 }

@@ -1,0 +1,150 @@
+//! How far a producer may go.
+
+use std::fmt;
+use std::time::Instant;
+
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+use super::audience::Audience;
+use super::producer::ProducerEndpoint;
+use crate::ring::block::Place;
+use crate::ring::{Corruption, Ledger, Watch};
+use crate::stream::end::CloseReason;
+
+/// What a look for room found. `limit` equals the position asked about when there is none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    pub(crate) limit: u64,
+    pub(crate) watch: Watch,
+}
+
+/// What ended a wait for room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Granted {
+    Room,
+    Closed(CloseReason),
+    TimedOut,
+}
+
+/// Makes a larger ring: takes the least capacity and the position from which on it is used, gives its capacity and where
+/// its first element goes.
+pub(super) struct Grower(Grow);
+
+/// See [`Grower`].
+pub(crate) type Grow = Box<dyn FnMut(usize, u64) -> Option<(usize, Place)> + Send>;
+
+impl fmt::Debug for Grower {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Grower")
+    }
+}
+
+impl ProducerEndpoint {
+    /// How far the producer may go from `pos`; the limit is `pos` when there is no room or the stream is closed.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn room(&mut self, pos: u64) -> Room {
+        self.look();
+        let limit = match self.closed {
+            Some(_) => pos,
+            None => self.limit(pos).unwrap_or_else(|corruption| {
+                self.close(CloseReason::PeerCorrupt(corruption));
+                pos
+            }),
+        };
+        Room {
+            limit,
+            watch: self.watch(),
+        }
+    }
+
+    /// Makes the stream unbounded.
+    pub(crate) fn set_grower(&mut self, grow: Grow) {
+        self.grower = Some(Grower(grow));
+    }
+
+    /// Whether a full ring goes on elsewhere.
+    #[inline(always)]
+    pub(crate) fn grows(&self) -> bool {
+        self.grower.is_some()
+    }
+
+    /// Where the ring goes on from `pos`, with room for at least `least` elements. `None` when it is bounded, or closed, or
+    /// when there is no memory.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn grow(&mut self, least: usize, pos: u64) -> Option<Place> {
+        if self.closed.is_some() {
+            return None;
+        }
+        let Grower(grow) = self.grower.as_mut()?;
+        // Room for the window beside those.
+        let window = self.ledgers.first().map_or(0, Ledger::window);
+        let least = least.saturating_add(usize::try_from(window).unwrap_or(usize::MAX));
+        let (capacity, place) = grow(least, pos)?;
+        self.buffer = (capacity as u64).saturating_sub(window);
+        self.floor = pos.wrapping_add(capacity as u64);
+        Some(place)
+    }
+
+    pub(super) fn limit(&mut self, pos: u64) -> Result<u64, Corruption> {
+        let mut ahead = None::<i64>;
+        for ledger in &mut self.ledgers {
+            let granted = ledger.refresh_granted(pos)?;
+            // A resumed consumer may stand behind what was granted to the one before it.
+            let room = granted.wrapping_add(self.buffer).wrapping_sub(pos) as i64;
+            ahead = Some(ahead.map_or(room, |least| least.min(room)));
+        }
+        let ahead = ahead.unwrap_or_else(|| self.vacant.wrapping_add(self.buffer).wrapping_sub(pos) as i64);
+        let ahead = ahead.max(self.floor.wrapping_sub(pos) as i64);
+        Ok(pos.wrapping_add(ahead.max(0) as u64))
+    }
+
+    /// Waits for room at `pos`.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn wait_room(&mut self, pos: u64, deadline: Option<Instant>) -> (Granted, Room) {
+        let mut room = self.room(pos);
+        let granted = self.wait(deadline, |endpoint| {
+            room = endpoint.room(pos);
+            room.limit != pos
+        });
+        (granted, room)
+    }
+
+    /// Bytes of frames that the consumer has released, of `byte` written.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn released_bytes(&mut self, byte: u64) -> u64 {
+        let released = self
+            .ledgers
+            .iter_mut()
+            .map(|ledger| ledger.refresh_released_bytes(byte))
+            .min_by_key(|released| match released {
+                Ok(bytes) => *bytes,
+                Err(_) => 0,
+            });
+        match released {
+            None => 0,
+            Some(Ok(bytes)) => bytes,
+            Some(Err(corruption)) => {
+                self.close(CloseReason::PeerCorrupt(corruption));
+                0
+            }
+        }
+    }
+
+    /// The demand that is open beyond `pos`, counted in elements.
+    pub(crate) fn demand(&self, pos: u64) -> u64 {
+        #[cfg(all(target_os = "linux", not(millstream_loom)))]
+        if let Audience::Published(publication, _) = &self.audience
+            && let Some(granted) = publication.arriving_grant()
+        {
+            return (granted.wrapping_sub(pos) as i64).max(0) as u64;
+        }
+        self.ledgers
+            .iter()
+            .map(|ledger| ledger.peek_granted().wrapping_sub(pos) as i64)
+            .min()
+            .map_or(0, |ahead| ahead.max(0) as u64)
+    }
+}
