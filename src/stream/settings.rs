@@ -178,6 +178,8 @@ macro_rules! source_setters {
 
         /// How long the source waits for an element before it ends the stream. Default 30 s; `None` waits for ever.
         ///
+        /// Only time spent waiting counts, and waits that ran into their deadlines add up until an element comes.
+        ///
         /// ```
         /// use std::time::Duration;
         /// let (_sink, mut source) =

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use millstream::{
     ClaimError, CloseReason, End, EndError, NotDrained, PutDeadlineError, PutError, PutSliceError,
-    RequestError, StreamFault, TimedOut, TryNext, TryPutError,
+    RequestError, StreamFault, TryNext, TryPutError,
 };
 
 use crate::support::{Config, STRATEGIES, Setting, Sink, Source, protocol, taken};
@@ -26,12 +26,6 @@ protocol! {
     c25_a_dropped_sink_is_a_failure_after_its_elements
     c25_a_dropped_sink_can_complete
     c27_completion_is_seen_by_a_late_reader
-    c38_silence_ends_the_stream
-    c38_time_in_the_body_does_not_count
-    c38_a_zero_timeout_ends_if_nothing_is_ready
-    c38_a_deadline_does_not_end_the_stream
-    c38_a_look_never_times_out
-    c38_no_demand_ends_by_timeout
     c40_an_ended_source_stays_ended
     c42_every_batch_comes_before_the_end
     c43_a_failure_is_delivered_in_order
@@ -40,9 +34,9 @@ protocol! {
     an_end_tells_itself_apart
 }
 
-const SOON: Duration = Duration::from_millis(3);
+pub(crate) const SOON: Duration = Duration::from_millis(3);
 
-fn assert_closed(sink: &mut Sink, reason: CloseReason) {
+pub(crate) fn assert_closed(sink: &mut Sink, reason: CloseReason) {
     let position = sink.position();
     assert!(sink.is_closed());
     for _ in 0..2 {
@@ -296,93 +290,6 @@ fn c27_completion_is_seen_by_a_late_reader<S: Setting>() {
     assert!(!source.wait_readable());
     assert_eq!(source.next(), None);
     assert_eq!(source.end(), Some(End::Completed));
-}
-
-fn c38_silence_ends_the_stream<S: Setting>() {
-    for strategy in STRATEGIES {
-        let (mut sink, mut source) = S::pair(Config::new(4, 4).idle(SOON).waits(strategy, strategy));
-        let began = Instant::now();
-        assert_eq!(source.next(), None, "also for the first element");
-        assert!(began.elapsed() >= SOON);
-        assert_eq!(source.end(), Some(End::IdleTimeout));
-        assert_closed(&mut sink, CloseReason::Cancelled);
-        assert_eq!(source.next(), None);
-        assert_eq!(source.end(), Some(End::IdleTimeout));
-    }
-}
-
-fn c38_time_in_the_body_does_not_count<S: Setting>() {
-    for strategy in STRATEGIES {
-        let (mut sink, mut source) = S::pair(Config::new(4, 4).idle(SOON).waits(strategy, strategy));
-        let mut expected = 0;
-        for i in 0..4 {
-            sink.put(i).unwrap();
-        }
-        for element in source.by_ref() {
-            assert_eq!(element, expected);
-            expected += 1;
-            let began = Instant::now();
-            while began.elapsed() < 3 * SOON {
-                std::hint::spin_loop();
-            }
-            if element < 4 {
-                sink.put(element + 4).unwrap();
-            }
-        }
-        assert_eq!(expected, 8);
-        assert_eq!(source.end(), Some(End::IdleTimeout));
-    }
-}
-
-fn c38_a_zero_timeout_ends_if_nothing_is_ready<S: Setting>() {
-    let (mut sink, mut source) = S::pair(Config::new(4, 4).idle(Duration::ZERO));
-    sink.put(1).unwrap();
-    assert_eq!(source.next(), Some(1));
-    assert_eq!(source.next(), None);
-    assert_eq!(source.end(), Some(End::IdleTimeout));
-}
-
-fn c38_a_deadline_does_not_end_the_stream<S: Setting>() {
-    for strategy in STRATEGIES {
-        let (mut sink, mut source) = S::pair(Config::new(4, 4).each().waits(strategy, strategy));
-        let deadline = Instant::now() + SOON;
-        assert_eq!(source.next_deadline(deadline), Err(TimedOut));
-        assert!(Instant::now() >= deadline);
-        assert_eq!(source.next_deadline(deadline), Err(TimedOut), "in the past");
-        sink.put(1).unwrap();
-        assert_eq!(
-            source.next_deadline(deadline),
-            Ok(Some(1)),
-            "what is there comes also after the deadline"
-        );
-        let room = Instant::now() + SOON;
-        sink.put_slice(&[0; 8]).unwrap();
-        assert_eq!(sink.put_deadline(9, room), Err(PutDeadlineError::TimedOut(9)));
-        assert!(Instant::now() >= room);
-        sink.complete().unwrap();
-        assert_eq!(taken(&mut source), [0; 8]);
-        assert_eq!(source.next_deadline(deadline), Ok(None));
-    }
-}
-
-fn c38_a_look_never_times_out<S: Setting>() {
-    let (mut sink, mut source) = S::pair(Config::new(4, 4).idle(Duration::ZERO));
-    for _ in 0..3 {
-        assert_eq!(source.try_next(), TryNext::Empty);
-        assert_eq!(source.drain(9, |_| ()), 0);
-        assert!(source.peek(9).is_empty());
-    }
-    sink.put(1).unwrap();
-    assert_eq!(source.try_next(), TryNext::Item(1));
-}
-
-fn c38_no_demand_ends_by_timeout<S: Setting>() {
-    let (mut sink, mut source) = S::pair(Config::new(4, 4).manual().idle(SOON));
-    sink.put(1).unwrap();
-    assert_eq!(source.next_deadline(Instant::now()), Err(TimedOut));
-    assert_eq!(source.next(), None, "nothing was asked for");
-    assert_eq!(source.end(), Some(End::IdleTimeout));
-    assert_closed(&mut sink, CloseReason::Cancelled);
 }
 
 fn assert_ended(source: &mut Source, end: &End) {

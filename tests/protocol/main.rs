@@ -11,5 +11,6 @@ mod drops;
 mod elements;
 mod ends;
 mod flow;
+mod idle;
 mod support;
 mod unbounded;

@@ -98,6 +98,8 @@ pub(crate) struct ConsumerEndpoint {
     bytes: u64,
     ended: Option<End>,
     idle: Option<Duration>,
+    /// Time spent waiting at a position without getting anything, in waits that ran into their deadlines.
+    idled: (u64, Duration),
     resumable: bool,
     strategy: WaitStrategy,
     fence: Fence,
@@ -129,6 +131,7 @@ impl ConsumerEndpoint {
             bytes: settings.start_byte,
             ended: None,
             idle: settings.idle,
+            idled: (settings.start, Duration::ZERO),
             resumable: settings.resumable,
             strategy: settings.strategy,
             fence: settings.fence,
@@ -400,7 +403,10 @@ impl ConsumerEndpoint {
         there: impl Fn() -> Result<bool, Corruption>,
     ) -> Waited {
         let mut turns = Turns::new(self.strategy);
-        let mut idle_end = None;
+        if self.idled.0 != pos {
+            self.idled = (pos, Duration::ZERO);
+        }
+        let mut began = None;
         match self.vacant(pos, &there) {
             Vacancy::Appeared => return Waited::Ready,
             Vacancy::Ended => return Waited::Ended,
@@ -424,10 +430,12 @@ impl ConsumerEndpoint {
                 }
                 if deadline.is_some() || self.idle.is_some() {
                     let now = Instant::now();
-                    // Idle time counts from here: from when the reader waits.
-                    let idle_end =
-                        *idle_end.get_or_insert_with(|| self.idle.and_then(|idle| now.checked_add(idle)));
+                    // Idle time counts from here: from when the reader waits. What it has waited before in vain counts too.
+                    let began = *began.get_or_insert(now);
+                    let left_idle = self.idle.map(|idle| idle.saturating_sub(self.idled.1));
+                    let idle_end = left_idle.and_then(|left| began.checked_add(left));
                     if deadline.is_some_and(|deadline| now >= deadline) {
+                        self.idled.1 += now - began;
                         return Waited::TimedOut;
                     }
                     if idle_end.is_some_and(|end| now >= end) {
