@@ -1,5 +1,14 @@
 //! Streams between a producer and a consumer at memory speed, paced by the consumer's demand.
 
+#![cfg_attr(
+    millstream_loom,
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "loom checks the part of the crate that has an order of memory"
+    )
+)]
+
 // The macros name this crate as its users do, also in its own code.
 extern crate self as millstream;
 

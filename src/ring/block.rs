@@ -267,6 +267,13 @@ impl Place {
         self.edge
     }
 
+    /// Slots of the ring: at least its capacity.
+    #[inline(always)]
+    pub(crate) fn slots(&self, shape: impl Shape) -> u64 {
+        let bytes = self.end as usize - self.begin as usize;
+        (bytes / shape.stride() * shape.per()) as u64
+    }
+
     /// The stamp of this block.
     #[inline(always)]
     pub(crate) fn stamp(&self) -> &AtomicU64 {

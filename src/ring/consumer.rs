@@ -138,11 +138,12 @@ impl<S: Shape> Consumer<S> {
         settling.run.pos.wrapping_sub(from)
     }
 
-    /// As [`drain`](Self::drain), but takes nothing, and minds no mark.
+    /// As [`drain`](Self::drain), but takes nothing, and minds no mark. No further than once around the ring: a peer that
+    /// stamps ahead of the walk does not lead it on.
     #[inline(always)]
     pub(crate) fn survey(&self, max: u64, read: impl FnMut(&mut Run<S>, Filled)) -> u64 {
         let mut run = self.run();
-        let end = self.pos.wrapping_add(max);
+        let end = self.pos.wrapping_add(max.min(self.place.slots(self.shape)));
         run.go(end, end, read);
         run.pos.wrapping_sub(self.pos)
     }

@@ -215,7 +215,7 @@ impl<T: Send + 'static> Payload for T {
                 ring: put,
                 endpoint: producer,
                 capacity: if unbounded {
-                    MOST_ELEMENTS as usize
+                    usize::try_from(MOST_ELEMENTS).unwrap_or(usize::MAX)
                 } else {
                     capacity
                 },

@@ -118,7 +118,8 @@ impl<'a, T> Claim<'a, T> {
     /// Publishes what was written, all at once. Returns how many elements that are.
     ///
     /// # Errors
-    /// When the consumer closed the stream meanwhile; the elements are dropped.
+    /// When the consumer closed the stream meanwhile; the elements are dropped, at the latest with both
+    /// handles.
     ///
     /// ```
     /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
 use super::endpoint::Vacancy;
-use super::source::SourceRef;
+use super::source::{Due, SourceRef};
 use crate::ring::block::Fixed;
 use crate::ring::{Filled, Run};
 
@@ -127,19 +127,19 @@ impl<'a, T> Peek<'a, T> {
     #[inline]
     pub fn release(self, count: usize) -> usize {
         let count = count.min(self.count);
+        let due = Due(self.source);
+        let ring = &mut due.0.ring;
         if std::mem::needs_drop::<T>() {
             let mut left = count;
-            while left > 0 && self.source.ring.ready() {
+            while left > 0 && ring.ready() {
                 left -= 1;
                 // SAFETY: ready.
-                drop(unsafe { self.source.ring.take(|at| at.cast::<T>().read()) });
+                drop(unsafe { ring.take(|at| at.cast::<T>().read()) });
             }
         } else {
-            self.source.ring.skip(count as u64);
+            ring.skip(count as u64);
         }
-        if self.source.ring.past_mark() {
-            self.source.credit();
-        }
+        drop(due);
         count
     }
 

@@ -193,20 +193,18 @@ impl<T> SourceRef<T> {
         let max = max.min(self.most_at_once());
         let mut taken = 0;
         while taken < max {
+            let due = Due(self);
             // SAFETY: each element is read out once, as it is taken.
             let some = unsafe {
-                self.ring.drain((max - taken) as u64, |run, filled| {
+                due.0.ring.drain((max - taken) as u64, |run, filled| {
                     read_out(run, filled, &mut take)
                 })
             };
+            drop(due);
             // At most `max`.
             taken += some as usize;
-            if some > 0 && self.ring.past_mark() {
-                self.credit();
+            if some > 0 {
                 continue;
-            }
-            if taken == max {
-                break;
             }
             match self.vacant() {
                 Vacancy::Appeared => {}
@@ -221,6 +219,10 @@ impl<T> SourceRef<T> {
     }
 
     /// Looks at what is there, at most `max` elements, in place. Never waits.
+    ///
+    /// It shows at least one element if there is one, but need not show all: no more than the ring holds, of an
+    /// [unbounded](crate::Buffer::Unbounded) stream no more than lie together, and the producer may lack credit for
+    /// more until those that are shown are taken. So do not wait for a number: take what is shown.
     ///
     /// Nothing is taken until [`Peek::release`]. Between processes the elements are copied first, because a peer that
     /// misbehaves could change them under a reference; see `SubscribeBuilder::trust_producer` for the way without a copy.
@@ -363,6 +365,19 @@ impl<T> SourceRef<T> {
     fn hang_up(&mut self) {
         self.go_on();
         self.cold.hang_up(&mut self.ring);
+    }
+}
+
+/// Gives the credit that is due at its end, also when the user's closure, or the drop of an element, panics: else a source
+/// that asks by hand would take what it has not asked for.
+pub(super) struct Due<'a, T>(pub(super) &'a mut SourceRef<T>);
+
+impl<T> Drop for Due<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.0.ring.past_mark() {
+            self.0.credit();
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use millstream::{ClaimError, CloseReason, PutSliceError, TryNext};
 use crate::support::{Config, SIZES, Setting, protocol, taken};
 
 protocol! {
+    a_peek_of_any_length_shows_everything
     all_ways_carry_the_same_elements
     a_slice_fills_to_the_last_slot
     a_slice_longer_than_the_ring_waits
@@ -307,5 +308,17 @@ fn a_batch_replenishes_the_demand<S: Setting>() {
             assert_eq!(take(way, &mut source, taken, &mut got), taken);
             assert_eq!(sink.try_put_slice(&[1; 99]), Ok(taken), "way {way}");
         }
+    }
+}
+
+fn a_peek_of_any_length_shows_everything<S: Setting>() {
+    for (max, shown) in [(20, 20), (1000, 20), (usize::MAX / 2 + 1, 20), (usize::MAX, 20)] {
+        let (mut sink, mut source) = S::pair(Config::new(16, 16));
+        sink.put_slice(&(0..20).collect::<Vec<_>>()).unwrap();
+        let peek = source.peek(max);
+        assert_eq!(peek.len(), shown, "{max}");
+        assert!(peek.iter().copied().eq(0..20));
+        peek.release_all();
+        assert_eq!(source.try_next(), TryNext::Empty);
     }
 }

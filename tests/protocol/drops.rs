@@ -1,9 +1,10 @@
 //! Every element is dropped exactly once, whoever has it.
 
+use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use millstream::{End, SinkRef, SourceRef, StreamFault};
+use millstream::{End, SinkRef, SourceRef, StreamFault, TryNext};
 
 use crate::support::within;
 
@@ -331,6 +332,49 @@ fn an_element_that_panics_when_cancelled_is_not_dropped_again() {
             assert_eq!(source.end(), Some(End::Cancelled));
             drop((sink, source));
             assert_eq!(tokens.alive(), 0);
+        }
+    });
+}
+
+#[test]
+fn a_panic_takes_no_more_than_was_asked_for() {
+    within(|| {
+        let manual = || {
+            millstream::channel::<Counted>()
+                .buffer_size(8)
+                .initial_demand(4)
+                .manual_demand()
+        };
+        for (each, asked, panics_at) in [(false, 2, 1), (true, 3, 0)] {
+            for peeked in [false, true] {
+                let mut tokens = Tokens::new();
+                let builder = if each { manual().replenish_each() } else { manual() };
+                let (mut sink, mut source) = builder.build().unwrap();
+                for number in 0..6 {
+                    let mut element = tokens.make();
+                    element.bomb = peeked && number == panics_at;
+                    sink.put(element).unwrap();
+                }
+                source.request(NonZeroU64::new(asked).unwrap()).unwrap();
+                let panicked = quietly(|| {
+                    if peeked {
+                        source.peek(9).release_all();
+                    } else {
+                        source.drain(9, |element| {
+                            if element.number == panics_at {
+                                resume_unwind(Box::new("on purpose"));
+                            }
+                        });
+                    }
+                });
+                assert!(panicked.is_err());
+                let mut taken = panics_at + 1;
+                while let TryNext::Item(element) = source.try_next() {
+                    assert_eq!(element.number, taken);
+                    taken += 1;
+                }
+                assert_eq!(taken, asked);
+            }
         }
     });
 }
