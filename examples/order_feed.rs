@@ -222,6 +222,12 @@ fn usage() -> ExitCode {
 
 fn produce(file: &Path, every: u64) -> Outcome {
     let in_file = |error: dbn::Error| format!("{}: {error}", file.display());
+    std::fs::File::open(file).map_err(|error| {
+        format!(
+            "{}: {error}; give the path of a DBN file of schema mbo",
+            file.display()
+        )
+    })?;
     let mut records = Decoder::from_zstd_file(file).map_err(in_file)?;
     records
         .set_upgrade_policy(VersionUpgradePolicy::AsIs)

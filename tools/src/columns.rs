@@ -37,6 +37,27 @@ impl Columns {
         })
     }
 
+    /// Refuses a header that has a column's name in another place: taken by place, the columns would be mixed up. Names that
+    /// the header does not have are as good as any.
+    pub(crate) fn check_header(&mut self, row: &[u8]) -> anyhow::Result<()> {
+        let row = row.strip_suffix(b"\r").unwrap_or(row);
+        let header = cells(&mut self.reader, &mut self.text, &mut self.ends, row)?;
+        for (place, field) in self.schema.fields().iter().enumerate() {
+            let named = header.iter().position(|cell| cell.trim() == field.name());
+            if let Some(other) = named
+                && other != place
+            {
+                bail!(
+                    "the header has '{}' as column {}, and --schema as column {}: write the schema in the header's order",
+                    field.name(),
+                    other + 1,
+                    place + 1
+                );
+            }
+        }
+        Ok(())
+    }
+
     /// The bytes of the element in one row.
     pub(crate) fn element(&mut self, row: &[u8]) -> anyhow::Result<Vec<u8>> {
         let row = row.strip_suffix(b"\r").unwrap_or(row);
@@ -108,6 +129,27 @@ mod tests {
 
     fn columns(fields: &str) -> Columns {
         Columns::new(Schema::parse("Row", fields).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_header_in_another_order_is_refused() {
+        let mut columns = columns("ts:i64,bid:f64,ask:f64");
+        for good in [
+            "ts,bid,ask",
+            "ts , bid, ask\r",
+            "timestamp,bid,ask",
+            "a,b,c",
+            "ts,bid",
+        ] {
+            columns.check_header(good.as_bytes()).unwrap();
+        }
+        for bad in ["ts,ask,bid", "bid,ts,ask", "x,ts,bid"] {
+            let error = columns.check_header(bad.as_bytes()).unwrap_err().to_string();
+            assert!(
+                error.contains("write the schema in the header's order"),
+                "{error}"
+            );
+        }
     }
 
     fn row(fields: &str, row: &str) -> String {

@@ -146,6 +146,9 @@ fn put_rows(
                     "millstream: the first line of {name} is data; it is passed over without --no-header"
                 );
             }
+            columns
+                .check_header(row)
+                .with_context(|| format!("{name}, line {}", line.number))?;
         } else if !row.trim_ascii().is_empty() {
             let element = columns
                 .element(row)
