@@ -81,19 +81,10 @@ impl<S: Shape> Consumer<S> {
         value
     }
 
-    /// Where the next element lies; the other elements of the [`run`](Self::run) follow it.
+    /// Where the next element lies.
     #[inline(always)]
     pub(crate) fn head(&self) -> *const u8 {
         self.place.element(self.shape, self.pos)
-    }
-
-    /// Tells loom that the next `count` elements of the run are read.
-    #[inline(always)]
-    pub(crate) fn reading(&self, _count: usize) {
-        #[cfg(millstream_loom)]
-        for some in 0.._count as u64 {
-            self.place.reading(self.shape, self.pos.wrapping_add(some));
-        }
     }
 
     /// The stamp of the present block.
@@ -170,7 +161,7 @@ impl<S: Shape> Consumer<S> {
             );
             self.pos = self.pos.wrapping_add(left.min(in_block));
         }
-        // Not less than the stamp said before, which `ready` reads again.
+        // Whether more of this block is there, its stamp says again.
         self.avail = end;
     }
 

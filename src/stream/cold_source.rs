@@ -49,10 +49,22 @@ impl<T> ColdSource<T> {
         self.aside.is_some() || self.unbounded.is_some()
     }
 
+    /// Sets the position at which credit is to be given back; where that is here, nothing more was asked for, and the
+    /// source pauses: at no cost to the hot path, its cursors look at a place where nothing comes.
+    #[inline(always)]
+    pub(super) fn set_mark(&mut self, ring: &mut Consumer<Fixed<T>>, mark: u64) {
+        ring.mark = mark;
+        let pos = ring.pos();
+        if mark == pos {
+            let place = self.put_aside(ring.place(), pos);
+            ring.set_place(place);
+        }
+    }
+
     /// Puts the place of the next element aside, unless that was done. Gives one at which nothing comes.
     #[cold]
     #[inline(never)]
-    pub(super) fn put_aside(&mut self, place: Place, pos: u64) -> Place {
+    fn put_aside(&mut self, place: Place, pos: u64) -> Place {
         self.aside.get_or_insert(place);
         // SAFETY: the grave belongs to the endpoint, which lives as long as the cursors and uses it for nothing else.
         unsafe { Place::sealed(self.endpoint.grave(), pos) }
@@ -70,13 +82,7 @@ impl<T> ColdSource<T> {
     #[inline(never)]
     pub(super) fn vacant(&mut self, ring: Consumer<Fixed<T>>) -> (Vacancy, u64, Consumer<Fixed<T>>) {
         let ring = self.moved_on(ring);
-        let Self {
-            endpoint,
-            aside,
-            unbounded,
-            ..
-        } = self;
-        let there = || special_is_there(&ring, aside.as_ref(), unbounded.as_deref());
+        let (endpoint, there) = self.around(&ring);
         let (vacancy, mark) = endpoint.vacant_mark(ring.pos(), there);
         (vacancy, mark, ring)
     }
@@ -90,15 +96,35 @@ impl<T> ColdSource<T> {
         deadline: Option<Instant>,
     ) -> (Waited, u64, Consumer<Fixed<T>>) {
         let ring = self.moved_on(ring);
+        let (endpoint, there) = self.around(&ring);
+        let (waited, mark) = endpoint.wait_mark(ring.pos(), deadline, there);
+        (waited, mark, ring)
+    }
+
+    /// The endpoint, and whether the next element is there, wherever it comes.
+    fn around<'a>(
+        &'a mut self,
+        ring: &'a Consumer<Fixed<T>>,
+    ) -> (
+        &'a mut ConsumerEndpoint,
+        impl Fn() -> Result<bool, Corruption> + use<'a, T>,
+    ) {
         let Self {
             endpoint,
             aside,
             unbounded,
             ..
         } = self;
-        let there = || special_is_there(&ring, aside.as_ref(), unbounded.as_deref());
-        let (waited, mark) = endpoint.wait_mark(ring.pos(), deadline, there);
-        (waited, mark, ring)
+        let (aside, unbounded) = (&*aside, &*unbounded);
+        let there = move || {
+            let pos = ring.pos();
+            let here = match aside {
+                Some(place) => is_there(place.stamp(), pos, place.edge())?,
+                None => is_there(ring.stamp(), pos, ring.highest_stamp())?,
+            };
+            Ok(here || unbounded.as_ref().is_some_and(|all| all.continues(pos)))
+        };
+        (endpoint, there)
     }
 
     /// The cursors, moved on to where an unbounded stream goes on.
@@ -166,11 +192,8 @@ impl<T> ColdSource<T> {
             Tried::Connected((mut ring, endpoint)) => {
                 self.endpoint = endpoint;
                 self.aside = None;
-                ring.mark = self.endpoint.mark();
-                if ring.mark == ring.pos() {
-                    let place = self.put_aside(ring.place(), ring.pos());
-                    ring.set_place(place);
-                }
+                let mark = self.endpoint.mark();
+                self.set_mark(&mut ring, mark);
                 Followed::Yes(ring)
             }
             Tried::Waiting => Followed::Waiting,
@@ -190,9 +213,6 @@ impl<T> ColdSource<T> {
             self.endpoint.depart(ring.pos());
             return;
         }
-        if let Some(place) = self.aside.take() {
-            ring.set_place(place);
-        }
         self.hang_up(&mut ring);
     }
 
@@ -207,6 +227,9 @@ impl<T> ColdSource<T> {
                 unsafe { self.0.seal(self.1.grave()) };
             }
         }
+        if let Some(place) = self.take_up() {
+            ring.set_place(place);
+        }
         let HangUp(ring, endpoint) = &mut HangUp(ring, &mut self.endpoint);
         if !std::mem::needs_drop::<T>() {
             return;
@@ -219,21 +242,5 @@ impl<T> ColdSource<T> {
             // SAFETY: ready.
             drop(unsafe { ring.take(|at| at.cast::<T>().read()) });
         }
-    }
-}
-
-/// As `is_there`, for a special source.
-fn special_is_there<T>(
-    ring: &Consumer<Fixed<T>>,
-    aside: Option<&Place>,
-    unbounded: Option<&HeapRing<T>>,
-) -> Result<bool, Corruption> {
-    let pos = ring.pos();
-    if unbounded.is_some_and(|all| all.continues(pos)) {
-        return Ok(true);
-    }
-    match aside {
-        Some(place) => is_there(place.stamp(), pos, place.edge()),
-        None => is_there(ring.stamp(), pos, ring.highest_stamp()),
     }
 }

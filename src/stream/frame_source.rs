@@ -224,10 +224,7 @@ impl FrameSource {
     fn head(&mut self) -> Option<(*const u8, usize)> {
         let (at, len) = match &self.lane {
             Lane::Frames(ring) => ring.look().ok().flatten()?,
-            Lane::Records(ring) => {
-                ring.reading(1);
-                (ring.head(), ring.shape().size())
-            }
+            Lane::Records(ring) => (ring.head(), ring.shape().size()),
         };
         let Some(scratch) = &mut self.scratch else {
             return Some((at, len));

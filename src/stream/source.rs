@@ -256,16 +256,9 @@ impl<T> SourceRef<T> {
         self.ring.ready()
     }
 
-    /// Sets the position at which credit is to be given back; where that is here, nothing more was asked for, and the
-    /// source pauses: at no cost to the hot path, its cursors look at a place where nothing comes.
     #[inline(always)]
     fn set_mark(&mut self, mark: u64) {
-        self.ring.mark = mark;
-        let pos = self.ring.pos();
-        if mark == pos {
-            let place = self.cold.put_aside(self.ring.place(), pos);
-            self.ring.set_place(place);
-        }
+        self.cold.set_mark(&mut self.ring, mark);
     }
 
     /// Lets elements be taken again after a pause.
@@ -363,7 +356,6 @@ impl<T> SourceRef<T> {
 
     /// Drops what is there, and cancels.
     fn hang_up(&mut self) {
-        self.go_on();
         self.cold.hang_up(&mut self.ring);
     }
 }

@@ -70,7 +70,7 @@ impl ProducerEndpoint {
     #[cfg(all(target_os = "linux", not(millstream_loom)))]
     /// Takes a subscription over from the background thread. The page of the one before it is let go: the watch on it is
     /// replaced by what the caller returns, before the next publication.
-    pub(super) fn welcome(&mut self, arrival: crate::process::Arrival) {
+    fn welcome(&mut self, arrival: crate::process::Arrival) {
         log::debug!(
             "subscription {:?} of process {:?} from {} on, resumable: {}",
             arrival.subscription,

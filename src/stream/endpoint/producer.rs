@@ -166,7 +166,7 @@ impl ProducerEndpoint {
     }
 
     /// Whether the consumer, which takes nothing any more, had taken the element at `pos`.
-    pub(super) fn released_past(&mut self, pos: u64, end: u64) -> bool {
+    fn released_past(&mut self, pos: u64, end: u64) -> bool {
         self.ledgers.iter_mut().any(|ledger| {
             ledger
                 .refresh_released(end)
@@ -236,7 +236,7 @@ impl ProducerEndpoint {
     }
 
     /// Sleeps until the consumer gives credit, unless `ready` finds something at the last look.
-    pub(super) fn park(&mut self, left: Option<Duration>, ready: &mut impl FnMut(&mut Self) -> bool) {
+    fn park(&mut self, left: Option<Duration>, ready: &mut impl FnMut(&mut Self) -> bool) {
         self.sleeps = self.sleeps.wrapping_add(1);
         let word = self.sleeps.wrapping_mul(WORD_SEQUENCE) | WORD_PARKED;
         self.waiting().word.store(word, Ordering::Relaxed);
@@ -374,7 +374,7 @@ impl ProducerEndpoint {
     }
 
     /// As [`wait`](Self::wait), of a stream that this side has closed.
-    pub(super) fn wait_draining(&mut self, deadline: Instant, mut done: impl FnMut(&mut Self) -> bool) {
+    fn wait_draining(&mut self, deadline: Instant, mut done: impl FnMut(&mut Self) -> bool) {
         let closed = self.closed.take();
         let _ = self.wait(Some(deadline), &mut done);
         self.closed = closed;

@@ -86,7 +86,7 @@ impl ProducerEndpoint {
         Some(place)
     }
 
-    pub(super) fn limit(&mut self, pos: u64) -> Result<u64, Corruption> {
+    fn limit(&mut self, pos: u64) -> Result<u64, Corruption> {
         let mut ahead = None::<i64>;
         for ledger in &mut self.ledgers {
             let granted = ledger.refresh_granted(pos)?;
