@@ -12,6 +12,8 @@
 // The macros name this crate as its users do, also in its own code.
 extern crate self as millstream;
 
+#[cfg(not(millstream_loom))]
+mod actor;
 mod element;
 mod memory;
 mod primitive;
@@ -21,6 +23,15 @@ mod ring;
 mod stream;
 mod wait;
 
+#[cfg(not(millstream_loom))]
+pub use actor::{
+    Actor, ActorPath, ActorRef, ActorRestarted, ActorStarted, ActorStopped, ActorSystem, Answer, AskError,
+    Behaviour, BuildError, Context, DeadLetter, Deadline, Directive, Downgrade, EventSubscription, Events,
+    Failure, Interest, InvalidActorName, IoId, LookupError, Mailbox, Next, OneForOne, Overflow, Pinning,
+    Props, Readiness, Recipient, ReplyTo, ServiceKey, ShutdownReport, ShutdownTimeout, SpawnError,
+    SpawnOptions, SpyEvent, StopReason, Supervisor, SystemBuilder, SystemRef, TaskPanicked, Terminated,
+    TryTellError, UnhandledMessage, WatchId, WorkerReport, Workers, receive, setup,
+};
 pub use element::{Element, Field, Fingerprint, Kind, Scalar, Schema, SchemaError, Value, ValueError};
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub use memory::{HugePages, MemoryError};

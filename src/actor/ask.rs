@@ -1,0 +1,309 @@
+//! Questions and answers.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use super::deadline::Deadline;
+use super::reference::{ActorRef, TryTellError};
+use crate::primitive::{Mutex, hint};
+
+/// Looks at the answer before the asker sleeps. Waking a sleeper takes about as long.
+const SPINS: u32 = 300;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AskError {
+    /// The deadline passed first; the actor may still answer, to nobody.
+    #[error("no answer came before the deadline")]
+    TimedOut,
+    /// The actor has stopped.
+    #[error("the actor has stopped")]
+    Stopped,
+    /// The actor's mailbox is full, and rejects messages.
+    #[error("the mailbox is full: the actor has not handled what was sent before")]
+    Full,
+    /// The question was dropped unanswered: the actor stopped, failed, or does not answer it.
+    #[error("the question was dropped without an answer: the actor stopped, failed, or does not answer it")]
+    Unanswered,
+    /// The actor said no, and why.
+    #[error("refused: {0}")]
+    Refused(#[source] Box<dyn Error + Send + Sync>),
+    /// The asker is itself a worker of the system: to wait would keep every actor on it from running.
+    #[error(
+        "an actor cannot wait for an answer on its worker; use Context::ask, which makes a message of it"
+    )]
+    OnWorker,
+}
+
+type Hook<R> = Box<dyn FnOnce(Result<R, AskError>) + Send>;
+
+/// Where the answer to a question goes. Part of the message that asks; dropping it tells the asker that there is no answer.
+///
+/// ```
+/// use std::time::Duration;
+/// use millstream::{ActorSystem, Next, ReplyTo, receive};
+/// struct Best {
+///     reply_to: ReplyTo<f64>,
+/// }
+/// let system = ActorSystem::builder("prices").build()?;
+/// let book = system.spawn("book", || receive(|_, best: Best| {
+///     best.reply_to.send(142.5);
+///     Next::Same
+/// }))?;
+/// let best = system.ask(&book, |reply_to| Best { reply_to }, Duration::from_secs(5))?;
+/// assert_eq!(best, 142.5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ReplyTo<R>(Option<Hook<R>>);
+
+impl<R> ReplyTo<R> {
+    pub(crate) fn hooked(hook: impl FnOnce(Result<R, AskError>) + Send + 'static) -> Self {
+        Self(Some(Box::new(hook)))
+    }
+
+    /// Answers. Never waits; nobody may be waiting any more.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use millstream::{ActorSystem, Next, ReplyTo, receive};
+    /// # let system = ActorSystem::builder("prices").build()?;
+    /// let echo = system.spawn("echo", || receive(|_, (text, reply): (&'static str, ReplyTo<&'static str>)| {
+    ///     reply.send(text);
+    ///     Next::Same
+    /// }))?;
+    /// assert_eq!(system.ask(&echo, |reply| ("hello", reply), Duration::from_secs(5))?, "hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn send(mut self, answer: R) {
+        self.finish(Ok(answer));
+    }
+
+    /// Answers that there will be none, and why.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use millstream::{ActorSystem, AskError, Next, ReplyTo, receive};
+    /// # let system = ActorSystem::builder("prices").build()?;
+    /// let shut = system.spawn("shut", || receive(|_, reply: ReplyTo<u32>| {
+    ///     reply.refuse("the market is closed");
+    ///     Next::Same
+    /// }))?;
+    /// let refused = system.ask(&shut, |reply| reply, Duration::from_secs(5)).unwrap_err();
+    /// assert_eq!(refused.to_string(), "refused: the market is closed");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn refuse(mut self, why: impl Into<Box<dyn Error + Send + Sync>>) {
+        self.finish(Err(AskError::Refused(why.into())));
+    }
+
+    fn finish(&mut self, answer: Result<R, AskError>) {
+        if let Some(hook) = self.0.take() {
+            hook(answer);
+        }
+    }
+}
+
+impl<R> Drop for ReplyTo<R> {
+    fn drop(&mut self) {
+        self.finish(Err(AskError::Unanswered));
+    }
+}
+
+impl<R> fmt::Debug for ReplyTo<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReplyTo")
+    }
+}
+
+/// Sends a question; where that fails, the reply hears why at once.
+pub(super) fn put<M, Q, R>(to: &ActorRef<M>, make: impl FnOnce(ReplyTo<R>) -> Q, reply: ReplyTo<R>)
+where
+    M: Send + 'static,
+    Q: Into<M>,
+    R: Send + 'static,
+{
+    // The question owns the reply: what is known of its fate here is told before the question is dropped.
+    let shared = Arc::new(Mutex::new(Some(reply)));
+    let passed_on = shared.clone();
+    let take = |shared: &Mutex<Option<ReplyTo<R>>>| shared.lock().ok().and_then(|mut reply| reply.take());
+    let question = make(ReplyTo::hooked(move |answer| {
+        if let Some(mut reply) = take(&passed_on) {
+            reply.finish(answer);
+        }
+    }));
+    if let Err(unsent) = to.try_tell(question) {
+        let why = match unsent {
+            TryTellError::Full(_) => AskError::Full,
+            TryTellError::Stopped(_) => AskError::Stopped,
+        };
+        if let Some(mut reply) = take(&shared) {
+            reply.finish(Err(why));
+        }
+    }
+}
+
+/// Where an answer lies until it is fetched.
+enum Slot<R> {
+    Empty(Option<Waker>),
+    Full(Result<R, AskError>),
+    Fetched,
+}
+
+/// An answer to come: a future, which needs no runtime of a certain kind.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use millstream::{ActorSystem, AskError, Next, ReplyTo, receive};
+/// # let system = ActorSystem::builder("prices").build()?;
+/// # let book = system.spawn("book", || receive(|_, reply: ReplyTo<f64>| {
+/// #     reply.send(142.5);
+/// #     Next::Same
+/// # }))?;
+/// let answer = system.ask_later(&book, |reply| reply, Duration::from_secs(5));
+/// let later = async move { answer.await.unwrap() };
+/// # drop(later);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub struct Answer<R> {
+    slot: Arc<Mutex<Slot<R>>>,
+    deadline: Deadline,
+    /// Sets a timer that wakes the task when the deadline passes.
+    remind: Box<dyn Fn(Instant, Waker) + Send + Sync>,
+    is_reminded: bool,
+}
+
+impl<R: Send + 'static> Answer<R> {
+    /// An answer, and where it comes from.
+    pub(super) fn new(
+        deadline: Deadline,
+        remind: impl Fn(Instant, Waker) + Send + Sync + 'static,
+    ) -> (Self, ReplyTo<R>) {
+        let slot = Arc::new(Mutex::new(Slot::Empty(None)));
+        let filled = slot.clone();
+        let reply = ReplyTo::hooked(move |answer| {
+            let Ok(mut slot) = filled.lock() else { return };
+            let Slot::Empty(waker) = std::mem::replace(&mut *slot, Slot::Full(answer)) else {
+                return;
+            };
+            drop(slot);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        });
+        let answer = Self {
+            slot,
+            deadline,
+            remind: Box::new(remind),
+            is_reminded: false,
+        };
+        (answer, reply)
+    }
+
+    /// The answer, if it is there. `waker` is woken when it comes.
+    fn fetch(&self, waker: Option<&Waker>) -> Option<Result<R, AskError>> {
+        let mut slot = self.slot.lock().ok()?;
+        match std::mem::replace(&mut *slot, Slot::Fetched) {
+            Slot::Full(answer) => Some(answer),
+            Slot::Empty(_) => {
+                *slot = Slot::Empty(waker.cloned());
+                None
+            }
+            Slot::Fetched => Some(Err(AskError::Unanswered)),
+        }
+    }
+
+    /// Waits for the answer: spins a little, then sleeps.
+    ///
+    /// # Errors
+    /// Why there is none: see [`AskError`].
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use millstream::{ActorSystem, Next, ReplyTo, receive};
+    /// # let system = ActorSystem::builder("prices").build()?;
+    /// # let book = system.spawn("book", || receive(|_, reply: ReplyTo<f64>| {
+    /// #     reply.send(142.5);
+    /// #     Next::Same
+    /// # }))?;
+    /// let answer = system.ask_later(&book, |reply| reply, Duration::from_secs(5));
+    /// assert_eq!(answer.wait()?, 142.5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn wait(self) -> Result<R, AskError> {
+        struct Unpark(std::thread::Thread);
+        impl Wake for Unpark {
+            fn wake(self: Arc<Self>) {
+                self.0.unpark();
+            }
+        }
+        for _ in 0..SPINS {
+            if let Some(answer) = self.fetch(None) {
+                return answer;
+            }
+            hint::spin_loop();
+        }
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        loop {
+            if let Some(answer) = self.fetch(Some(&waker)) {
+                return answer;
+            }
+            let left = self.deadline.left(Duration::from_secs(1));
+            if left.is_zero() {
+                return Err(AskError::TimedOut);
+            }
+            std::thread::park_timeout(left);
+        }
+    }
+}
+
+impl<R: Send + 'static> Future for Answer<R> {
+    type Output = Result<R, AskError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(answer) = self.fetch(Some(context.waker())) {
+            return Poll::Ready(answer);
+        }
+        if self.deadline.has_passed() {
+            return Poll::Ready(Err(AskError::TimedOut));
+        }
+        if !self.is_reminded
+            && let Some(at) = self.deadline.instant()
+        {
+            self.is_reminded = true;
+            let slot = Arc::downgrade(&self.slot);
+            // The task may have moved to another waker by then: whichever the slot holds is woken.
+            struct Remind<R>(std::sync::Weak<Mutex<Slot<R>>>);
+            impl<R: Send + 'static> Wake for Remind<R> {
+                fn wake(self: Arc<Self>) {
+                    let Some(slot) = self.0.upgrade() else { return };
+                    let Ok(mut slot) = slot.lock() else { return };
+                    let waker = match &mut *slot {
+                        Slot::Empty(waker) => waker.take(),
+                        _ => None,
+                    };
+                    drop(slot);
+                    if let Some(waker) = waker {
+                        waker.wake();
+                    }
+                }
+            }
+            (self.remind)(at, Waker::from(Arc::new(Remind(slot))));
+        }
+        Poll::Pending
+    }
+}
+
+impl<R> fmt::Debug for Answer<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,48 @@
+//! What an actor is told besides its messages.
+
+use std::fmt;
+
+use super::failure::{Failure, StopReason};
+use super::path::ActorPath;
+use super::watch::Terminated;
+
+/// What passes an actor's mailbox by: it is never dropped, and attended to before messages.
+pub(super) enum Signal<M> {
+    /// It is to stop.
+    Stop(StopReason),
+    /// A message that must not be lost: the result of a task, an answer, a wake-up.
+    Message(M),
+    /// Somebody is to be told when it has stopped.
+    Watch(u64, Notify),
+    /// That is not wanted any more.
+    Unwatch(u64),
+    /// One that it watches has stopped.
+    Terminated(u64, Terminated),
+    /// A function of it that makes messages has failed.
+    Failed(Failure),
+    /// The answer for which the timer was set has come.
+    CancelTimer(u64),
+    /// A child has stopped.
+    ChildStopped(u64),
+    /// A child has failed, and its supervisor leaves it to the parent what is to be done.
+    Escalated(ActorPath, Failure),
+}
+
+/// Tells a watcher.
+pub(super) type Notify = Box<dyn FnOnce(Terminated) + Send>;
+
+impl<M> fmt::Debug for Signal<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stop(_) => "Stop",
+            Self::Message(_) => "Message",
+            Self::Watch(..) => "Watch",
+            Self::Unwatch(_) => "Unwatch",
+            Self::Terminated(..) => "Terminated",
+            Self::Failed(_) => "Failed",
+            Self::CancelTimer(_) => "CancelTimer",
+            Self::ChildStopped(_) => "ChildStopped",
+            Self::Escalated(..) => "Escalated",
+        })
+    }
+}

@@ -1,0 +1,62 @@
+//! Pinned workers that own actors.
+//!
+//! An actor is `&mut self` on one worker, so its state needs no lock. Whoever has a message for it puts it into the
+//! actor's mailbox and, if the actor is not scheduled already, a note into the lane to its worker: a worker looks at
+//! lanes, never through its actors, so ten thousand idle ones cost it nothing.
+
+#![forbid(unsafe_code)]
+
+mod ask;
+mod behaviour;
+mod blocking;
+mod cell;
+mod context;
+mod deadline;
+mod event;
+mod failure;
+mod io;
+mod letter;
+mod mailbox;
+mod messages;
+mod path;
+mod pinning;
+mod props;
+mod reference;
+mod registry;
+mod route;
+mod service;
+mod shutdown;
+mod spawn;
+mod spy;
+mod supervision;
+mod system;
+mod telemetry;
+mod timer;
+mod watch;
+mod worker;
+mod workers;
+
+pub use ask::{Answer, AskError, ReplyTo};
+pub use behaviour::{Behaviour, receive, setup};
+pub use blocking::TaskPanicked;
+pub use cell::{Actor, Next};
+pub use context::Context;
+pub use deadline::Deadline;
+pub use event::{ActorRestarted, ActorStarted, ActorStopped, EventSubscription, Events};
+pub use failure::{Failure, StopReason};
+pub use io::{Interest, IoId, Readiness};
+pub use letter::{DeadLetter, UnhandledMessage};
+pub use mailbox::{Mailbox, Overflow};
+pub use path::{ActorPath, InvalidActorName};
+pub use props::Props;
+pub use reference::{ActorRef, Recipient, TryTellError};
+pub use registry::LookupError;
+pub use service::ServiceKey;
+pub use shutdown::{ShutdownReport, ShutdownTimeout};
+pub use spawn::{SpawnError, SpawnOptions};
+pub use spy::SpyEvent;
+pub use supervision::{Directive, OneForOne, Supervisor};
+pub use system::{ActorSystem, SystemRef};
+pub use telemetry::WorkerReport;
+pub use watch::{Terminated, WatchId};
+pub use workers::{BuildError, Downgrade, Pinning, SystemBuilder, Workers};

@@ -1,0 +1,142 @@
+//! The end of a system.
+
+use std::fmt;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+
+use super::deadline::Deadline;
+use super::failure::StopReason;
+use super::path::ActorPath;
+use super::reference::AnyAddress;
+use super::route::Note;
+use super::system::SystemCore;
+use super::watch::Terminated;
+use crate::primitive::atomic::Ordering;
+
+/// How a system ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Messages that reached nobody while it ran.
+    pub dead_letters: u64,
+    /// Messages that actors did not handle while it ran.
+    pub unhandled: u64,
+    /// Messages that full mailboxes dropped while it ran.
+    pub dropped: u64,
+    /// Blocking tasks that still run. What comes of them is a dead letter.
+    pub tasks: u64,
+}
+
+/// What had not stopped when the deadline of a shutdown was over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownTimeout {
+    /// The actors.
+    pub actors: Vec<ActorPath>,
+    /// Workers that had not ended, and the actor that each one runs.
+    pub workers: Vec<(usize, Option<ActorPath>)>,
+}
+
+impl fmt::Display for ShutdownTimeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not stopped before the deadline: actors ")?;
+        f.debug_list().entries(&self.actors).finish()?;
+        for (worker, at) in &self.workers {
+            match at {
+                Some(path) => write!(f, "; worker {worker} runs {path}, whose method does not return")?,
+                None => write!(f, "; worker {worker} has not ended")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ShutdownTimeout {}
+
+/// Waits until an actor has stopped.
+pub(super) fn wait_stopped(
+    system: &Arc<SystemCore>,
+    actor: &Arc<dyn AnyAddress>,
+    deadline: Deadline,
+) -> Option<Terminated> {
+    let (told, heard) = crossbeam_channel::bounded(1);
+    let watch = system.number();
+    let notify = Box::new(move |terminated| {
+        // Nobody listens any more when the deadline was over before.
+        let _ = told.send(terminated);
+    });
+    actor.watch(watch, notify);
+    let terminated = match deadline.instant() {
+        Some(deadline) => heard.recv_deadline(deadline).ok(),
+        None => heard.recv().ok(),
+    };
+    if terminated.is_none() {
+        actor.unwatch(watch);
+    }
+    terminated
+}
+
+/// Stops all actors, then ends the workers.
+pub(super) fn shut_down(
+    system: &Arc<SystemCore>,
+    threads: Vec<JoinHandle<()>>,
+    leaving: &Receiver<usize>,
+    deadline: Deadline,
+) -> Result<ShutdownReport, ShutdownTimeout> {
+    let began = Instant::now();
+    let roots = system.registry.close();
+    // One after another; but one that hangs does not keep the others from being told while there is time.
+    let patience = deadline
+        .instant()
+        .map(|deadline| began + deadline.saturating_duration_since(began) / 2);
+    let mut left = Vec::new();
+    for root in &roots {
+        root.stop(StopReason::Shutdown);
+        let turn = patience.map_or(deadline, Deadline::from);
+        if wait_stopped(system, root, turn).is_none() {
+            left.push(root);
+        }
+    }
+    for root in left {
+        wait_stopped(system, root, deadline);
+    }
+    // Children whose parents had stopped before their time, and what the stop hooks made, end with the workers.
+    let actors = system.registry.paths();
+    for worker in 0..threads.len() {
+        system.send(worker, Note::End);
+    }
+    let mut running: Vec<_> = (0..threads.len()).collect();
+    while !running.is_empty() {
+        match leaving.recv_timeout(deadline.left(Duration::from_secs(1))) {
+            Ok(worker) => running.retain(|number| *number != worker),
+            Err(RecvTimeoutError::Timeout) if deadline.has_passed() => break,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    for (number, thread) in threads.into_iter().enumerate() {
+        if !running.contains(&number) {
+            // It has said that it ends, and does nothing after that.
+            let _ = thread.join();
+        }
+    }
+    if actors.is_empty() && running.is_empty() {
+        return Ok(ShutdownReport {
+            dead_letters: system.events.dead_letters(),
+            unhandled: system.events.unhandled(),
+            dropped: system.dropped(),
+            tasks: system.tasks.load(Ordering::Acquire),
+        });
+    }
+    let path = |worker: usize| {
+        let report = system.telemetry[worker].report(worker, |actor| system.registry.path_of(actor));
+        report.at.map(|(path, _)| path)
+    };
+    Err(ShutdownTimeout {
+        workers: running.into_iter().map(|worker| (worker, path(worker))).collect(),
+        actors,
+    })
+}

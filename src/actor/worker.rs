@@ -1,0 +1,257 @@
+//! A worker: the thread that owns actors, and its turn.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::cell::{AnyCell, Ran};
+use super::failure::{Failure, quietly};
+use super::io::{IoTable, Readiness, WAKE};
+use super::route::{self, Note};
+use super::system::SystemCore;
+use super::telemetry::{Tally, Telemetry};
+use super::timer::{Due, Timers};
+use crate::primitive::atomic::Ordering;
+use crate::wait::{Turn, Turns, WaitStrategy};
+
+/// Actors run in a turn before lanes, timers and descriptors are looked at again.
+const ACTORS_A_TURN: usize = 256;
+/// Notes taken from the injector in a turn.
+const INJECTED_A_TURN: usize = 1024;
+/// Turns between two looks at the descriptors, while there is work.
+const IO_EACH: u32 = 32;
+/// The longest sleep without another look.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
+/// Actors are numbered one after another: the number, spread over the word, is as good as a hash of it.
+#[derive(Default)]
+pub(super) struct NumberHasher(u64);
+
+impl Hasher for NumberHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(self.0 ^ u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // Fibonacci hashing (Knuth, volume 3, 6.4): the odd number nearest to 2^64 over the golden ratio.
+        self.0 = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+}
+
+/// What a worker's thread owns.
+pub(super) struct Worker {
+    pub(super) system: Arc<SystemCore>,
+    pub(super) number: usize,
+    /// The lanes from the other workers.
+    pub(super) incoming: Vec<rtrb::Consumer<Note>>,
+    pub(super) strategy: WaitStrategy,
+    pub(super) timers: Timers,
+    pub(super) io: IoTable,
+    pub(super) poll: mio::Poll,
+    pub(super) happenings: mio::Events,
+    cells: HashMap<u64, Box<dyn AnyCell>, BuildHasherDefault<NumberHasher>>,
+    tally: Tally,
+    ends: bool,
+    /// Messages handled in this turn.
+    pub(super) handled: u64,
+}
+
+impl Worker {
+    pub(super) fn new(
+        system: Arc<SystemCore>,
+        number: usize,
+        incoming: Vec<rtrb::Consumer<Note>>,
+        strategy: WaitStrategy,
+        poll: mio::Poll,
+    ) -> Self {
+        Self {
+            system,
+            number,
+            incoming,
+            strategy,
+            timers: Timers::default(),
+            io: IoTable::default(),
+            poll,
+            happenings: mio::Events::with_capacity(256),
+            cells: HashMap::default(),
+            tally: Tally::new(),
+            ends: false,
+            handled: 0,
+        }
+    }
+
+    /// Runs until it is told to end.
+    pub(super) fn run(mut self) {
+        let mut turns = Turns::new(self.strategy);
+        let mut since_io = 0;
+        let mut began = Instant::now();
+        while !self.ends {
+            self.telemetry().turn_begins(began);
+            if self.turn(began) {
+                turns = Turns::new(self.strategy);
+                since_io += 1;
+                if since_io >= IO_EACH {
+                    since_io = 0;
+                    self.look_at_descriptors(Some(Duration::ZERO));
+                }
+                let now = Instant::now();
+                let handled = std::mem::take(&mut self.handled);
+                self.tally.turn(now - began, handled);
+                self.tally
+                    .publish_now_and_then(&self.system.telemetry[self.number], now);
+                began = now;
+                continue;
+            }
+            let parks = turns.turn() == Turn::Park;
+            if parks {
+                self.park();
+            } else if turns.is_round() {
+                self.look_at_descriptors(Some(Duration::ZERO));
+            }
+            began = Instant::now();
+            self.tally
+                .publish_now_and_then(&self.system.telemetry[self.number], began);
+        }
+        self.tally
+            .publish(&self.system.telemetry[self.number], Instant::now());
+    }
+
+    fn telemetry(&self) -> &Telemetry {
+        &self.system.telemetry[self.number]
+    }
+
+    /// Does what there is to do, once around. False when there was nothing.
+    fn turn(&mut self, now: Instant) -> bool {
+        let mut busy = false;
+        for lane in 0..self.incoming.len() {
+            for _ in 0..route::LANE {
+                let Ok(note) = self.incoming[lane].pop() else {
+                    break;
+                };
+                busy = true;
+                self.take(note);
+            }
+        }
+        for _ in 0..INJECTED_A_TURN {
+            let Some(note) = self.system.posts[self.number].injector.pop() else {
+                break;
+            };
+            busy = true;
+            self.take(note);
+        }
+        while let Some(due) = self.timers.pop(now) {
+            busy = true;
+            match due {
+                Due::Actor { actor, timer } => {
+                    self.with_cell(actor, |cell, worker| cell.timer_is_due(worker, timer, now));
+                }
+                Due::Call(call) => quietly(call),
+            }
+        }
+        for _ in 0..route::ready().min(ACTORS_A_TURN) {
+            let Some(actor) = route::pop_ready() else { break };
+            busy = true;
+            self.run_actor(actor);
+        }
+        busy
+    }
+
+    fn take(&mut self, note: Note) {
+        match note {
+            Note::Run(actor) => route::push_ready(actor),
+            Note::Make(make) => make(self),
+            Note::End => self.ends = true,
+        }
+    }
+
+    /// Takes an actor in, which is scheduled.
+    pub(super) fn adopt(&mut self, actor: u64, cell: Box<dyn AnyCell>) {
+        self.cells.insert(actor, cell);
+        self.telemetry().actors.fetch_add(1, Ordering::Relaxed);
+        route::push_ready(actor);
+    }
+
+    fn run_actor(&mut self, actor: u64) {
+        let Some(mut cell) = self.cells.remove(&actor) else {
+            return;
+        };
+        self.telemetry().at.store(actor, Ordering::Relaxed);
+        // All that is the user's is called behind a fence of its own; this one is for what drops a value in between.
+        let ran = catch_unwind(AssertUnwindSafe(|| cell.run(self))).unwrap_or_else(|payload| {
+            cell.fail_later(Failure::of_panic(payload));
+            Ran::More
+        });
+        self.telemetry().at.store(0, Ordering::Relaxed);
+        match ran {
+            Ran::Idle => {
+                self.cells.insert(actor, cell);
+            }
+            Ran::More => {
+                self.cells.insert(actor, cell);
+                route::push_ready(actor);
+            }
+            Ran::Gone => {
+                quietly(|| drop(cell));
+                self.telemetry().actors.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn with_cell(&mut self, actor: u64, act: impl FnOnce(&mut dyn AnyCell, &mut Self)) {
+        if let Some(mut cell) = self.cells.remove(&actor) {
+            act(&mut *cell, self);
+            self.cells.insert(actor, cell);
+        }
+    }
+
+    /// Sleeps until there is something to do.
+    fn park(&mut self) {
+        self.tally
+            .publish(&self.system.telemetry[self.number], Instant::now());
+        let post = &self.system.posts[self.number];
+        post.parked.store(1, Ordering::Relaxed);
+        // Between `parked` and the last look; pairs with the load in `Post::wake`.
+        self.system.fence.heavy();
+        let is_idle = post.injector.is_empty() && self.incoming.iter().all(rtrb::Consumer::is_empty);
+        let sleep = match self.timers.first() {
+            _ if !is_idle => Duration::ZERO,
+            Some(first) => first.saturating_duration_since(Instant::now()).min(LONGEST_SLEEP),
+            None => LONGEST_SLEEP,
+        };
+        if !sleep.is_zero() {
+            self.tally.parked(self.telemetry());
+        }
+        self.look_at_descriptors(Some(sleep));
+        self.system.posts[self.number].parked.store(0, Ordering::Relaxed);
+    }
+
+    /// Tells actors which of their descriptors are ready; waits for that as long as `sleep`.
+    fn look_at_descriptors(&mut self, sleep: Option<Duration>) {
+        if sleep == Some(Duration::ZERO) && self.io.is_empty() {
+            return;
+        }
+        // Interrupted by a signal, or out of kernel memory: there will be another look.
+        if self.poll.poll(&mut self.happenings, sleep).is_err() {
+            return;
+        }
+        let happened: Vec<_> = self
+            .happenings
+            .iter()
+            .filter(|event| event.token() != WAKE)
+            .map(|event| (event.token(), Readiness::from(event)))
+            .collect();
+        for (token, readiness) in happened {
+            if let Some(actor) = self.io.actor(token) {
+                self.with_cell(actor, |cell, _| cell.descriptor_is_ready(token.0, readiness));
+            }
+        }
+    }
+}

@@ -1,0 +1,392 @@
+//! The builder of a system: its workers, where they run, and how they wait.
+
+use std::fmt;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::failure::quietly;
+use super::pinning;
+use super::route::{LANE, Note, Outgoing, Post, set_outgoing};
+use super::system::{ActorSystem, SystemCore, SystemRef};
+use super::worker::Worker;
+use crate::primitive::atomic::Ordering;
+use crate::wait::WaitStrategy;
+
+/// How many workers, and where.
+///
+/// ```
+/// use millstream::{ActorSystem, Workers};
+/// let three = ActorSystem::builder("prices").workers(Workers::unpinned(3)).build()?;
+/// assert_eq!(three.workers().len(), 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workers(Kind);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Cores(Vec<usize>),
+    Count(usize),
+    Unpinned(usize),
+}
+
+impl Workers {
+    /// `count` workers, which the kernel moves about as it likes.
+    ///
+    /// ```
+    /// assert_ne!(millstream::Workers::unpinned(1), millstream::Workers::from(1));
+    /// ```
+    #[must_use]
+    pub fn unpinned(count: usize) -> Self {
+        Self(Kind::Unpinned(count))
+    }
+
+    /// The core of each worker.
+    fn cores(&self) -> Vec<Option<usize>> {
+        match &self.0 {
+            Kind::Cores(cores) => cores.iter().copied().map(Some).collect(),
+            Kind::Unpinned(count) => vec![None; *count],
+            Kind::Count(count) => {
+                let allowed = pinning::allowed();
+                let mut cores = allowed.iter().copied().cycle();
+                (0..*count).map(|_| cores.next()).collect()
+            }
+        }
+    }
+}
+
+impl From<usize> for Workers {
+    /// So many, pinned to the allowed cores one after another.
+    fn from(count: usize) -> Self {
+        Self(Kind::Count(count))
+    }
+}
+
+impl From<Vec<usize>> for Workers {
+    /// One for each of these cores, pinned to it.
+    fn from(cores: Vec<usize>) -> Self {
+        Self(Kind::Cores(cores))
+    }
+}
+
+impl<const N: usize> From<[usize; N]> for Workers {
+    /// One for each of these cores, pinned to it.
+    fn from(cores: [usize; N]) -> Self {
+        Self(Kind::Cores(cores.into()))
+    }
+}
+
+/// What to do when the kernel refuses to pin a worker to its core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Pinning {
+    /// Make no system: [`BuildError::Refused`].
+    Required,
+    /// Let the worker run wherever it may, and [report](crate::SystemRef::downgrades) it.
+    Preferred,
+}
+
+/// What a system does otherwise than was asked for: see [`SystemRef::downgrades`](crate::SystemRef::downgrades).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Downgrade {
+    /// A worker is not pinned.
+    Unpinned {
+        /// The worker.
+        worker: usize,
+        /// The core that was asked for.
+        core: usize,
+        /// The cores on which it may run.
+        runs_on: Vec<usize>,
+    },
+    /// More workers were to spin without a pause than there are cores: they would keep each other from running, so they yield.
+    Yields {
+        /// How many workers.
+        workers: usize,
+        /// On how many cores.
+        cores: usize,
+    },
+}
+
+impl fmt::Display for Downgrade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unpinned {
+                worker,
+                core,
+                runs_on,
+            } => {
+                write!(
+                    f,
+                    "worker {worker} could not be pinned to core {core}; it runs on {runs_on:?}"
+                )
+            }
+            Self::Yields { workers, cores } => write!(
+                f,
+                "{workers} workers were to spin without a pause on {cores} cores; they yield between looks"
+            ),
+        }
+    }
+}
+
+/// Settings of a system of actors: see [`ActorSystem::builder`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct SystemBuilder {
+    name: String,
+    workers: Workers,
+    pinning: Pinning,
+    strategy: WaitStrategy,
+    drop_deadline: Duration,
+}
+
+impl SystemBuilder {
+    pub(super) fn new(name: String) -> Self {
+        Self {
+            name,
+            workers: Workers::unpinned(1),
+            pinning: Pinning::Required,
+            strategy: WaitStrategy::default(),
+            drop_deadline: Duration::from_secs(5),
+        }
+    }
+
+    /// How many workers, and where: a list of cores, one worker pinned to each; a number of workers, pinned to the allowed cores
+    /// one after another; or [`Workers::unpinned`]. Without this, one that is not pinned.
+    ///
+    /// Isolated cores can be named.
+    ///
+    /// ```
+    /// use millstream::ActorSystem;
+    /// let system = ActorSystem::builder("prices").workers([0]).build()?;
+    /// assert_eq!(system.workers()[0].core, Some(0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn workers(mut self, workers: impl Into<Workers>) -> Self {
+        self.workers = workers.into();
+        self
+    }
+
+    /// What to do when a worker cannot be pinned. Without this, it is an error.
+    ///
+    /// ```
+    /// use millstream::{ActorSystem, Pinning};
+    /// let system = ActorSystem::builder("prices").workers([100_000]).pinning(Pinning::Preferred).build()?;
+    /// assert_eq!(system.downgrades().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pinning(mut self, pinning: Pinning) -> Self {
+        self.pinning = pinning;
+        self
+    }
+
+    /// How a worker waits that has nothing to do. Without this, it spins about as long as waking takes, then parks.
+    ///
+    /// ```
+    /// use millstream::{ActorSystem, WaitStrategy};
+    /// let system = ActorSystem::builder("prices").wait(WaitStrategy::park()).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn wait(mut self, strategy: WaitStrategy) -> Self {
+        self.strategy = strategy;
+        self
+    }
+
+    /// How long dropping the system waits for its actors to stop, 5 seconds without this. What has not stopped then is left
+    /// to itself, and logged.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use millstream::ActorSystem;
+    /// let system = ActorSystem::builder("prices").drop_deadline(Duration::from_secs(1)).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn drop_deadline(mut self, time: Duration) -> Self {
+        self.drop_deadline = time;
+        self
+    }
+
+    /// Starts the workers.
+    ///
+    /// # Errors
+    /// `NoWorkers`; `Refused`, when a worker cannot be pinned and pinning is required; `System`, when the kernel gives no
+    /// thread or no event queue.
+    ///
+    /// ```
+    /// use millstream::{ActorSystem, BuildError};
+    /// assert!(matches!(ActorSystem::builder("prices").workers(0).build(), Err(BuildError::NoWorkers)));
+    /// let refused = ActorSystem::builder("prices").workers([100_000]).build();
+    /// assert!(matches!(refused, Err(BuildError::Refused { worker: 0, core: 100_000, .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn build(self) -> Result<ActorSystem, BuildError> {
+        let cores = self.workers.cores();
+        let count = cores.len();
+        if count == 0 {
+            return Err(BuildError::NoWorkers);
+        }
+        let (strategy, mut downgrades) = self.strategy_for(&cores);
+        let system = |source| BuildError::System { source };
+        let polls: Vec<_> = (0..count)
+            .map(|_| mio::Poll::new())
+            .collect::<Result<_, _>>()
+            .map_err(system)?;
+        let posts = polls
+            .iter()
+            .map(|poll| mio::Waker::new(poll.registry(), super::io::WAKE).map(Post::new))
+            .collect::<Result<_, _>>()
+            .map_err(system)?;
+        let core = Arc::new(SystemCore::new(self.name.clone(), posts));
+        let (mut outgoing, incoming) = lanes(count);
+        let (told, heard) = crossbeam_channel::bounded(count);
+        let mut threads: Vec<JoinHandle<()>> = Vec::with_capacity(count);
+        let (left, leaving) = crossbeam_channel::bounded(count);
+        let pairs = incoming.into_iter().zip(polls).zip(&cores);
+        for (number, ((incoming, poll), place)) in pairs.enumerate() {
+            let (shared, told, place, left) = (core.clone(), told.clone(), *place, left.clone());
+            let lanes = std::mem::take(&mut outgoing[number]);
+            let run = move || {
+                let pinned = place.map_or(Ok(None), |core| pinning::pin(core).map(|()| Some(core)));
+                if let Ok(Some(place)) = pinned {
+                    let telemetry = &shared.telemetry[number];
+                    telemetry.core.store(place as u64 + 1, Ordering::Relaxed);
+                }
+                let _ = told.send((number, pinned));
+                set_outgoing(Some(Outgoing::new(shared.id, number, lanes)));
+                let worker = Worker::new(shared, number, incoming, strategy, poll);
+                // What is left at its end is dropped with it.
+                quietly(|| worker.run());
+                set_outgoing(None);
+                let _ = left.send(number);
+            };
+            let named = std::thread::Builder::new().name(format!("{}-{number}", self.name));
+            match named.spawn(run) {
+                Ok(thread) => threads.push(thread),
+                Err(source) => {
+                    end(&core, threads);
+                    return Err(BuildError::System { source });
+                }
+            }
+        }
+        drop(told);
+        let mut refused = None;
+        for (worker, pinned) in heard.iter().take(count) {
+            let (Err(runs_on), Some(core)) = (pinned, cores[worker]) else {
+                continue;
+            };
+            match self.pinning {
+                Pinning::Required => {
+                    refused = Some(BuildError::Refused {
+                        worker,
+                        core,
+                        runs_on,
+                    })
+                }
+                Pinning::Preferred => downgrades.push(Downgrade::Unpinned {
+                    worker,
+                    core,
+                    runs_on,
+                }),
+            }
+        }
+        if let Some(refused) = refused {
+            end(&core, threads);
+            return Err(refused);
+        }
+        for downgrade in &downgrades {
+            log::warn!("system {}: {downgrade}", self.name);
+        }
+        core.set_downgrades(downgrades);
+        Ok(ActorSystem {
+            system: SystemRef(core),
+            threads,
+            leaving,
+            drop_deadline: self.drop_deadline,
+        })
+    }
+
+    /// How the workers can wait on these cores.
+    fn strategy_for(&self, cores: &[Option<usize>]) -> (WaitStrategy, Vec<Downgrade>) {
+        let allowed = pinning::allowed().len();
+        let mut named: Vec<_> = cores.iter().flatten().collect();
+        named.sort();
+        named.dedup();
+        let pinned = cores.iter().flatten().count();
+        let has_room = cores.len() <= allowed.max(named.len()) && named.len() == pinned;
+        if self.strategy != WaitStrategy::BusySpin || has_room {
+            return (self.strategy, Vec::new());
+        }
+        let downgrade = Downgrade::Yields {
+            workers: cores.len(),
+            cores: if pinned == cores.len() {
+                named.len()
+            } else {
+                allowed
+            },
+        };
+        (WaitStrategy::SpinThenYield { spins: 100 }, vec![downgrade])
+    }
+}
+
+/// The ends of the lanes from each worker to each other one: outgoing by sender and receiver, incoming by receiver.
+#[allow(clippy::type_complexity, reason = "a table of either end")]
+fn lanes(
+    count: usize,
+) -> (
+    Vec<Vec<Option<rtrb::Producer<Note>>>>,
+    Vec<Vec<rtrb::Consumer<Note>>>,
+) {
+    let mut incoming: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
+    let mut outgoing: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
+    for (from, lanes) in outgoing.iter_mut().enumerate() {
+        for (to, arrivals) in incoming.iter_mut().enumerate() {
+            if from == to {
+                lanes.push(None);
+                continue;
+            }
+            let (producer, consumer) = rtrb::RingBuffer::new(LANE);
+            lanes.push(Some(producer));
+            arrivals.push(consumer);
+        }
+    }
+    (outgoing, incoming)
+}
+
+/// Ends workers that have no actors yet.
+fn end(core: &Arc<SystemCore>, threads: Vec<JoinHandle<()>>) {
+    for worker in 0..threads.len() {
+        core.send(worker, Note::End);
+    }
+    for thread in threads {
+        let _ = thread.join();
+    }
+}
+
+/// Why a system was not made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// There must be one worker.
+    #[error("no workers were asked for; a system has at least one")]
+    NoWorkers,
+    /// The kernel does not let a worker run on its core.
+    #[error(
+        "worker {worker} could not be pinned to core {core}: it may run on {runs_on:?}; name a core that this process \
+         may use, or ask for `Pinning::Preferred`"
+    )]
+    Refused {
+        /// The worker.
+        worker: usize,
+        /// The core that was asked for.
+        core: usize,
+        /// The cores on which it may run.
+        runs_on: Vec<usize>,
+    },
+    /// The kernel gave no thread, or no event queue.
+    #[error("the system could not be started: {source}")]
+    System {
+        /// What it said.
+        source: std::io::Error,
+    },
+}
