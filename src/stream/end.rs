@@ -180,6 +180,19 @@ pub enum CloseReason {
     PeerCorrupt(Corruption),
 }
 
+impl CloseReason {
+    /// What the sinks of a stream hear that ended so for its source.
+    pub(crate) fn of(end: &End) -> Self {
+        match end {
+            End::Completed => Self::Completed,
+            End::Failed(_) => Self::Failed,
+            End::Cancelled | End::IdleTimeout => Self::Cancelled,
+            End::PeerGone => Self::PeerGone,
+            End::PeerCorrupt(corruption) => Self::PeerCorrupt(*corruption),
+        }
+    }
+}
+
 impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -4,6 +4,8 @@ mod buffer;
 mod channel;
 mod claim;
 mod cold_source;
+#[allow(dead_code, reason = "the actors hold it")]
+mod conduit;
 mod control;
 mod end;
 mod endpoint;
@@ -16,6 +18,8 @@ mod frame_error;
 mod frame_sink;
 #[cfg(not(millstream_loom))]
 mod frame_source;
+#[allow(dead_code, reason = "as the conduit")]
+mod lanes;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 mod newest;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]

@@ -322,6 +322,10 @@ impl<T> SinkRef<T> {
         self.ring.watch = watch;
         match fate {
             Fate::Published => None,
+            Fate::Last => {
+                self.shut();
+                None
+            }
             Fate::Returned(reason) => {
                 self.ring.retract();
                 Some(reason)
@@ -360,8 +364,10 @@ impl<T> SinkRef<T> {
         if self.ring.watch.disturbed() {
             let (fate, watch) = self.endpoint.attend(self.ring.pos());
             self.ring.watch = watch;
+            if fate != Fate::Published {
+                self.shut();
+            }
             if let Fate::Returned(reason) = fate {
-                self.ring.set_limit(self.ring.pos());
                 let left = self.endpoint.undrained(self.ring.pos()).0;
                 // At most the count.
                 return Err(((count as u64).saturating_sub(left) as usize, reason));

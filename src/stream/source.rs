@@ -4,11 +4,12 @@ use std::fmt;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::time::Instant;
 
-use super::cold_source::ColdSource;
+use super::cold_source::{ColdSource, Hook};
 use super::control::source_control;
 use super::end::End;
 use super::endpoint::{ConsumerEndpoint, Vacancy, Waited};
 use super::error::TimedOut;
+use super::lanes::Adoption;
 use super::peek::{Peek, Scratch};
 use super::reconnect::Reconnect;
 use crate::primitive::Arc;
@@ -252,8 +253,46 @@ impl<T> SourceRef<T> {
         self.ring.pos()
     }
 
+    /// As the position, over all lanes.
+    fn taken(&self) -> u64 {
+        let elsewhere = self
+            .cold
+            .lanes
+            .as_ref()
+            .map_or(0, |lanes| lanes.taken_elsewhere());
+        self.ring.pos().wrapping_add(elsewhere)
+    }
+
+    /// What was granted, over all lanes.
+    fn asked_for(&self) -> u64 {
+        let elsewhere = self
+            .cold
+            .lanes
+            .as_ref()
+            .map_or(0, |lanes| lanes.granted_elsewhere());
+        self.cold.endpoint.granted().wrapping_add(elsewhere)
+    }
+
     fn is_ready(&mut self) -> bool {
         self.ring.ready()
+    }
+
+    /// Asks as the adoption says from now on, which gives its credit at once. For sources of a [`Conduit`].
+    ///
+    /// [`Conduit`]: super::conduit::Conduit
+    #[allow(dead_code, reason = "the actors adopt")]
+    pub(crate) fn adopt(&mut self, adoption: Adoption) {
+        self.cold.adopt(self.ring.pos(), adoption);
+        let mark = self.cold.endpoint.mark();
+        self.set_mark(mark);
+    }
+
+    #[allow(dead_code, reason = "the actors ask for it")]
+    /// Has `hook` called once, when the stream has ended in whatever way and the producer was told; at once, if it has
+    /// ended. A panic of the hook is caught.
+    pub(crate) fn on_end(&mut self, hook: Hook) {
+        let ended = self.end().is_some();
+        self.cold.on_end(hook, ended);
     }
 
     #[inline(always)]
