@@ -4,6 +4,7 @@
 //! handle: a cursor whose address is known elsewhere lives in memory, and each element then waits for the one before it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Waker;
 use std::time::Instant;
 
 use super::end::End;
@@ -149,6 +150,26 @@ impl<T> ColdSource<T> {
         let (endpoint, there) = self.around(&ring);
         let (waited, mark) = endpoint.wait_mark(ring.pos(), deadline, there);
         (waited, mark, ring)
+    }
+
+    /// Has `waker` woken once when there may be something, unless there is now: then anything but `Empty`, or news of another
+    /// lane.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn arm(
+        &mut self,
+        ring: Consumer<Fixed<T>>,
+        waker: &Waker,
+    ) -> (Vacancy, bool, u64, Consumer<Fixed<T>>) {
+        if self.lanes.is_some() {
+            let (vacancy, news, ring) = self.arm_lanes(ring, waker);
+            return (vacancy, news, self.endpoint.mark(), ring);
+        }
+        let ring = self.taken_up(ring);
+        let ring = self.moved_on(ring);
+        let (endpoint, there) = self.around(&ring);
+        let (vacancy, mark) = endpoint.arm(ring.pos(), waker, there);
+        (vacancy, false, mark, ring)
     }
 
     /// The cursors at the place that was put aside, unless it waits for demand.

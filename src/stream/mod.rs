@@ -33,6 +33,8 @@ mod sink;
 mod source;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 mod subscribe;
+#[cfg(all(test, not(millstream_loom)))]
+mod tests;
 
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) use crate::process::{ListError, ObserveError, PublishError, SubscribeError};

@@ -2,6 +2,9 @@
 
 use std::fmt;
 use std::mem::{ManuallyDrop, MaybeUninit};
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+use std::os::fd::BorrowedFd;
+use std::task::Waker;
 use std::time::Instant;
 
 use super::cold_source::{ColdSource, Hook};
@@ -285,6 +288,33 @@ impl<T> SourceRef<T> {
         self.cold.adopt(self.ring.pos(), adoption);
         let mark = self.cold.endpoint.mark();
         self.set_mark(mark);
+    }
+
+    /// Has `waker` woken once when there is something to take, the stream has ended or another sink has come. True, and
+    /// nothing is woken, if that is so already; a look then finds it. Whatever else is done with the source before may
+    /// make the waking late or superfluous, not lost: only who finds nothing need arm it again.
+    ///
+    /// Between processes the waker is not used: the descriptors of [`bell_fds`](Self::bell_fds) become readable.
+    #[allow(dead_code, reason = "the actors wait by it")]
+    pub(crate) fn arm(&mut self, waker: &Waker) -> bool {
+        if self.ring.ready() {
+            return true;
+        }
+        let (vacancy, news, mark, ring) = self.cold.arm(self.ring.clone(), waker);
+        self.ring = ring;
+        self.set_mark(mark);
+        if vacancy == Vacancy::Ended {
+            let _ = self.ended();
+        }
+        vacancy != Vacancy::Empty || news
+    }
+
+    /// What becomes readable when there is something to take or the stream has ended; nothing within one process, where
+    /// wakers do that. Other descriptors may take their place when the source goes on with another producer.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    #[allow(dead_code, reason = "the actors wait by it")]
+    pub(crate) fn bell_fds(&self) -> Vec<BorrowedFd<'_>> {
+        self.cold.endpoint.bell_fds()
     }
 
     #[allow(dead_code, reason = "the actors ask for it")]

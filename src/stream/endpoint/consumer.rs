@@ -1,6 +1,8 @@
 //! The cold side of a consumer: credit, the end, waiting, cancelling.
 
 use std::cell::UnsafeCell;
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+use std::os::fd::BorrowedFd;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -499,6 +501,12 @@ impl ConsumerEndpoint {
     /// The fence between what this side knows and its last look.
     pub(crate) fn heavy(&self) {
         self.fence.heavy();
+    }
+
+    /// What becomes readable when the bell is rung, between processes.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    pub(crate) fn bell_fds(&self) -> Vec<BorrowedFd<'_>> {
+        self.bell.fds()
     }
 
     /// Says that this side is parked, in a sleep of its own number.

@@ -1,10 +1,13 @@
 //! The cold side of a producer: room, wake-ups, waiting, the end.
 
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+use std::os::fd::BorrowedFd;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::Keep;
 use super::audience::Audience;
-use super::room::{Granted, Grower};
+use super::room::{Granted, Grower, Room};
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 use crate::memory::SharedMemory;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
@@ -249,11 +252,38 @@ impl ProducerEndpoint {
         }
     }
 
-    /// Sleeps until the consumer gives credit, unless `ready` finds something at the last look.
-    fn park(&mut self, left: Option<Duration>, ready: &mut impl FnMut(&mut Self) -> bool) {
+    /// As a park without the sleep: unless there is room at `pos`, or the stream has closed, the next ring wakes `waker`.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn arm(&mut self, pos: u64, waker: &Waker) -> Room {
+        self.bell.arm(waker);
+        self.lie_down();
+        // As in `park`.
+        self.fence.heavy();
+        let room = self.room(pos);
+        if room.limit != pos || self.closed.is_some() {
+            self.bell.disarm();
+            self.waiting().word.store(0, Ordering::Relaxed);
+        }
+        room
+    }
+
+    /// What becomes readable when the bell is rung, between processes.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    pub(crate) fn bell_fds(&self) -> Vec<BorrowedFd<'_>> {
+        self.bell.fds()
+    }
+
+    /// Says that this side is parked, in a sleep of its own number.
+    fn lie_down(&mut self) {
         self.sleeps = self.sleeps.wrapping_add(1);
         let word = self.sleeps.wrapping_mul(WORD_SEQUENCE) | WORD_PARKED;
         self.waiting().word.store(word, Ordering::Relaxed);
+    }
+
+    /// Sleeps until the consumer gives credit, unless `ready` finds something at the last look.
+    fn park(&mut self, left: Option<Duration>, ready: &mut impl FnMut(&mut Self) -> bool) {
+        self.lie_down();
         // Between `parked` and the last look; pairs with the light side in `ConsumerEndpoint::credit`.
         self.fence.heavy();
         if !ready(self) && self.closed.is_none() {

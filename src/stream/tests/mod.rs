@@ -1,0 +1,4 @@
+//! What the handles do for the rest of the crate.
+
+mod arming;
+mod hooks;
