@@ -7,6 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 use std::time::Instant;
 
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+use super::canceller::Canceller;
 use super::end::End;
 use super::endpoint::{ConsumerEndpoint, Vacancy, Waited};
 use super::lanes::Lanes;
@@ -46,6 +48,9 @@ pub(super) struct ColdSource<T> {
     /// The other lanes, and what all of them share, if several sinks may feed the source.
     pub(super) lanes: Option<Box<Lanes<T>>>,
     hook: Option<Hook>,
+    /// Whoever may cancel the subscription, if somebody asked for that.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    canceller: Option<Canceller>,
 }
 
 /// What somebody wants done when a source's stream ends.
@@ -67,6 +72,8 @@ impl<T> ColdSource<T> {
             aside: None,
             lanes: None,
             hook: None,
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
+            canceller: None,
         }
     }
 
@@ -269,12 +276,19 @@ impl<T> ColdSource<T> {
         if self.endpoint.end() != Some(&End::PeerGone) {
             return Followed::No;
         }
+        #[cfg(all(target_os = "linux", not(millstream_loom)))]
+        if self.canceller.as_ref().is_some_and(Canceller::is_cancelled) {
+            self.endpoint.set_end(End::Cancelled);
+            return Followed::No;
+        }
         let Some(reconnect) = &mut self.reconnect else {
             return Followed::No;
         };
         match reconnect.attempt(wait, deadline) {
             Tried::Connected((mut ring, endpoint)) => {
                 self.endpoint = endpoint;
+                #[cfg(all(target_os = "linux", not(millstream_loom)))]
+                self.be_cancellable();
                 self.aside = None;
                 let mark = self.endpoint.mark();
                 self.set_mark(&mut ring, mark);
@@ -299,6 +313,25 @@ impl<T> ColdSource<T> {
             return;
         }
         self.hang_up(&mut ring);
+    }
+
+    /// By which the subscription is cancelled from any thread; `None` within one process.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    pub(super) fn canceller(&mut self) -> Option<Canceller> {
+        if self.canceller.is_none() {
+            self.canceller = Some(Canceller::new(self.endpoint.hang_up()?.clone()));
+            self.endpoint.heed();
+        }
+        self.canceller.clone()
+    }
+
+    /// Tells the canceller of a new connection.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    fn be_cancellable(&mut self) {
+        if let (Some(canceller), Some(connection)) = (&self.canceller, self.endpoint.hang_up().cloned()) {
+            self.endpoint.heed();
+            canceller.follow(connection);
+        }
     }
 
     /// Has `hook` called when the stream ends; at once, if it has.

@@ -1,6 +1,8 @@
 //! Handles and their builders: `SinkRef`, `SourceRef`, and how a stream ends.
 
 mod buffer;
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+mod canceller;
 mod channel;
 mod claim;
 mod cold_source;

@@ -7,6 +7,8 @@ use std::os::fd::BorrowedFd;
 use std::task::Waker;
 use std::time::Instant;
 
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+use super::canceller::Canceller;
 use super::cold_source::{ColdSource, Hook};
 use super::control::source_control;
 use super::end::End;
@@ -315,6 +317,14 @@ impl<T> SourceRef<T> {
     #[allow(dead_code, reason = "the actors wait by it")]
     pub(crate) fn bell_fds(&self) -> Vec<BorrowedFd<'_>> {
         self.cold.endpoint.bell_fds()
+    }
+
+    /// By which this source is cancelled from any thread, also while it waits; `None` if it was not made by
+    /// [`subscribe`](crate::subscribe).
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    #[allow(dead_code, reason = "the actors ask for it")]
+    pub(crate) fn canceller(&mut self) -> Option<Canceller> {
+        self.cold.canceller()
     }
 
     #[allow(dead_code, reason = "the actors ask for it")]

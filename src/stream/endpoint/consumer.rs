@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use super::Keep;
 use super::patience::{Lookout, Patience};
 use crate::primitive::atomic::{AtomicU64, Ordering};
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+use crate::process::HangUp;
 use crate::ring::Corruption;
 use crate::ring::notice::{CANCEL, GONE, LANES};
 use crate::ring::page::{
@@ -115,6 +117,9 @@ pub(crate) struct ConsumerEndpoint {
     bell: Doorbell,
     /// Where the cursors lie after the end: a stamp at which nothing comes any more.
     grave: Box<UnsafeCell<u64>>,
+    /// By which the connection is ended from outside, between processes.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    hang_up: Option<HangUp>,
     _keep: Keep,
 }
 
@@ -145,6 +150,8 @@ impl ConsumerEndpoint {
             sleeps: 0,
             bell: settings.bell,
             grave: Box::default(),
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
+            hang_up: None,
             _keep: settings.keep,
         };
         endpoint.credit(settings.start, 0);
@@ -187,6 +194,18 @@ impl ConsumerEndpoint {
     /// Says how the source ended, where that is not how its last lane did.
     pub(crate) fn set_end(&mut self, end: End) {
         self.ended = Some(end);
+    }
+
+    /// By which the connection is ended from outside.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    pub(crate) fn hang_up(&self) -> Option<&HangUp> {
+        self.hang_up.as_ref()
+    }
+
+    /// Says by what the connection is ended from outside.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    pub(crate) fn set_hang_up(&mut self, hang_up: HangUp) {
+        self.hang_up = Some(hang_up);
     }
 
     /// Has the notice looked at wherever credit is given.
