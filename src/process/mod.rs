@@ -42,5 +42,5 @@ pub(crate) use name::check as check_name;
 pub(crate) use notice::{ARRIVED, GONE};
 pub(crate) use observer::{Observation, list, observe};
 pub(crate) use publication::{Arrival, Publication, PublicationSettings};
-pub(crate) use subscription::{Subscription, SubscriptionSettings};
+pub(crate) use subscription::{HangUp, Subscription, SubscriptionSettings};
 pub(crate) use wire::Kind;

@@ -11,10 +11,7 @@ use rustix::io::retry_on_intr;
 use super::error::SystemError;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 
-/// A new subscription waits to be taken by the producer.
-pub(crate) const ARRIVED: u64 = 1 << 62;
-/// The peer hung up, and nobody will come in its place.
-pub(crate) const GONE: u64 = 1 << 61;
+pub(crate) use crate::ring::notice::{ARRIVED, GONE};
 
 /// A word and a bell, shared by an endpoint and the background thread.
 #[derive(Debug)]

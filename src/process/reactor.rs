@@ -27,6 +27,8 @@ pub(super) enum Command {
     Watch(Box<Watch>, Sender<io::Result<u64>>),
     /// Close the connection. The answer gives back the watch, unless it has ended.
     Forget(u64, Sender<Option<Box<Watch>>>),
+    /// Close the connection; the watch stays. Nobody waits for an answer.
+    HangUp(u64),
     /// The last stream is gone.
     Stop,
     #[cfg(test)]
@@ -170,6 +172,11 @@ impl Reactor {
                     watch.end(&mut self.wires);
                 }
                 let _ = reply.send(watch);
+            }
+            Command::HangUp(id) => {
+                if let Some(watch) = self.watches.get_mut(&id) {
+                    watch.end(&mut self.wires);
+                }
             }
             Command::Stop => return false,
             #[cfg(test)]

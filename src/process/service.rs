@@ -45,6 +45,22 @@ pub(super) struct Lease {
     pid: Pid,
 }
 
+/// Tells the thread something without keeping it running, and without an answer.
+#[derive(Clone, Debug)]
+pub(super) struct Messenger {
+    line: Line,
+    pid: Pid,
+}
+
+impl Messenger {
+    /// Does nothing once the thread is gone, and in a forked child.
+    pub(super) fn tell(&self, command: Command) {
+        if self.pid == getpid() && self.line.commands.send(command).is_ok() {
+            let _ = self.line.waker.wake();
+        }
+    }
+}
+
 /// Why the thread does not run, or no longer.
 #[derive(Debug)]
 pub(super) enum Unavailable {
@@ -100,6 +116,14 @@ impl Lease {
             .map_err(|error| Unavailable::Ended(error.to_string()))?;
         // Answers or, when the thread ends, hangs up: the command dies with the queue.
         answer.recv().map_err(|_| gone())
+    }
+
+    /// A way to the thread for somebody who may outlive this lease.
+    pub(super) fn messenger(&self) -> Messenger {
+        Messenger {
+            line: self.line.clone(),
+            pid: self.pid,
+        }
     }
 
     /// Whether this lease was taken by the process that looks, and not by one that forked it.

@@ -16,11 +16,12 @@ use super::geometry::{self, Lie};
 use super::name::Name;
 use super::notice::Notice;
 use super::reactor::Command;
-use super::service::{Lease, Unavailable, WAKE};
+use super::service::{Lease, Messenger, Unavailable, WAKE};
 use super::watch::Watch;
 use super::wire::{Hello, Kind, Role};
 use crate::memory::{Access, SIZE_SEALS, SharedMemory, WRITER_ONLY_SEALS};
 use crate::primitive::Arc;
+use crate::ring::notice::CANCEL;
 use crate::ring::page::{ENDIAN_MARK, PAGE, StreamHeader};
 
 /// First pause between two calls; each is twice as long as the one before, up to the longest.
@@ -256,7 +257,32 @@ fn attempt(
     })
 }
 
+/// Ends a subscription from outside, on whichever thread.
+#[derive(Clone, Debug)]
+pub(crate) struct HangUp {
+    id: u64,
+    notice: Arc<Notice>,
+    messenger: Messenger,
+}
+
+impl HangUp {
+    /// Tells the consumer, which wakes it if it waits; and the producer, whatever the consumer does.
+    pub(crate) fn hang_up(&self) {
+        // The consumer first: it then closes, where it waits, and the producer hears of that rather than of a death.
+        self.notice.set(CANCEL);
+        self.messenger.tell(Command::HangUp(self.id));
+    }
+}
+
 impl Link {
+    pub(crate) fn hang_up(&self) -> HangUp {
+        HangUp {
+            id: self.id,
+            notice: Arc::clone(&self.notice),
+            messenger: self.lease.messenger(),
+        }
+    }
+
     pub(crate) fn notice(&self) -> &Arc<Notice> {
         &self.notice
     }

@@ -6,6 +6,7 @@ mod credit;
 #[cfg(not(millstream_loom))]
 pub(crate) mod frame;
 mod heap;
+pub(crate) mod notice;
 pub(crate) mod page;
 mod producer;
 

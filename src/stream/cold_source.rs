@@ -3,16 +3,35 @@
 //! Everything here takes the cursors by value and gives them back by value, for their address must not leave the
 //! handle: a cursor whose address is known elsewhere lives in memory, and each element then waits for the one before it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Waker;
 use std::time::Instant;
 
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+use super::canceller::Canceller;
 use super::end::End;
 use super::endpoint::{ConsumerEndpoint, Vacancy, Waited};
+use super::lanes::Lanes;
 use super::peek::Scratch;
 use super::reconnect::{Followed, Reconnect, Tried};
 use super::source::{Connected, is_there};
 use crate::primitive::Arc;
 use crate::ring::block::{Fixed, Place};
 use crate::ring::{Consumer, Corruption, HeapRing};
+
+/// Whether the next element is there: at the cursors, or where its place was put aside, or where the stream goes on.
+fn is_anywhere<T>(
+    ring: &Consumer<Fixed<T>>,
+    aside: &Option<Place>,
+    unbounded: &Option<Arc<HeapRing<T>>>,
+) -> Result<bool, Corruption> {
+    let pos = ring.pos();
+    let here = match aside {
+        Some(place) => is_there(place.stamp(), pos, place.edge())?,
+        None => is_there(ring.stamp(), pos, ring.highest_stamp())?,
+    };
+    Ok(here || unbounded.as_ref().is_some_and(|all| all.continues(pos)))
+}
 
 /// What a source needs beside its cursors.
 pub(super) struct ColdSource<T> {
@@ -21,10 +40,21 @@ pub(super) struct ColdSource<T> {
     pub(super) scratch: Option<Scratch<T>>,
     pub(super) reconnect: Option<Reconnect<Connected<T>>>,
     /// The ring, if it is unbounded: it may go on in another place.
-    unbounded: Option<Arc<HeapRing<T>>>,
-    /// Where the next element will come, while nothing more was asked for.
-    aside: Option<Place>,
+    pub(super) unbounded: Option<Arc<HeapRing<T>>>,
+    /// Where the next element will come, while nothing more was asked for, or somebody else has a word.
+    pub(super) aside: Option<Place>,
+    /// Whether the source is special even when nothing is put aside.
+    special: bool,
+    /// The other lanes, and what all of them share, if several sinks may feed the source.
+    pub(super) lanes: Option<Box<Lanes<T>>>,
+    hook: Option<Hook>,
+    /// Whoever may cancel the subscription, if somebody asked for that.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    canceller: Option<Canceller>,
 }
+
+/// What somebody wants done when a source's stream ends.
+pub(crate) type Hook = Box<dyn FnOnce(&End) + Send>;
 
 impl<T> ColdSource<T> {
     pub(super) fn new(
@@ -37,16 +67,28 @@ impl<T> ColdSource<T> {
             endpoint,
             scratch,
             reconnect,
+            special: unbounded.is_some(),
             unbounded,
             aside: None,
+            lanes: None,
+            hook: None,
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
+            canceller: None,
         }
     }
 
+    /// Has the source read lanes, beginning with the one that it has.
+    pub(super) fn set_lanes(&mut self, lanes: Lanes<T>) {
+        self.endpoint.heed();
+        self.special = true;
+        self.lanes = Some(Box::new(lanes));
+    }
+
     /// Whether more is to be looked at than the stamp before the cursors: nothing more was asked for, and the cursors look at
-    /// a place where nothing comes, or the stream is unbounded and may go on elsewhere.
+    /// a place where nothing comes, or the stream is unbounded and may go on elsewhere, or it has lanes.
     #[inline(always)]
     pub(super) fn is_special(&self) -> bool {
-        self.aside.is_some() || self.unbounded.is_some()
+        self.aside.is_some() || self.special
     }
 
     /// Sets the position at which credit is to be given back; where that is here, nothing more was asked for, and the
@@ -74,6 +116,12 @@ impl<T> ColdSource<T> {
     #[cold]
     #[inline(never)]
     pub(super) fn take_up(&mut self) -> Option<Place> {
+        if self.lanes.is_some() {
+            // It waits for the next look, which begins with another lane: else who asks for one element at a time would get
+            // them all from one sink.
+            self.spread();
+            return None;
+        }
         self.aside.take()
     }
 
@@ -81,6 +129,12 @@ impl<T> ColdSource<T> {
     #[cold]
     #[inline(never)]
     pub(super) fn vacant(&mut self, ring: Consumer<Fixed<T>>) -> (Vacancy, u64, Consumer<Fixed<T>>) {
+        if self.lanes.is_some() {
+            let mut ring = ring;
+            let vacancy = self.go_round(&mut ring);
+            return (vacancy, self.endpoint.mark(), ring);
+        }
+        let ring = self.taken_up(ring);
         let ring = self.moved_on(ring);
         let (endpoint, there) = self.around(&ring);
         let (vacancy, mark) = endpoint.vacant_mark(ring.pos(), there);
@@ -95,14 +149,53 @@ impl<T> ColdSource<T> {
         ring: Consumer<Fixed<T>>,
         deadline: Option<Instant>,
     ) -> (Waited, u64, Consumer<Fixed<T>>) {
+        if self.lanes.is_some() {
+            return self.wait_at_lanes(ring, deadline);
+        }
+        let ring = self.taken_up(ring);
         let ring = self.moved_on(ring);
         let (endpoint, there) = self.around(&ring);
         let (waited, mark) = endpoint.wait_mark(ring.pos(), deadline, there);
         (waited, mark, ring)
     }
 
+    /// Has `waker` woken once when there may be something, unless there is now: then anything but `Empty`, or news of another
+    /// lane.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn arm(
+        &mut self,
+        ring: Consumer<Fixed<T>>,
+        waker: &Waker,
+    ) -> (Vacancy, bool, u64, Consumer<Fixed<T>>) {
+        if self.lanes.is_some() {
+            let (vacancy, news, ring) = self.arm_lanes(ring, waker);
+            return (vacancy, news, self.endpoint.mark(), ring);
+        }
+        let ring = self.taken_up(ring);
+        let ring = self.moved_on(ring);
+        let (endpoint, there) = self.around(&ring);
+        let (vacancy, mark) = endpoint.arm(ring.pos(), waker, there);
+        (vacancy, false, mark, ring)
+    }
+
+    /// The cursors at the place that was put aside, unless it waits for demand.
+    fn taken_up(&mut self, mut ring: Consumer<Fixed<T>>) -> Consumer<Fixed<T>> {
+        if self.endpoint.open(ring.pos()) > 0
+            && let Some(place) = self.aside.take()
+        {
+            ring.set_place(place);
+        }
+        ring
+    }
+
+    /// Whether the next element is there, wherever it comes.
+    pub(super) fn there(&self, ring: &Consumer<Fixed<T>>) -> Result<bool, Corruption> {
+        is_anywhere(ring, &self.aside, &self.unbounded)
+    }
+
     /// The endpoint, and whether the next element is there, wherever it comes.
-    fn around<'a>(
+    pub(super) fn around<'a>(
         &'a mut self,
         ring: &'a Consumer<Fixed<T>>,
     ) -> (
@@ -116,19 +209,11 @@ impl<T> ColdSource<T> {
             ..
         } = self;
         let (aside, unbounded) = (&*aside, &*unbounded);
-        let there = move || {
-            let pos = ring.pos();
-            let here = match aside {
-                Some(place) => is_there(place.stamp(), pos, place.edge())?,
-                None => is_there(ring.stamp(), pos, ring.highest_stamp())?,
-            };
-            Ok(here || unbounded.as_ref().is_some_and(|all| all.continues(pos)))
-        };
-        (endpoint, there)
+        (endpoint, move || is_anywhere(ring, aside, unbounded))
     }
 
     /// The cursors, moved on to where an unbounded stream goes on.
-    fn moved_on(&mut self, mut ring: Consumer<Fixed<T>>) -> Consumer<Fixed<T>> {
+    pub(super) fn moved_on(&mut self, mut ring: Consumer<Fixed<T>>) -> Consumer<Fixed<T>> {
         let next = self.unbounded.as_ref().and_then(|all| all.follow(ring.pos()));
         match (next, &mut self.aside) {
             (Some(next), Some(aside)) => *aside = next,
@@ -145,7 +230,9 @@ impl<T> ColdSource<T> {
         match self.follow(false, None) {
             Followed::No => {
                 let end = self.endpoint.end().cloned().unwrap_or(End::Cancelled);
-                (Some(end), self.sealed(ring))
+                let ring = self.sealed(ring);
+                self.tell();
+                (Some(end), ring)
             }
             Followed::Waiting => (None, self.sealed(ring)),
             Followed::Yes(ring) => (None, ring),
@@ -163,7 +250,11 @@ impl<T> ColdSource<T> {
         loop {
             match self.follow(true, deadline) {
                 Followed::Yes(ring) => return (None, ring),
-                Followed::No => return (Some(Waited::Ended), self.sealed(ring)),
+                Followed::No => {
+                    let ring = self.sealed(ring);
+                    self.tell();
+                    return (Some(Waited::Ended), ring);
+                }
                 Followed::Waiting if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
                     return (Some(Waited::TimedOut), self.sealed(ring));
                 }
@@ -185,12 +276,19 @@ impl<T> ColdSource<T> {
         if self.endpoint.end() != Some(&End::PeerGone) {
             return Followed::No;
         }
+        #[cfg(all(target_os = "linux", not(millstream_loom)))]
+        if self.canceller.as_ref().is_some_and(Canceller::is_cancelled) {
+            self.endpoint.set_end(End::Cancelled);
+            return Followed::No;
+        }
         let Some(reconnect) = &mut self.reconnect else {
             return Followed::No;
         };
         match reconnect.attempt(wait, deadline) {
             Tried::Connected((mut ring, endpoint)) => {
                 self.endpoint = endpoint;
+                #[cfg(all(target_os = "linux", not(millstream_loom)))]
+                self.be_cancellable();
                 self.aside = None;
                 let mark = self.endpoint.mark();
                 self.set_mark(&mut ring, mark);
@@ -211,27 +309,81 @@ impl<T> ColdSource<T> {
     pub(super) fn part(mut self: Box<Self>, mut ring: Consumer<Fixed<T>>) {
         if self.endpoint.is_resumable() {
             self.endpoint.depart(ring.pos());
+            self.tell();
             return;
         }
         self.hang_up(&mut ring);
     }
 
-    /// Drops what is there, cancels and seals: also when an element panics as it is dropped, for the sink must learn of it,
-    /// and the memory's owner how far elements were dropped.
+    /// By which the subscription is cancelled from any thread; `None` within one process.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    pub(super) fn canceller(&mut self) -> Option<Canceller> {
+        if self.canceller.is_none() {
+            self.canceller = Some(Canceller::new(self.endpoint.hang_up()?.clone()));
+            self.endpoint.heed();
+        }
+        self.canceller.clone()
+    }
+
+    /// Tells the canceller of a new connection.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    fn be_cancellable(&mut self) {
+        if let (Some(canceller), Some(connection)) = (&self.canceller, self.endpoint.hang_up().cloned()) {
+            self.endpoint.heed();
+            canceller.follow(connection);
+        }
+    }
+
+    /// Has `hook` called when the stream ends; at once, if it has.
+    pub(super) fn on_end(&mut self, hook: Hook, ended: bool) {
+        self.hook = Some(hook);
+        if ended {
+            self.tell();
+        }
+    }
+
+    /// Calls the hook, once the end is told to the producer.
+    fn tell(&mut self) {
+        let Some(hook) = self.hook.take() else { return };
+        let end = self.endpoint.end().cloned().unwrap_or(End::Cancelled);
+        // A panic may be unwinding, and a second one would abort the process.
+        if catch_unwind(AssertUnwindSafe(|| hook(&end))).is_err() {
+            log::error!("what was to be done at the end of a stream has panicked");
+        }
+    }
+
+    /// Drops what is there, cancels and seals, and tells whoever wanted to know.
     pub(super) fn hang_up(&mut self, ring: &mut Consumer<Fixed<T>>) {
-        struct HangUp<'a, T>(&'a mut Consumer<Fixed<T>>, &'a mut ConsumerEndpoint);
+        struct Tell<'a, T>(&'a mut ColdSource<T>);
+        impl<T> Drop for Tell<'_, T> {
+            fn drop(&mut self) {
+                self.0.tell();
+            }
+        }
+        let Tell(cold) = &mut Tell(self);
+        if cold.lanes.is_some() {
+            cold.close_lanes(ring, End::Cancelled);
+        } else {
+            cold.hang_up_here(ring, End::Cancelled);
+        }
+    }
+
+    /// Drops what is there, ends and seals: also when an element panics as it is dropped, for the sink must learn of it,
+    /// and the memory's owner how far elements were dropped.
+    pub(super) fn hang_up_here(&mut self, ring: &mut Consumer<Fixed<T>>, end: End) {
+        struct HangUp<'a, T>(&'a mut Consumer<Fixed<T>>, &'a mut ConsumerEndpoint, End);
         impl<T> Drop for HangUp<'_, T> {
             fn drop(&mut self) {
-                self.1.close(End::Cancelled, self.0.pos());
+                self.1.close(self.2.clone(), self.0.pos());
                 // SAFETY: the grave belongs to the endpoint, which lives as long as the cursors.
                 unsafe { self.0.seal(self.1.grave()) };
             }
         }
-        if let Some(place) = self.take_up() {
+        if let Some(place) = self.aside.take() {
             ring.set_place(place);
         }
-        let HangUp(ring, endpoint) = &mut HangUp(ring, &mut self.endpoint);
-        if !std::mem::needs_drop::<T>() {
+        let HangUp(ring, endpoint, _) = &mut HangUp(ring, &mut self.endpoint, end);
+        if !std::mem::needs_drop::<T>() || endpoint.end().is_some() {
             return;
         }
         // What is there and will not be taken is the consumer's until the close. It is at most what was granted and

@@ -144,7 +144,7 @@ macro_rules! sink_control {
     };
 }
 
-/// Methods of a source. It has an `endpoint`, a `pos()`, `is_ready()`, `wait()`, `hang_up()`, `set_mark()` and `go_on()`; the endpoint and what it
+/// Methods of a source. It has an `endpoint`, a `pos()`, `taken()`, `asked_for()`, `is_ready()`, `wait()`, `hang_up()`, `set_mark()` and `go_on()`; the endpoint and what it
 /// reconnects by stand in `$cold`, if that is given.
 macro_rules! source_control {
     ($make:literal, $put:literal, $next:literal $(, $cold:ident)?) => {
@@ -252,7 +252,7 @@ macro_rules! source_control {
         /// ```
         #[must_use]
         pub fn position(&self) -> u64 {
-            self.pos()
+            self.taken()
         }
 
         /// Position up to which this source has asked for elements. Credit for what was taken follows about every half
@@ -265,7 +265,7 @@ macro_rules! source_control {
         /// ```
         #[must_use]
         pub fn granted(&self) -> u64 {
-            self$(.$cold)?.endpoint.granted()
+            self.asked_for()
         }
     };
 }

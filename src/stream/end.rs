@@ -82,7 +82,27 @@ impl StreamFault {
     /// ```
     pub const SINK_DROPPED: u32 = u32::MAX;
 
-    /// A fault with a code of the producer's choice. A message of more than 256 bytes is cut at the last
+    /// The code of the fault with which a stream ends whose producer was stopped before it had completed.
+    ///
+    /// ```
+    /// use millstream::StreamFault;
+    ///
+    /// let fault = StreamFault::new(StreamFault::PRODUCER_STOPPED, "the producer was stopped");
+    /// assert_eq!(fault.code(), u32::MAX - 1);
+    /// ```
+    pub const PRODUCER_STOPPED: u32 = u32::MAX - 1;
+
+    /// The code of the fault with which a stream ends whose producer panicked.
+    ///
+    /// ```
+    /// use millstream::StreamFault;
+    ///
+    /// let fault = StreamFault::new(StreamFault::PRODUCER_PANICKED, "index out of bounds");
+    /// assert_eq!(fault.code(), u32::MAX - 2);
+    /// ```
+    pub const PRODUCER_PANICKED: u32 = u32::MAX - 2;
+
+    /// A fault with a code of the producer's choice; the three highest are taken, see above. A message of more than 256 bytes is cut at the last
     /// character that fits.
     ///
     /// ```
@@ -148,11 +168,11 @@ impl std::error::Error for StreamFault {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CloseReason {
-    /// This sink completed the stream.
+    /// This sink, or the producer it belongs to, completed the stream.
     Completed,
-    /// This sink failed the stream.
+    /// This sink, or the producer it belongs to, failed the stream.
     Failed,
-    /// The consumer cancelled, dropped its source, or ran into its idle timeout.
+    /// The consumer cancelled, dropped its source, or ran into its idle timeout; or whoever oversees the stream cancelled.
     Cancelled,
     /// The consumer's process died.
     PeerGone,
@@ -160,11 +180,24 @@ pub enum CloseReason {
     PeerCorrupt(Corruption),
 }
 
+impl CloseReason {
+    /// What the sinks of a stream hear that ended so for its source.
+    pub(crate) fn of(end: &End) -> Self {
+        match end {
+            End::Completed => Self::Completed,
+            End::Failed(_) => Self::Failed,
+            End::Cancelled | End::IdleTimeout => Self::Cancelled,
+            End::PeerGone => Self::PeerGone,
+            End::PeerCorrupt(corruption) => Self::PeerCorrupt(*corruption),
+        }
+    }
+}
+
 impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Completed => f.write_str("this sink completed the stream"),
-            Self::Failed => f.write_str("this sink failed the stream"),
+            Self::Completed => f.write_str("the producer completed the stream"),
+            Self::Failed => f.write_str("the producer failed the stream"),
             Self::Cancelled => f.write_str("the consumer cancelled"),
             Self::PeerGone => f.write_str("the consumer is gone"),
             Self::PeerCorrupt(corruption) => corruption.fmt(f),

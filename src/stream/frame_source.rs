@@ -342,6 +342,14 @@ impl FrameSource {
 
     fn go_on(&mut self) {}
 
+    fn taken(&self) -> u64 {
+        self.pos()
+    }
+
+    fn asked_for(&self) -> u64 {
+        self.endpoint.granted()
+    }
+
     /// Cancels. Bytes need no drop.
     fn hang_up(&mut self) {
         self.endpoint.close(End::Cancelled, self.pos());

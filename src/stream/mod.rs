@@ -1,9 +1,13 @@
 //! Handles and their builders: `SinkRef`, `SourceRef`, and how a stream ends.
 
 mod buffer;
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+mod canceller;
 mod channel;
 mod claim;
 mod cold_source;
+#[allow(dead_code, reason = "the actors hold it")]
+mod conduit;
 mod control;
 mod end;
 mod endpoint;
@@ -16,6 +20,8 @@ mod frame_error;
 mod frame_sink;
 #[cfg(not(millstream_loom))]
 mod frame_source;
+#[allow(dead_code, reason = "as the conduit")]
+mod lanes;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 mod newest;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
@@ -29,6 +35,8 @@ mod sink;
 mod source;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 mod subscribe;
+#[cfg(all(test, not(millstream_loom)))]
+mod tests;
 
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) use crate::process::{ListError, ObserveError, PublishError, SubscribeError};

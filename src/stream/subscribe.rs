@@ -275,8 +275,9 @@ impl sealed::Subscribe {
             }
         };
         let resumable = self.subscription.is_some();
+        let hang_up = link.hang_up();
         // SAFETY: the endpoint keeps what the subscription consists of, to which the lines belong.
-        Box::new(unsafe {
+        let mut endpoint = Box::new(unsafe {
             ConsumerEndpoint::new(ConsumerSettings {
                 lines,
                 start,
@@ -293,7 +294,9 @@ impl sealed::Subscribe {
                 bell: Doorbell::Remote(Remote::new(own_bell, Some(bell))),
                 keep: Box::new((memory, credit_memory, link)),
             })
-        })
+        });
+        endpoint.set_hang_up(hang_up);
+        endpoint
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -1,13 +1,18 @@
 //! Doorbells: how an endpoint sleeps and how its peer wakes it.
 //!
-//! In one process: crossbeam's parker. Between processes: a connected pair of sockets, one end with each
+//! In one process: crossbeam's parker, and beside it a place for a task's waker, for an endpoint that must not block. Between processes: a connected pair of sockets, one end with each
 //! peer, whose hang-up is heard like a ring, and an `eventfd` by which the process's own background thread
 //! rings. A peer can neither take a ring away from the other, nor make it block: every send and receive
 //! asks not to wait.
 
 #![forbid(unsafe_code)]
 
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+use std::os::fd::BorrowedFd;
+use std::task::Waker;
 use std::time::Duration;
+
+pub(crate) use local::Ringer;
 
 /// The longest sleep without another look, in case a ring was lost with the one who should have rung.
 const LONGEST_SLEEP: Duration = Duration::from_millis(100);
@@ -27,6 +32,48 @@ impl Doorbell {
     pub(crate) fn pair() -> (Self, Self) {
         let (one, other) = local::pair();
         (Self::Local(one), Self::Local(other))
+    }
+
+    /// A doorbell whose owner rings `peer`.
+    pub(crate) fn toward(peer: Ringer) -> Self {
+        Self::Local(local::toward(peer))
+    }
+
+    /// By which the owner of this doorbell is woken; `None` between processes, where descriptors do it.
+    pub(crate) fn ringer(&self) -> Option<Ringer> {
+        match self {
+            Self::Local(bell) => Some(bell.ringer()),
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
+            Self::Remote(_) => None,
+        }
+    }
+
+    /// Has the next ring wake `waker`, too. Between processes it empties the bell instead, so that a poll which tells of
+    /// changes alone tells of the next ring.
+    pub(crate) fn arm(&mut self, waker: &Waker) {
+        match self {
+            Self::Local(bell) => bell.arm(waker),
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
+            Self::Remote(bell) => bell.empty(),
+        }
+    }
+
+    /// Forgets the waker.
+    pub(crate) fn disarm(&mut self) {
+        match self {
+            Self::Local(bell) => bell.disarm(),
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
+            Self::Remote(_) => {}
+        }
+    }
+
+    /// What becomes readable when a doorbell between processes is rung.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    pub(crate) fn fds(&self) -> Vec<BorrowedFd<'_>> {
+        match self {
+            Self::Local(_) => Vec::new(),
+            Self::Remote(bell) => bell.fds(),
+        }
     }
 
     /// Sleeps until rung, or `limit` is over. Rings before the call count.
@@ -51,30 +98,57 @@ impl Doorbell {
 
 #[cfg(not(millstream_loom))]
 mod local {
+    use std::sync::{MutexGuard, PoisonError};
+    use std::task::Waker;
     use std::time::Duration;
 
     use crossbeam_utils::sync::{Parker, Unparker};
 
-    /// This endpoint's parker and the peer's unparker.
+    use crate::primitive::{Arc, Mutex};
+
+    /// This endpoint's parker, and the way to the peer.
     #[derive(Debug)]
     pub(crate) struct Local {
         own: Parker,
-        peer: Unparker,
+        call: Ringer,
+        peer: Ringer,
+    }
+
+    /// Wakes an endpoint of this process, from whichever thread.
+    #[derive(Clone, Debug)]
+    pub(crate) struct Ringer(Arc<Call>);
+
+    /// How the owner of a doorbell is reached: asleep in its thread, or as a task.
+    #[derive(Debug)]
+    struct Call {
+        thread: Unparker,
+        task: Mutex<Option<Waker>>,
     }
 
     pub(super) fn pair() -> (Local, Local) {
         let (one, other) = (Parker::new(), Parker::new());
-        let (to_one, to_other) = (one.unparker().clone(), other.unparker().clone());
+        let (to_one, to_other) = (Ringer::of(&one), Ringer::of(&other));
         (
             Local {
                 own: one,
-                peer: to_other,
+                call: to_one.clone(),
+                peer: to_other.clone(),
             },
             Local {
                 own: other,
+                call: to_other,
                 peer: to_one,
             },
         )
+    }
+
+    pub(super) fn toward(peer: Ringer) -> Local {
+        let own = Parker::new();
+        Local {
+            call: Ringer::of(&own),
+            own,
+            peer,
+        }
     }
 
     impl Local {
@@ -83,13 +157,60 @@ mod local {
         }
 
         pub(super) fn ring(&self) {
-            self.peer.unpark();
+            self.peer.ring();
+        }
+
+        pub(super) fn ringer(&self) -> Ringer {
+            self.call.clone()
+        }
+
+        pub(super) fn arm(&self, waker: &Waker) {
+            let mut task = self.call.task();
+            match &mut *task {
+                Some(before) => before.clone_from(waker),
+                None => *task = Some(waker.clone()),
+            }
+        }
+
+        pub(super) fn disarm(&self) {
+            let waker = self.call.task().take();
+            // The task may be freed with it, and whatever belongs to that.
+            drop(waker);
+        }
+    }
+
+    impl Ringer {
+        fn of(parker: &Parker) -> Self {
+            Self(Arc::new(Call {
+                thread: parker.unparker().clone(),
+                task: Mutex::new(None),
+            }))
+        }
+
+        fn task(&self) -> MutexGuard<'_, Option<Waker>> {
+            // A waker that panics is no longer in there.
+            self.0.task.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        pub(crate) fn ring(&self) {
+            // The lock is given up first: the waker is foreign code.
+            let waker = self.task().take();
+            self.0.thread.unpark();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+
+        /// Whether anybody but this ringer's holder knows of the bell.
+        pub(crate) fn is_heard(&self) -> bool {
+            Arc::strong_count(&self.0) > 1
         }
     }
 }
 
 #[cfg(millstream_loom)]
 mod local {
+    use std::task::Waker;
     use std::time::Duration;
 
     use crate::primitive::{Arc, Condvar, Mutex};
@@ -97,13 +218,16 @@ mod local {
     /// A bell that never wakes by itself, so that loom reports a lost ring as a deadlock.
     #[derive(Debug)]
     pub(crate) struct Local {
-        own: Arc<(Mutex<bool>, Condvar)>,
-        peer: Arc<(Mutex<bool>, Condvar)>,
+        own: Ringer,
+        peer: Ringer,
     }
 
+    /// As without loom, but for tasks, of which no model has any.
+    #[derive(Clone, Debug)]
+    pub(crate) struct Ringer(Arc<(Mutex<bool>, Condvar)>);
+
     pub(super) fn pair() -> (Local, Local) {
-        let bell = || Arc::new((Mutex::new(false), Condvar::new()));
-        let (one, other) = (bell(), bell());
+        let (one, other) = (Ringer::new(), Ringer::new());
         (
             Local {
                 own: one.clone(),
@@ -116,30 +240,63 @@ mod local {
         )
     }
 
+    pub(super) fn toward(peer: Ringer) -> Local {
+        Local {
+            own: Ringer::new(),
+            peer,
+        }
+    }
+
     impl Local {
         pub(super) fn sleep(&mut self, _: Duration) {
-            let mut rung = self.own.0.lock().unwrap();
+            let bell = &self.own.0;
+            let mut rung = bell.0.lock().unwrap();
             while !*rung {
-                rung = self.own.1.wait(rung).unwrap();
+                rung = bell.1.wait(rung).unwrap();
             }
             *rung = false;
         }
 
         pub(super) fn ring(&self) {
-            *self.peer.0.lock().unwrap() = true;
-            self.peer.1.notify_one();
+            self.peer.ring();
+        }
+
+        pub(super) fn ringer(&self) -> Ringer {
+            self.own.clone()
+        }
+
+        pub(super) fn arm(&self, _: &Waker) {}
+
+        pub(super) fn disarm(&self) {}
+    }
+
+    impl Ringer {
+        fn new() -> Self {
+            Self(Arc::new((Mutex::new(false), Condvar::new())))
+        }
+
+        pub(crate) fn ring(&self) {
+            *self.0.0.lock().unwrap() = true;
+            self.0.1.notify_one();
+        }
+
+        pub(crate) fn is_heard(&self) -> bool {
+            true
         }
     }
 }
 
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) mod remote {
-    use std::os::fd::OwnedFd;
+    use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
     use std::time::Duration;
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::io::Errno;
     use rustix::net::{RecvFlags, SendFlags, recv, send};
+
+    /// More rings than a bell's buffer holds.
+    const MOST_RINGS: usize = 4096;
 
     /// Rings of the process's own background thread, and the pair with the peer once there is one.
     #[derive(Debug)]
@@ -181,16 +338,47 @@ pub(crate) mod remote {
                 }
             };
             if ready {
-                let _ = rustix::io::read(&self.local, &mut [0u8; 8]);
+                self.hush();
             }
-            if peer_ready && let Some(peer) = peer {
-                let mut rings = [0u8; 64];
-                // Closed for good: what that means the background thread says, by the other bell.
-                self.hung_up = matches!(
-                    recv(peer, &mut rings[..], RecvFlags::DONTWAIT),
-                    Ok((0, _)) | Err(Errno::CONNRESET)
-                );
+            if peer_ready {
+                self.hear();
             }
+        }
+
+        /// Takes what was rung, without waiting.
+        pub(super) fn empty(&mut self) {
+            self.hush();
+            // A bound, because the peer may ring all the while.
+            for _ in 0..MOST_RINGS {
+                if !self.hear() {
+                    break;
+                }
+            }
+        }
+
+        pub(super) fn fds(&self) -> Vec<BorrowedFd<'_>> {
+            let peer = self.peer.as_ref().filter(|_| !self.hung_up);
+            std::iter::once(&self.local)
+                .chain(peer)
+                .map(AsFd::as_fd)
+                .collect()
+        }
+
+        /// Takes the background thread's rings.
+        fn hush(&self) {
+            let _ = rustix::io::read(&self.local, &mut [0u8; 8]);
+        }
+
+        /// Takes some of the peer's rings. Whether there may be more.
+        fn hear(&mut self) -> bool {
+            let Some(peer) = self.peer.as_ref().filter(|_| !self.hung_up) else {
+                return false;
+            };
+            let mut rings = [0u8; 64];
+            let heard = recv(peer, &mut rings[..], RecvFlags::DONTWAIT);
+            // Closed for good: what that means the background thread says, by the other bell.
+            self.hung_up = matches!(heard, Ok((0, _)) | Err(Errno::CONNRESET));
+            matches!(heard, Ok((1.., _)))
         }
 
         pub(super) fn ring(&self) {

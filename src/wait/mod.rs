@@ -4,9 +4,9 @@ mod doorbell;
 mod fence;
 mod strategy;
 
-pub(crate) use doorbell::Doorbell;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) use doorbell::remote::Remote;
+pub(crate) use doorbell::{Doorbell, Ringer};
 pub use fence::Fence;
 pub use strategy::WaitStrategy;
 pub(crate) use strategy::{Turn, Turns};

@@ -1,13 +1,12 @@
 //! Whom a producer produces for: one consumer in this process, or whoever subscribes.
 
+use super::oversight::{self, Oversight};
 use super::producer::ProducerEndpoint;
-#[cfg(all(target_os = "linux", not(millstream_loom)))]
+use crate::primitive::Arc;
 use crate::primitive::atomic::Ordering;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 use crate::ring::Ledger;
-#[cfg(all(target_os = "linux", not(millstream_loom)))]
-use crate::ring::page::WORD_CLOSED;
-#[cfg(all(target_os = "linux", not(millstream_loom)))]
+use crate::ring::page::{END_COMPLETED, WORD_CLOSED};
 use crate::stream::end::CloseReason;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 use crate::wait::{Doorbell, Fence};
@@ -16,11 +15,45 @@ use crate::wait::{Doorbell, Fence};
 #[derive(Debug)]
 pub(crate) enum Audience {
     Local,
+    /// One in this process, and somebody who oversees the stream.
+    Overseen(Arc<Oversight>),
     #[cfg(all(target_os = "linux", not(millstream_loom)))]
     Published(crate::process::Publication, crate::memory::HugePages),
 }
 
 impl ProducerEndpoint {
+    /// Attends to a notice, at position `pos`: to the background thread's, or to that of whoever oversees the stream.
+    pub(super) fn attend_to(&mut self, notice: u64, pos: u64) {
+        let Audience::Overseen(oversight) = &self.audience else {
+            return self.heed(notice);
+        };
+        let Some(reason) = oversight::reason(notice) else {
+            return;
+        };
+        let oversight = Arc::clone(oversight);
+        let _ruling = oversight.ruling();
+        // The source closes a lane under this lock. Acquire, as in `look`.
+        let closed = self
+            .ledgers
+            .first()
+            .is_some_and(|ledger| ledger.control().word.load(Ordering::Acquire) & WORD_CLOSED != 0);
+        self.close(reason);
+        if !closed {
+            // The source may be taking this very element, so it travels, and is the last.
+            self.seal(pos, END_COMPLETED, None);
+        }
+    }
+
+    /// Why a consumer that closed did so.
+    pub(super) fn reason_of_close(&self) -> CloseReason {
+        // Whoever sees the close sees why: the source knew when it closed.
+        match &self.audience {
+            Audience::Overseen(oversight) => oversight.reason(),
+            _ => None,
+        }
+        .unwrap_or(CloseReason::Cancelled)
+    }
+
     /// Attends to the word that the process's background thread writes.
     #[cfg(all(target_os = "linux", not(millstream_loom)))]
     pub(super) fn heed(&mut self, notice: u64) {
@@ -62,7 +95,7 @@ impl ProducerEndpoint {
     #[cfg(all(target_os = "linux", not(millstream_loom)))]
     pub(crate) fn huge_pages(&self) -> Option<crate::memory::HugePages> {
         match &self.audience {
-            Audience::Local => None,
+            Audience::Local | Audience::Overseen(_) => None,
             Audience::Published(_, huge_pages) => Some(*huge_pages),
         }
     }

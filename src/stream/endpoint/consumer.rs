@@ -1,17 +1,24 @@
 //! The cold side of a consumer: credit, the end, waiting, cancelling.
 
 use std::cell::UnsafeCell;
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+use std::os::fd::BorrowedFd;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use super::{Keep, earlier};
+use super::Keep;
+use super::patience::{Lookout, Patience};
 use crate::primitive::atomic::{AtomicU64, Ordering};
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+use crate::process::HangUp;
 use crate::ring::Corruption;
+use crate::ring::notice::{CANCEL, GONE, LANES};
 use crate::ring::page::{
     CreditLine, END_COMPLETED, END_FAILED, END_OPEN, EndLine, FAULT_MESSAGE, WORD_CLOSED, WORD_PARKED,
     WORD_SEQUENCE, WordLine,
 };
 use crate::stream::end::{End, StreamFault};
-use crate::wait::{Doorbell, Fence, Turn, Turns, WaitStrategy};
+use crate::wait::{Doorbell, Fence, WaitStrategy};
 
 /// The lines of a stream as its consumer sees them.
 #[derive(Clone, Copy, Debug)]
@@ -97,11 +104,12 @@ pub(crate) struct ConsumerEndpoint {
     /// For frames: bytes before `credited`.
     bytes: u64,
     ended: Option<End>,
-    idle: Option<Duration>,
-    /// Time spent waiting at a position without getting anything, in waits that ran into their deadlines.
-    idled: (u64, Duration),
+    patience: Patience,
     resumable: bool,
-    strategy: WaitStrategy,
+    /// Whether something else than the producer may speak to this consumer: its notice is looked at where credit is given.
+    heeds: bool,
+    /// Whether the source reads other lanes, too.
+    rotates: bool,
     fence: Fence,
     /// The producer's waiting word for which the bell was rung last.
     rung: u64,
@@ -109,6 +117,9 @@ pub(crate) struct ConsumerEndpoint {
     bell: Doorbell,
     /// Where the cursors lie after the end: a stamp at which nothing comes any more.
     grave: Box<UnsafeCell<u64>>,
+    /// By which the connection is ended from outside, between processes.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    hang_up: Option<HangUp>,
     _keep: Keep,
 }
 
@@ -130,15 +141,17 @@ impl ConsumerEndpoint {
             granted: settings.start,
             bytes: settings.start_byte,
             ended: None,
-            idle: settings.idle,
-            idled: (settings.start, Duration::ZERO),
+            patience: Patience::new(settings.strategy, settings.idle),
             resumable: settings.resumable,
-            strategy: settings.strategy,
+            heeds: false,
+            rotates: false,
             fence: settings.fence,
             rung: 0,
             sleeps: 0,
             bell: settings.bell,
             grave: Box::default(),
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
+            hang_up: None,
             _keep: settings.keep,
         };
         endpoint.credit(settings.start, 0);
@@ -178,6 +191,50 @@ impl ConsumerEndpoint {
         self.automatic
     }
 
+    /// Says how the source ended, where that is not how its last lane did.
+    pub(crate) fn set_end(&mut self, end: End) {
+        self.ended = Some(end);
+    }
+
+    /// By which the connection is ended from outside.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    pub(crate) fn hang_up(&self) -> Option<&HangUp> {
+        self.hang_up.as_ref()
+    }
+
+    /// Says by what the connection is ended from outside.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    pub(crate) fn set_hang_up(&mut self, hang_up: HangUp) {
+        self.hang_up = Some(hang_up);
+    }
+
+    /// Has the notice looked at wherever credit is given.
+    pub(crate) fn heed(&mut self) {
+        self.heeds = true;
+    }
+
+    /// Says whether the source reads other lanes, too.
+    pub(crate) fn set_rotates(&mut self, rotates: bool) {
+        self.rotates = rotates;
+    }
+
+    /// Asks as `demand` says from now on; by itself if `automatic`.
+    pub(crate) fn ask_as(&mut self, demand: Demand, automatic: bool) {
+        self.demand = demand;
+        self.automatic = automatic;
+    }
+
+    /// Elements asked for and not taken, as of the last credit.
+    pub(crate) fn asked(&self) -> u64 {
+        self.demand.asked
+    }
+
+    /// Whether the producer has ended the stream; what it put before is visible then.
+    pub(crate) fn is_ending(&self) -> bool {
+        // Pairs with the Release in `ProducerEndpoint::finish`.
+        self.end_line().kind.load(Ordering::Acquire) != END_OPEN
+    }
+
     pub(crate) fn is_resumable(&self) -> bool {
         self.resumable
     }
@@ -186,7 +243,13 @@ impl ConsumerEndpoint {
     #[cold]
     #[inline(never)]
     pub(crate) fn credit_taken(&mut self, pos: u64) -> u64 {
-        self.credit(pos, self.demand.lag)
+        let mark = self.credit(pos, self.demand.lag);
+        // Who reads several lanes goes on to the next, and who was told something heeds it: the source pauses here, which
+        // costs the hot path nothing, and finds that out where it finds nothing to take.
+        if self.heeds && (self.rotates || self.notice().load(Ordering::Relaxed) & (LANES | CANCEL) != 0) {
+            return pos;
+        }
+        mark
     }
 
     /// As [`vacant`](Self::vacant), with the position at which to give credit again.
@@ -285,6 +348,12 @@ impl ConsumerEndpoint {
         let released = pos.wrapping_sub(lag.min(pos.wrapping_sub(self.released)));
         let ahead = pos.wrapping_sub(released);
         let granted = released.wrapping_add(self.demand.window.min(self.demand.asked.saturating_add(ahead)));
+        // What was asked of one lane may have come by another, and what was granted cannot be taken back.
+        let granted = if (granted.wrapping_sub(self.granted) as i64) < 0 {
+            self.granted
+        } else {
+            granted
+        };
         if released == self.released && granted == self.granted {
             return self.mark();
         }
@@ -319,6 +388,11 @@ impl ConsumerEndpoint {
     /// What there is at `pos`, where the hot look found nothing. `there` looks again, with Acquire.
     fn vacant(&mut self, pos: u64, there: impl Fn() -> Result<bool, Corruption>) -> Vacancy {
         if self.ended.is_some() {
+            return Vacancy::Ended;
+        }
+        // Within one process the source itself sees to that, for all of its lanes.
+        if self.heeds && self.notice().load(Ordering::Acquire) & CANCEL != 0 {
+            self.close(End::Cancelled, pos);
             return Vacancy::Ended;
         }
         // Whoever finds nothing has worked on everything before, so all of it is released, and a producer
@@ -361,7 +435,7 @@ impl ConsumerEndpoint {
             self.close(end, pos);
             return Ok(Vacancy::Ended);
         }
-        if self.notice().load(Ordering::Acquire) != 0 {
+        if self.notice().load(Ordering::Acquire) & GONE != 0 {
             // The producer wrote nothing after it hung up, so what is not there now never comes.
             if there()? {
                 return Ok(self.appeared(pos));
@@ -402,60 +476,15 @@ impl ConsumerEndpoint {
         deadline: Option<Instant>,
         there: impl Fn() -> Result<bool, Corruption>,
     ) -> Waited {
-        let mut turns = Turns::new(self.strategy);
-        if self.idled.0 != pos {
-            self.idled = (pos, Duration::ZERO);
-        }
-        let mut began = None;
-        match self.vacant(pos, &there) {
-            Vacancy::Appeared => return Waited::Ready,
-            Vacancy::Ended => return Waited::Ended,
-            Vacancy::Empty => {}
-        }
-        loop {
-            // The word that carries the element is looked at every turn, everything else now and then.
-            if !matches!(there(), Ok(false)) {
-                match self.vacant(pos, &there) {
-                    Vacancy::Appeared => return Waited::Ready,
-                    Vacancy::Ended => return Waited::Ended,
-                    Vacancy::Empty => {}
-                }
-            }
-            let mut left = None;
-            if turns.is_round() {
-                match self.vacant(pos, &there) {
-                    Vacancy::Appeared => return Waited::Ready,
-                    Vacancy::Ended => return Waited::Ended,
-                    Vacancy::Empty => {}
-                }
-                if deadline.is_some() || self.idle.is_some() {
-                    let now = Instant::now();
-                    // Idle time counts from here: from when the reader waits. What it has waited before in vain counts too.
-                    let began = *began.get_or_insert(now);
-                    let left_idle = self.idle.map(|idle| idle.saturating_sub(self.idled.1));
-                    let idle_end = left_idle.and_then(|left| began.checked_add(left));
-                    if deadline.is_some_and(|deadline| now >= deadline) {
-                        self.idled.1 += now - began;
-                        return Waited::TimedOut;
-                    }
-                    if idle_end.is_some_and(|end| now >= end) {
-                        self.close(End::IdleTimeout, pos);
-                        return Waited::Ended;
-                    }
-                    left = earlier(deadline, idle_end).map(|end| end.saturating_duration_since(now));
-                }
-            }
-            if turns.turn() == Turn::Park {
-                self.park(pos, left, &there);
-            }
-        }
+        let mut patience = self.patience;
+        let waited = patience.wait(pos, deadline, &mut Post(self, pos, there));
+        self.patience = patience;
+        waited
     }
 
     /// Sleeps until the producer publishes or ends, unless the last look finds something.
     fn park(&mut self, pos: u64, left: Option<Duration>, there: &impl Fn() -> Result<bool, Corruption>) {
-        self.sleeps = self.sleeps.wrapping_add(1);
-        let word = (self.sleeps.wrapping_mul(WORD_SEQUENCE) & SEQUENCE_BITS) | WORD_PARKED;
-        self.control().word.store(word, Ordering::Relaxed);
+        self.lie_down();
         // Between `parked` and the last look; pairs with the plain load in `Watch::word`.
         self.fence.heavy();
         if self.vacant(pos, there) == Vacancy::Empty {
@@ -464,6 +493,52 @@ impl ConsumerEndpoint {
             // knows that there are files to be removed.
             self.bell.sleep(left);
         }
+        self.get_up();
+    }
+
+    /// As a park without the sleep: unless something is there, or the stream has ended, the next ring wakes `waker`.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn arm(
+        &mut self,
+        pos: u64,
+        waker: &Waker,
+        there: impl Fn() -> Result<bool, Corruption>,
+    ) -> (Vacancy, u64) {
+        self.bell.arm(waker);
+        self.lie_down();
+        // As in `park`.
+        self.fence.heavy();
+        let vacancy = self.vacant(pos, there);
+        if vacancy != Vacancy::Empty {
+            self.bell.disarm();
+            self.get_up();
+        }
+        (vacancy, self.mark())
+    }
+
+    /// The fence between what this side knows and its last look.
+    pub(crate) fn heavy(&self) {
+        self.fence.heavy();
+    }
+
+    /// What becomes readable when the bell is rung, between processes.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    pub(crate) fn bell_fds(&self) -> Vec<BorrowedFd<'_>> {
+        self.bell.fds()
+    }
+
+    /// Says that this side is parked, in a sleep of its own number.
+    pub(crate) fn lie_down(&mut self) {
+        self.sleeps = self.sleeps.wrapping_add(1);
+        let word = (self.sleeps.wrapping_mul(WORD_SEQUENCE) & SEQUENCE_BITS) | WORD_PARKED;
+        if self.ended.is_none() {
+            self.control().word.store(word, Ordering::Relaxed);
+        }
+    }
+
+    /// Says that it is not any more.
+    pub(crate) fn get_up(&mut self) {
         if self.ended.is_none() {
             self.control().word.store(0, Ordering::Relaxed);
         }
@@ -471,14 +546,26 @@ impl ConsumerEndpoint {
 
     /// Ends the stream at `pos` from this side: nothing is taken any more.
     pub(crate) fn close(&mut self, end: End, pos: u64) {
+        if self.shut(end, pos) {
+            self.announce();
+        }
+    }
+
+    /// As [`close`](Self::close), but wakes nobody. False when the stream had ended.
+    pub(crate) fn shut(&mut self, end: End, pos: u64) -> bool {
         if self.ended.is_some() {
-            return;
+            return false;
         }
         self.ended = Some(end);
         self.leave(pos, 0);
         // Last, so that the producer that sees it sees `released` and owns what lies behind it. Pairs with the
         // Acquire in `ProducerEndpoint::look`.
         self.control().word.store(WORD_CLOSED, Ordering::Release);
+        true
+    }
+
+    /// Wakes a producer that waits for room there will not be.
+    pub(crate) fn announce(&self) {
         Fence::Full.light();
         let waiting = self.waiting().word.load(Ordering::Relaxed);
         if waiting & WORD_PARKED != 0 {
@@ -497,4 +584,26 @@ impl ConsumerEndpoint {
 }
 
 /// Bits of a control word that the sleep's number may use; those above are the notice's.
-const SEQUENCE_BITS: u64 = (1 << 60) - 1;
+const SEQUENCE_BITS: u64 = CANCEL - 1;
+
+/// A consumer that waits at a position, and how it looks there.
+struct Post<'a, F>(&'a mut ConsumerEndpoint, u64, F);
+
+impl<F: Fn() -> Result<bool, Corruption>> Lookout for Post<'_, F> {
+    #[inline]
+    fn stirs(&self) -> bool {
+        !matches!(self.2(), Ok(false))
+    }
+
+    fn look(&mut self) -> Vacancy {
+        self.0.vacant(self.1, &self.2)
+    }
+
+    fn park(&mut self, left: Option<Duration>) {
+        self.0.park(self.1, left, &self.2);
+    }
+
+    fn give_up(&mut self) {
+        self.0.close(End::IdleTimeout, self.1);
+    }
+}

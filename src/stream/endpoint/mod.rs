@@ -6,6 +6,8 @@
 
 mod audience;
 mod consumer;
+mod oversight;
+mod patience;
 mod producer;
 mod room;
 
@@ -14,6 +16,8 @@ use std::time::Instant;
 
 pub(crate) use audience::Audience;
 pub(crate) use consumer::{ConsumerEndpoint, ConsumerLines, ConsumerSettings, Demand, Vacancy, Waited};
+pub(crate) use oversight::Oversight;
+pub(crate) use patience::{Lookout, Patience};
 pub(crate) use producer::{Fate, ProducerEndpoint, ProducerLines, ProducerSettings};
 pub(crate) use room::Granted;
 

@@ -1,10 +1,13 @@
 //! The cold side of a producer: room, wake-ups, waiting, the end.
 
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+use std::os::fd::BorrowedFd;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::Keep;
 use super::audience::Audience;
-use super::room::{Granted, Grower};
+use super::room::{Granted, Grower, Room};
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 use crate::memory::SharedMemory;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
@@ -16,7 +19,7 @@ use crate::ring::page::{
 use crate::ring::{Ledger, Watch};
 use crate::stream::end::{CloseReason, StreamFault};
 use crate::stream::error::{EndError, NotDrained};
-use crate::wait::{Doorbell, Fence, Turn, Turns, WaitStrategy};
+use crate::wait::{Doorbell, Fence, Ringer, Turn, Turns, WaitStrategy};
 
 /// The lines that a producer writes, and the notice word of its own process.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +34,8 @@ pub(crate) struct ProducerLines {
 pub(crate) enum Fate {
     /// It travels.
     Published,
+    /// It travels, and is the last.
+    Last,
     /// The consumer closed before it got there: it is the producer's again.
     Returned(CloseReason),
 }
@@ -133,6 +138,17 @@ impl ProducerEndpoint {
         self.closed
     }
 
+    /// Says how the sink waits, and what dropping it means.
+    pub(crate) fn set_manner(&mut self, strategy: WaitStrategy, complete_on_drop: bool) {
+        self.strategy = strategy;
+        self.complete_on_drop = complete_on_drop;
+    }
+
+    /// By which this side is woken, within one process.
+    pub(crate) fn ringer(&self) -> Option<Ringer> {
+        self.bell.ringer()
+    }
+
     /// The watch for the cursors to keep.
     pub(crate) fn watch(&self) -> Watch {
         let control: *const AtomicU64 = match self.ledgers.first() {
@@ -156,9 +172,10 @@ impl ProducerEndpoint {
     pub(crate) fn attend(&mut self, pos: u64) -> (Fate, Watch) {
         // Stands between the stamp and the look at `parked`, where the kernel gave no asymmetric fence.
         self.fence.light();
-        self.look();
+        self.look(pos);
         let closed = self.closed;
         let fate = match closed {
+            Some(_) if self.ended => Fate::Last,
             Some(reason) if !self.released_past(pos.wrapping_sub(1), pos) => Fate::Returned(reason),
             _ => Fate::Published,
         };
@@ -175,13 +192,13 @@ impl ProducerEndpoint {
     }
 
     /// Looks at the notice and control words: arrivals, deaths, closes, sleepers.
-    pub(super) fn look(&mut self) {
+    pub(super) fn look(&mut self, pos: u64) {
         if self.closed.is_some() {
             return;
         }
         let notice = self.notice().load(Ordering::Acquire);
         if notice != 0 {
-            self.heed(notice);
+            self.attend_to(notice, pos);
         }
         // Acquire pairs with the Release in `ConsumerEndpoint::close`: its last `released` is visible.
         let control = self
@@ -189,7 +206,7 @@ impl ProducerEndpoint {
             .first()
             .map_or(0, |ledger| ledger.control().word.load(Ordering::Acquire));
         if control & WORD_CLOSED != 0 {
-            self.close(CloseReason::Cancelled);
+            self.close(self.reason_of_close());
         } else if control & WORD_PARKED != 0 && control != self.rung {
             self.rung = control;
             self.bell.ring();
@@ -235,11 +252,38 @@ impl ProducerEndpoint {
         }
     }
 
-    /// Sleeps until the consumer gives credit, unless `ready` finds something at the last look.
-    fn park(&mut self, left: Option<Duration>, ready: &mut impl FnMut(&mut Self) -> bool) {
+    /// As a park without the sleep: unless there is room at `pos`, or the stream has closed, the next ring wakes `waker`.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn arm(&mut self, pos: u64, waker: &Waker) -> Room {
+        self.bell.arm(waker);
+        self.lie_down();
+        // As in `park`.
+        self.fence.heavy();
+        let room = self.room(pos);
+        if room.limit != pos || self.closed.is_some() {
+            self.bell.disarm();
+            self.waiting().word.store(0, Ordering::Relaxed);
+        }
+        room
+    }
+
+    /// What becomes readable when the bell is rung, between processes.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    pub(crate) fn bell_fds(&self) -> Vec<BorrowedFd<'_>> {
+        self.bell.fds()
+    }
+
+    /// Says that this side is parked, in a sleep of its own number.
+    fn lie_down(&mut self) {
         self.sleeps = self.sleeps.wrapping_add(1);
         let word = self.sleeps.wrapping_mul(WORD_SEQUENCE) | WORD_PARKED;
         self.waiting().word.store(word, Ordering::Relaxed);
+    }
+
+    /// Sleeps until the consumer gives credit, unless `ready` finds something at the last look.
+    fn park(&mut self, left: Option<Duration>, ready: &mut impl FnMut(&mut Self) -> bool) {
+        self.lie_down();
         // Between `parked` and the last look; pairs with the light side in `ConsumerEndpoint::credit`.
         self.fence.heavy();
         if !ready(self) && self.closed.is_none() {
@@ -254,6 +298,7 @@ impl ProducerEndpoint {
     pub(crate) fn is_closed(&self) -> bool {
         let gone = || match &self.audience {
             Audience::Local => false,
+            Audience::Overseen(oversight) => oversight.reason().is_some(),
             #[cfg(all(target_os = "linux", not(millstream_loom)))]
             Audience::Published(publication, _) => {
                 let notice = self.notice().load(Ordering::Acquire);
@@ -286,12 +331,19 @@ impl ProducerEndpoint {
         kind: u64,
         fault: Option<&StreamFault>,
     ) -> Result<(), EndError> {
-        self.look();
+        self.look(pos);
         match self.closed {
             Some(before) if before == reason => return Ok(()),
             Some(before) => return Err(EndError { reason: before }),
             None => self.close(reason),
         }
+        self.seal(pos, kind, fault);
+        self.wake();
+        Ok(())
+    }
+
+    /// Writes the end.
+    pub(super) fn seal(&mut self, pos: u64, kind: u64, fault: Option<&StreamFault>) {
         let line = self.end_line();
         line.position.store(pos, Ordering::Relaxed);
         if let Some(fault) = fault {
@@ -307,8 +359,6 @@ impl ProducerEndpoint {
         // Pairs with the Acquire in `ConsumerEndpoint::vacant`: who sees the kind sees the rest.
         line.kind.store(kind, Ordering::Release);
         self.ended = true;
-        self.wake();
-        Ok(())
     }
 
     /// Rings a consumer that is parked; for the rare publications that do not pass the watch.
@@ -362,7 +412,7 @@ impl ProducerEndpoint {
             Err(corruption) => (u64::MAX, Some(CloseReason::PeerCorrupt(corruption))),
             Ok(released) => {
                 let reason = if control & WORD_CLOSED != 0 {
-                    Some(CloseReason::Cancelled)
+                    Some(self.reason_of_close())
                 } else if gone {
                     Some(CloseReason::PeerGone)
                 } else {

@@ -43,7 +43,7 @@ impl ProducerEndpoint {
     #[cold]
     #[inline(never)]
     pub(crate) fn room(&mut self, pos: u64) -> Room {
-        self.look();
+        self.look(pos);
         let limit = match self.closed {
             Some(_) => pos,
             None => self.limit(pos).unwrap_or_else(|corruption| {

@@ -1,0 +1,491 @@
+//! The lanes of a source that several sinks feed: a ring for each sink, read in rotation.
+//!
+//! The source has one lane before it, with its cursors and its endpoint, and goes on to the next where it finds nothing
+//! or gives credit; the others wait in a queue. It waits at all of them, by one bell. The first lane has the window, the
+//! others a buffer alone, so there is never more under way beyond the buffers than one window. What was asked for by hand
+//! goes along from lane to lane.
+
+use std::collections::VecDeque;
+use std::sync::{MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use super::cold_source::ColdSource;
+use super::end::{CloseReason, End};
+use super::endpoint::{ConsumerEndpoint, Demand, Lookout, Oversight, Patience, Vacancy, Waited};
+use super::source::is_there;
+use crate::primitive::atomic::Ordering;
+use crate::primitive::{Arc, Mutex};
+use crate::ring::block::Fixed;
+use crate::ring::notice::{CANCEL, COMPLETE, FAIL, LANES};
+use crate::ring::{Consumer, Corruption, HeapRing};
+use crate::wait::{Doorbell, Fence, WaitStrategy};
+
+/// What a source shares with whoever oversees it and opens lanes.
+pub(super) struct Overseen<T> {
+    pub(super) oversight: Arc<Oversight>,
+    /// Lanes that the source has not seen yet.
+    desk: Mutex<Vec<Lane<T>>>,
+}
+
+impl<T> Overseen<T> {
+    pub(super) fn new(oversight: Arc<Oversight>) -> Self {
+        Self {
+            oversight,
+            desk: Mutex::new(Vec::new()),
+        }
+    }
+
+    pub(super) fn desk(&self) -> MutexGuard<'_, Vec<Lane<T>>> {
+        // Whole, whoever panicked.
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A ring that the source does not read just now.
+pub(super) struct Lane<T> {
+    ring: Consumer<Fixed<T>>,
+    endpoint: Box<ConsumerEndpoint>,
+    /// The ring itself, if it is unbounded.
+    unbounded: Option<Arc<HeapRing<T>>>,
+    /// Whether it is the one that has the window.
+    is_first: bool,
+}
+
+impl<T> Lane<T> {
+    /// A lane beside the first: its sink has a buffer, and no window.
+    pub(super) fn new(
+        ring: Consumer<Fixed<T>>,
+        endpoint: Box<ConsumerEndpoint>,
+        unbounded: Option<Arc<HeapRing<T>>>,
+    ) -> Self {
+        Self {
+            ring,
+            endpoint,
+            unbounded,
+            is_first: false,
+        }
+    }
+
+    fn there(&self) -> Result<bool, Corruption> {
+        let pos = self.ring.pos();
+        Ok(is_there(self.ring.stamp(), pos, self.ring.highest_stamp())?
+            || self.unbounded.as_ref().is_some_and(|all| all.continues(pos)))
+    }
+
+    /// Drops what is there, and closes.
+    fn hang_up(mut self) {
+        if !std::mem::needs_drop::<T>() {
+            return;
+        }
+        let mut left = self.endpoint.most_in_ring();
+        while left > 0 && self.endpoint.end().is_none() && self.ring.ready() {
+            left -= 1;
+            // SAFETY: ready.
+            drop(unsafe { self.ring.take(|at| at.cast::<T>().read()) });
+        }
+    }
+}
+
+impl<T> Drop for Lane<T> {
+    fn drop(&mut self) {
+        // Also when an element of another lane panics as it is dropped: each sink must learn of the end.
+        self.endpoint.close(End::Cancelled, self.ring.pos());
+    }
+}
+
+/// How a source asks that was adopted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Adoption {
+    /// The most that is open at a time.
+    pub(crate) window: u64,
+    /// Whether it asks by hand.
+    pub(crate) manual: bool,
+    /// Whether it gives credit with every element.
+    pub(crate) eager: bool,
+    pub(crate) idle: Option<Duration>,
+    pub(crate) strategy: WaitStrategy,
+}
+
+/// What a source of several lanes needs beside the lane that it reads.
+pub(super) struct Lanes<T> {
+    overseen: Arc<Overseen<T>>,
+    /// The others, the next first.
+    queue: VecDeque<Lane<T>>,
+    /// Whether the lane that is read is the first, which has the window.
+    is_first: bool,
+    window: u64,
+    max_window: u64,
+    /// The bound of each buffer.
+    buffer: u64,
+    eager: bool,
+    automatic: bool,
+    patience: Patience,
+    /// At which the source sleeps; every sink rings it.
+    bell: Doorbell,
+    fence: Fence,
+    /// Elements taken from lanes that have ended.
+    past: u64,
+    /// How the first of those ended that was not completed.
+    fault: Option<End>,
+    /// Lanes that came.
+    arrived: u64,
+}
+
+impl<T> Lanes<T> {
+    pub(super) fn new(
+        overseen: Arc<Overseen<T>>,
+        bell: Doorbell,
+        fence: Fence,
+        buffer: u64,
+        max_window: u64,
+    ) -> Self {
+        Self {
+            overseen,
+            queue: VecDeque::new(),
+            is_first: true,
+            window: 0,
+            max_window,
+            buffer,
+            eager: false,
+            automatic: false,
+            patience: Patience::new(WaitStrategy::default(), None),
+            bell,
+            fence,
+            past: 0,
+            fault: None,
+            arrived: 0,
+        }
+    }
+
+    /// Elements taken from other lanes than the one that is read.
+    pub(super) fn taken_elsewhere(&self) -> u64 {
+        let waiting = self.queue.iter().map(|lane| lane.ring.pos());
+        waiting.fold(self.past, u64::wrapping_add)
+    }
+
+    /// Elements granted to other lanes than the one that is read.
+    pub(super) fn granted_elsewhere(&self) -> u64 {
+        let waiting = self.queue.iter().map(|lane| lane.endpoint.granted());
+        waiting.fold(self.past, u64::wrapping_add)
+    }
+
+    /// How a lane asks when `asked` is open.
+    fn demand(&self, is_first: bool, asked: u64) -> Demand {
+        let window = if is_first { self.window } else { 0 };
+        // Where there is no window, credit is due for what leaves the buffer.
+        let half = if window == 0 { self.buffer } else { window } / 2;
+        Demand {
+            window,
+            asked,
+            step: if self.eager { 1 } else { half.max(1) },
+            lag: 0,
+        }
+    }
+
+    fn notice(&self) -> u64 {
+        // Pairs with the Release in `Oversight::end` and `announce_lane`.
+        self.overseen.oversight.notice().load(Ordering::Acquire)
+    }
+
+    /// Takes the lanes from the desk into the rotation.
+    fn collect(&mut self) {
+        // First the bit, then the desk: a lane that comes in between sets it again.
+        self.overseen.oversight.heard_of_lanes();
+        let arrived = std::mem::take(&mut *self.overseen.desk());
+        for mut lane in arrived {
+            lane.endpoint.heed();
+            lane.endpoint.set_rotates(true);
+            self.arrived = self.arrived.wrapping_add(1);
+            self.queue.push_back(lane);
+        }
+    }
+}
+
+/// A source that waits at all of its lanes.
+struct Round<'a, T> {
+    cold: &'a mut ColdSource<T>,
+    /// The cursors of the lane that it reads.
+    ring: Consumer<Fixed<T>>,
+}
+
+impl<T> Lookout for Round<'_, T> {
+    fn stirs(&self) -> bool {
+        let stirs = |there| !matches!(there, Ok(false));
+        stirs(self.cold.there(&self.ring))
+            || self
+                .cold
+                .lanes
+                .as_ref()
+                .is_some_and(|lanes| lanes.queue.iter().any(|lane| stirs(lane.there())))
+    }
+
+    fn look(&mut self) -> Vacancy {
+        self.cold.go_round(&mut self.ring)
+    }
+
+    fn park(&mut self, left: Option<Duration>) {
+        let (vacancy, came) = self.lie_down();
+        if vacancy == Vacancy::Empty
+            && !came
+            && let Some(lanes) = &mut self.cold.lanes
+        {
+            lanes.bell.sleep(left);
+        }
+        self.get_up();
+    }
+
+    fn give_up(&mut self) {
+        self.cold.close_lanes(&mut self.ring, End::IdleTimeout);
+    }
+}
+
+impl<T> Round<'_, T> {
+    /// Parks at every lane and looks at all of them once more. Whether lanes came meanwhile, too, whose sinks do not know
+    /// yet that the source is parked.
+    fn lie_down(&mut self) -> (Vacancy, bool) {
+        self.cold.each_lane(ConsumerEndpoint::lie_down);
+        let arrived = |cold: &ColdSource<T>| cold.lanes.as_ref().map(|lanes| lanes.arrived);
+        let before = arrived(self.cold);
+        if let Some(lanes) = &self.cold.lanes {
+            // Between `parked` and the last look, for all lanes at once; pairs with the plain load in `Watch::word`.
+            lanes.fence.heavy();
+        }
+        let vacancy = self.look();
+        (vacancy, arrived(self.cold) != before)
+    }
+
+    fn get_up(&mut self) {
+        self.cold.each_lane(ConsumerEndpoint::get_up);
+    }
+}
+
+/// What a source of lanes does. `self.lanes` is there.
+impl<T> ColdSource<T> {
+    /// Looks at the lanes, beginning behind the present one. Leaves the one that has something present.
+    pub(super) fn go_round(&mut self, ring: &mut Consumer<Fixed<T>>) -> Vacancy {
+        let Some(lanes) = &mut self.lanes else {
+            return Vacancy::Empty;
+        };
+        if self.endpoint.end().is_some() {
+            return Vacancy::Ended;
+        }
+        // Whoever is here has no more business at the grave.
+        if let Some(place) = self.aside.take() {
+            ring.set_place(place);
+        }
+        let notice = lanes.notice();
+        if notice & LANES != 0 {
+            lanes.collect();
+            self.endpoint.set_rotates(!lanes.queue.is_empty());
+        }
+        if notice & CANCEL != 0 {
+            self.close_lanes(ring, End::Cancelled);
+            return Vacancy::Ended;
+        }
+        let over = notice & (COMPLETE | FAIL) != 0;
+        let mut left = lanes.queue.len() + 1;
+        self.endpoint.credit(ring.pos(), 0);
+        while left > 0 {
+            self.turn(ring);
+            match self.look_at_lane(ring, over) {
+                Vacancy::Appeared => return Vacancy::Appeared,
+                Vacancy::Empty => left -= 1,
+                Vacancy::Ended => match self.retire(ring) {
+                    Some(lanes) => left = left.min(lanes),
+                    None => return Vacancy::Ended,
+                },
+            }
+        }
+        Vacancy::Empty
+    }
+
+    /// Goes on to the next lane, if there is another. The present one has given its credit.
+    fn turn(&mut self, ring: &mut Consumer<Fixed<T>>) {
+        let Some(lanes) = &mut self.lanes else { return };
+        let Some(mut lane) = lanes.queue.pop_front() else {
+            return;
+        };
+        self.change(ring, &mut lane);
+        if let Some(lanes) = &mut self.lanes {
+            lanes.queue.push_back(lane);
+        }
+    }
+
+    /// Changes the present lane for another.
+    fn change(&mut self, ring: &mut Consumer<Fixed<T>>, lane: &mut Lane<T>) {
+        let Some(lanes) = &mut self.lanes else { return };
+        let asked = self.endpoint.asked();
+        std::mem::swap(ring, &mut lane.ring);
+        std::mem::swap(&mut self.endpoint, &mut lane.endpoint);
+        std::mem::swap(&mut self.unbounded, &mut lane.unbounded);
+        std::mem::swap(&mut lanes.is_first, &mut lane.is_first);
+        let demand = lanes.demand(lanes.is_first, asked);
+        self.endpoint.ask_as(demand, lanes.automatic);
+    }
+
+    /// What there is in the present lane. `over`: the stream was ended from outside, so a lane without anything ends.
+    fn look_at_lane(&mut self, ring: &mut Consumer<Fixed<T>>, over: bool) -> Vacancy {
+        let Some(lanes) = &self.lanes else {
+            return Vacancy::Empty;
+        };
+        let oversight = Arc::clone(&lanes.overseen.oversight);
+        loop {
+            *ring = self.moved_on(ring.clone());
+            let pos = ring.pos();
+            // Also where nothing was taken: by hand, more may have been asked for while another lane was read.
+            self.endpoint.credit(pos, 0);
+            let (endpoint, there) = self.around(ring);
+            let vacancy = endpoint.vacant_mark(pos, &there).0;
+            if vacancy != Vacancy::Empty || !over {
+                return vacancy;
+            }
+            // The sink that does not see the word from outside after this fence stored its stamp before it, so that the
+            // looks below find it; the other asks under the lock what became of its element.
+            endpoint.heavy();
+            let ruling = oversight.ruling();
+            match there() {
+                Ok(false) if endpoint.is_ending() => {}
+                Ok(false) => {
+                    endpoint.shut(End::Completed, pos);
+                    drop(ruling);
+                    endpoint.announce();
+                    return Vacancy::Ended;
+                }
+                // It is there, and was not asked for.
+                Ok(true) if endpoint.open(pos) == 0 => return Vacancy::Empty,
+                Ok(true) | Err(_) => {}
+            }
+        }
+    }
+
+    /// Leaves the present lane, which has ended, for another. How many there are; `None` if that was the last one, and the
+    /// source has ended with it.
+    fn retire(&mut self, ring: &mut Consumer<Fixed<T>>) -> Option<usize> {
+        let lanes = self.lanes.as_mut()?;
+        let end = self.endpoint.end().cloned().unwrap_or(End::Cancelled);
+        if end != End::Completed {
+            lanes.fault.get_or_insert(end);
+        }
+        while lanes.queue.is_empty() {
+            let overseen = Arc::clone(&lanes.overseen);
+            let mut ruling = overseen.oversight.ruling();
+            // A lane comes to the desk under the ruling's lock.
+            if overseen.desk().is_empty() {
+                let end = ruling.verdict.clone();
+                let end = end.or(lanes.fault.take()).unwrap_or(End::Completed);
+                ruling.closed = Some(CloseReason::of(&end));
+                drop(ruling);
+                self.endpoint.set_end(end);
+                return None;
+            }
+            drop(ruling);
+            lanes.collect();
+        }
+        // The one that was read last: its turn comes last.
+        let mut lane = lanes.queue.pop_back()?;
+        self.change(ring, &mut lane);
+        let lanes = self.lanes.as_mut()?;
+        lanes.past = lanes.past.wrapping_add(lane.ring.pos());
+        self.endpoint.set_rotates(!lanes.queue.is_empty());
+        Some(lanes.queue.len() + 1)
+    }
+
+    /// Ends the stream of all lanes from this side: drops what is there, tells every sink.
+    pub(super) fn close_lanes(&mut self, ring: &mut Consumer<Fixed<T>>, end: End) {
+        let Some(lanes) = &mut self.lanes else { return };
+        {
+            let mut ruling = lanes.overseen.oversight.ruling();
+            ruling.closed.get_or_insert(CloseReason::of(&end));
+        }
+        // No lane comes any more.
+        lanes.collect();
+        let others = std::mem::take(&mut lanes.queue);
+        lanes.past = others
+            .iter()
+            .map(|lane| lane.ring.pos())
+            .fold(lanes.past, u64::wrapping_add);
+        // Should an element panic as it is dropped, the lanes that are left close as they are dropped themselves.
+        self.hang_up_here(ring, end);
+        others.into_iter().for_each(Lane::hang_up);
+    }
+
+    /// Waits at all lanes.
+    pub(super) fn wait_at_lanes(
+        &mut self,
+        ring: Consumer<Fixed<T>>,
+        deadline: Option<Instant>,
+    ) -> (Waited, u64, Consumer<Fixed<T>>) {
+        let Some(lanes) = &self.lanes else {
+            return (Waited::Ended, ring.pos(), ring);
+        };
+        let mut patience = lanes.patience;
+        let taken = lanes.taken_elsewhere().wrapping_add(ring.pos());
+        let mut round = Round { cold: self, ring };
+        let waited = patience.wait(taken, deadline, &mut round);
+        let ring = round.ring;
+        if let Some(lanes) = &mut self.lanes {
+            lanes.patience = patience;
+        }
+        (waited, self.endpoint.mark(), ring)
+    }
+
+    /// As [`ConsumerEndpoint::arm`], at all lanes.
+    pub(super) fn arm_lanes(
+        &mut self,
+        ring: Consumer<Fixed<T>>,
+        waker: &Waker,
+    ) -> (Vacancy, bool, Consumer<Fixed<T>>) {
+        if let Some(lanes) = &mut self.lanes {
+            lanes.bell.arm(waker);
+        }
+        let mut round = Round { cold: self, ring };
+        let (vacancy, came) = round.lie_down();
+        if vacancy != Vacancy::Empty || came {
+            round.get_up();
+            if let Some(lanes) = &mut round.cold.lanes {
+                lanes.bell.disarm();
+            }
+        }
+        (vacancy, came, round.ring)
+    }
+
+    /// Asks as the adoption says from now on, and gives the credit that follows from it.
+    pub(super) fn adopt(&mut self, pos: u64, adoption: Adoption) {
+        let Some(lanes) = &mut self.lanes else { return };
+        lanes.eager = adoption.eager;
+        lanes.automatic = !adoption.manual;
+        lanes.patience = Patience::new(adoption.strategy, adoption.idle);
+        lanes.window = adoption.window.min(lanes.max_window);
+        if self.endpoint.end().is_some() {
+            return;
+        }
+        let asked = if adoption.manual {
+            self.endpoint.asked()
+        } else {
+            u64::MAX
+        };
+        self.endpoint
+            .ask_as(lanes.demand(lanes.is_first, asked), lanes.automatic);
+        self.endpoint.credit(pos, 0);
+        self.spread();
+    }
+
+    /// Tells the first lane what was asked for while another is read. The present one has given its credit.
+    pub(super) fn spread(&mut self) {
+        let Some(lanes) = &mut self.lanes else { return };
+        let (asked, automatic) = (self.endpoint.asked(), lanes.automatic);
+        let demand = lanes.demand(true, asked);
+        if let Some(lane) = lanes.queue.iter_mut().find(|lane| lane.is_first) {
+            lane.endpoint.ask_as(demand, automatic);
+            lane.endpoint.credit(lane.ring.pos(), 0);
+        }
+    }
+
+    fn each_lane(&mut self, each: fn(&mut ConsumerEndpoint)) {
+        each(&mut self.endpoint);
+        if let Some(lanes) = &mut self.lanes {
+            lanes.queue.iter_mut().for_each(|lane| each(&mut lane.endpoint));
+        }
+    }
+}

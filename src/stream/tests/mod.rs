@@ -1,0 +1,6 @@
+//! What the handles do for the rest of the crate.
+
+mod arming;
+#[cfg(target_os = "linux")]
+mod cancelling;
+mod hooks;
