@@ -9,7 +9,7 @@ mod imp {
         #![allow(clippy::disallowed_types, reason = "the one place that names them")]
         pub(crate) use std::sync::atomic::{AtomicU64, Ordering, compiler_fence, fence};
     }
-    pub(crate) use std::sync::{Arc, Mutex};
+    pub(crate) use std::sync::{Arc, Mutex, MutexGuard};
     pub(crate) mod thread {
         pub(crate) use std::thread::yield_now;
     }
@@ -58,7 +58,7 @@ mod imp {
         /// Loom executes one thread at a time and does not reorder by compilation.
         pub(crate) fn compiler_fence(_: Ordering) {}
     }
-    pub(crate) use loom::sync::{Arc, Condvar, Mutex};
+    pub(crate) use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
     pub(crate) mod thread {
         pub(crate) use loom::thread::yield_now;
     }

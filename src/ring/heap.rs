@@ -18,7 +18,7 @@ pub(crate) struct HeapLines {
     pub(crate) end: EndLine,
     pub(crate) control: WordLine,
     pub(crate) credit: CreditLine,
-    /// Nothing besides the peer can happen to an endpoint here: always 0.
+    /// Nothing besides the peer can happen to an endpoint here: always 0. Who oversees a stream has a word of its own.
     pub(crate) notice: AtomicU64,
 }
 

@@ -2,9 +2,9 @@
 
 #![forbid(unsafe_code)]
 
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
-use crate::primitive::{Arc, Mutex};
+use crate::primitive::{Arc, Mutex, MutexGuard};
 use crate::process::HangUp;
 
 /// Cancels a source that was made by `subscribe`, from any thread.

@@ -1,7 +1,7 @@
 //! A stream within one process that a third party oversees: it hands out the sinks, and can end the stream from outside.
 
 use std::fmt;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use super::buffer::Buffer;
 use super::channel::{ChannelError, capacity};
@@ -14,7 +14,7 @@ use super::lanes::{Lane, Lanes, Overseen};
 use super::settings::{MOST_ELEMENTS, SinkSettings, SourceSettings};
 use super::sink::SinkRef;
 use super::source::SourceRef;
-use crate::primitive::{Arc, Mutex};
+use crate::primitive::{Arc, Mutex, MutexGuard};
 use crate::ring::block::Fixed;
 use crate::ring::{Consumer, HeapRing, Ledger, Producer};
 use crate::wait::{Doorbell, Fence, Ringer, WaitStrategy};

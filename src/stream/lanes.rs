@@ -6,7 +6,7 @@
 //! goes along from lane to lane.
 
 use std::collections::VecDeque;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use super::end::{CloseReason, End};
 use super::endpoint::{ConsumerEndpoint, Demand, Lookout, Oversight, Patience, Vacancy, Waited};
 use super::source::is_there;
 use crate::primitive::atomic::Ordering;
-use crate::primitive::{Arc, Mutex};
+use crate::primitive::{Arc, Mutex, MutexGuard};
 use crate::ring::block::Fixed;
 use crate::ring::notice::{CANCEL, COMPLETE, FAIL, LANES};
 use crate::ring::{Consumer, Corruption, HeapRing};

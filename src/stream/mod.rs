@@ -2,6 +2,7 @@
 
 mod buffer;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
+#[allow(dead_code, reason = "as the conduit")]
 mod canceller;
 mod channel;
 mod claim;
@@ -9,6 +10,8 @@ mod cold_source;
 #[allow(dead_code, reason = "the actors hold it")]
 mod conduit;
 mod control;
+#[allow(dead_code, reason = "as the conduit")]
+mod custody;
 mod end;
 mod endpoint;
 mod error;

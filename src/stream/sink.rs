@@ -1,9 +1,6 @@
 //! `SinkRef`: the handle by which a producer puts elements into a stream.
 
 use std::fmt;
-#[cfg(all(target_os = "linux", not(millstream_loom)))]
-use std::os::fd::BorrowedFd;
-use std::task::Waker;
 use std::time::Instant;
 
 use super::claim::Claim;
@@ -237,29 +234,6 @@ impl<T> SinkRef<T> {
     }
 
     sink_control!("millstream::channel::<u64>()", "sink.put(1)?;");
-
-    /// Has `waker` woken once when there is room, or the stream takes nothing any more. True, and nothing is woken, if that
-    /// is so already. Whatever else is done with the sink before may make the waking superfluous, not lost.
-    ///
-    /// Between processes the waker is not used: the descriptors of [`bell_fds`](Self::bell_fds) become readable.
-    #[allow(dead_code, reason = "the actors wait by it")]
-    pub(crate) fn arm(&mut self, waker: &Waker) -> bool {
-        if !self.ring.is_full() || self.make_room() || self.endpoint.closed().is_some() {
-            return true;
-        }
-        let room = self.endpoint.arm(self.ring.pos(), waker);
-        self.ring.set_limit(room.limit);
-        self.ring.watch = room.watch;
-        !self.ring.is_full() || self.endpoint.closed().is_some()
-    }
-
-    /// What becomes readable when there is room or the stream has closed; nothing within one process, where wakers do that.
-    /// Other descriptors take their place when a consumer arrives, which the first of them tells.
-    #[cfg(all(target_os = "linux", not(millstream_loom)))]
-    #[allow(dead_code, reason = "the actors wait by it")]
-    pub(crate) fn bell_fds(&self) -> Vec<BorrowedFd<'_>> {
-        self.endpoint.bell_fds()
-    }
 
     fn pos(&self) -> u64 {
         self.ring.pos()

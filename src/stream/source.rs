@@ -2,19 +2,13 @@
 
 use std::fmt;
 use std::mem::{ManuallyDrop, MaybeUninit};
-#[cfg(all(target_os = "linux", not(millstream_loom)))]
-use std::os::fd::BorrowedFd;
-use std::task::Waker;
 use std::time::Instant;
 
-#[cfg(all(target_os = "linux", not(millstream_loom)))]
-use super::canceller::Canceller;
-use super::cold_source::{ColdSource, Hook};
+use super::cold_source::ColdSource;
 use super::control::source_control;
 use super::end::End;
 use super::endpoint::{ConsumerEndpoint, Vacancy, Waited};
 use super::error::TimedOut;
-use super::lanes::Adoption;
 use super::peek::{Peek, Scratch};
 use super::reconnect::Reconnect;
 use crate::primitive::Arc;
@@ -282,61 +276,8 @@ impl<T> SourceRef<T> {
         self.ring.ready()
     }
 
-    /// Asks as the adoption says from now on, which gives its credit at once. For sources of a [`Conduit`].
-    ///
-    /// [`Conduit`]: super::conduit::Conduit
-    #[allow(dead_code, reason = "the actors adopt")]
-    pub(crate) fn adopt(&mut self, adoption: Adoption) {
-        self.cold.adopt(self.ring.pos(), adoption);
-        let mark = self.cold.endpoint.mark();
-        self.set_mark(mark);
-    }
-
-    /// Has `waker` woken once when there is something to take, the stream has ended or another sink has come. True, and
-    /// nothing is woken, if that is so already; a look then finds it. Whatever else is done with the source before may
-    /// make the waking late or superfluous, not lost: only who finds nothing need arm it again.
-    ///
-    /// Between processes the waker is not used: the descriptors of [`bell_fds`](Self::bell_fds) become readable.
-    #[allow(dead_code, reason = "the actors wait by it")]
-    pub(crate) fn arm(&mut self, waker: &Waker) -> bool {
-        if self.ring.ready() {
-            return true;
-        }
-        let (vacancy, news, mark, ring) = self.cold.arm(self.ring.clone(), waker);
-        self.ring = ring;
-        self.set_mark(mark);
-        if vacancy == Vacancy::Ended {
-            let _ = self.ended();
-        }
-        vacancy != Vacancy::Empty || news
-    }
-
-    /// What becomes readable when there is something to take or the stream has ended; nothing within one process, where
-    /// wakers do that. Other descriptors may take their place when the source goes on with another producer.
-    #[cfg(all(target_os = "linux", not(millstream_loom)))]
-    #[allow(dead_code, reason = "the actors wait by it")]
-    pub(crate) fn bell_fds(&self) -> Vec<BorrowedFd<'_>> {
-        self.cold.endpoint.bell_fds()
-    }
-
-    /// By which this source is cancelled from any thread, also while it waits; `None` if it was not made by
-    /// [`subscribe`](crate::subscribe).
-    #[cfg(all(target_os = "linux", not(millstream_loom)))]
-    #[allow(dead_code, reason = "the actors ask for it")]
-    pub(crate) fn canceller(&mut self) -> Option<Canceller> {
-        self.cold.canceller()
-    }
-
-    #[allow(dead_code, reason = "the actors ask for it")]
-    /// Has `hook` called once, when the stream has ended in whatever way and the producer was told; at once, if it has
-    /// ended. A panic of the hook is caught.
-    pub(crate) fn on_end(&mut self, hook: Hook) {
-        let ended = self.end().is_some();
-        self.cold.on_end(hook, ended);
-    }
-
     #[inline(always)]
-    fn set_mark(&mut self, mark: u64) {
+    pub(super) fn set_mark(&mut self, mark: u64) {
         self.cold.set_mark(&mut self.ring, mark);
     }
 

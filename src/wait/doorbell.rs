@@ -98,13 +98,13 @@ impl Doorbell {
 
 #[cfg(not(millstream_loom))]
 mod local {
-    use std::sync::{MutexGuard, PoisonError};
+    use std::sync::PoisonError;
     use std::task::Waker;
     use std::time::Duration;
 
     use crossbeam_utils::sync::{Parker, Unparker};
 
-    use crate::primitive::{Arc, Mutex};
+    use crate::primitive::{Arc, Mutex, MutexGuard};
 
     /// This endpoint's parker, and the way to the peer.
     #[derive(Debug)]

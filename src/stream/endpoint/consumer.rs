@@ -1,13 +1,10 @@
 //! The cold side of a consumer: credit, the end, waiting, cancelling.
 
 use std::cell::UnsafeCell;
-#[cfg(all(target_os = "linux", not(millstream_loom)))]
-use std::os::fd::BorrowedFd;
-use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::Keep;
-use super::patience::{Lookout, Patience};
+use super::patience::Patience;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 use crate::process::HangUp;
@@ -15,7 +12,7 @@ use crate::ring::Corruption;
 use crate::ring::notice::{CANCEL, GONE, LANES};
 use crate::ring::page::{
     CreditLine, END_COMPLETED, END_FAILED, END_OPEN, EndLine, FAULT_MESSAGE, WORD_CLOSED, WORD_PARKED,
-    WORD_SEQUENCE, WordLine,
+    WordLine,
 };
 use crate::stream::end::{End, StreamFault};
 use crate::wait::{Doorbell, Fence, WaitStrategy};
@@ -94,8 +91,8 @@ pub(crate) struct ConsumerSettings {
 #[derive(Debug)]
 pub(crate) struct ConsumerEndpoint {
     lines: ConsumerLines,
-    demand: Demand,
-    automatic: bool,
+    pub(super) demand: Demand,
+    pub(super) automatic: bool,
     /// Position at which credit was given last.
     credited: u64,
     /// What was given: released, granted.
@@ -103,23 +100,23 @@ pub(crate) struct ConsumerEndpoint {
     granted: u64,
     /// For frames: bytes before `credited`.
     bytes: u64,
-    ended: Option<End>,
-    patience: Patience,
+    pub(super) ended: Option<End>,
+    pub(super) patience: Patience,
     resumable: bool,
     /// Whether something else than the producer may speak to this consumer: its notice is looked at where credit is given.
-    heeds: bool,
+    pub(super) heeds: bool,
     /// Whether the source reads other lanes, too.
-    rotates: bool,
-    fence: Fence,
+    pub(super) rotates: bool,
+    pub(super) fence: Fence,
     /// The producer's waiting word for which the bell was rung last.
     rung: u64,
-    sleeps: u64,
-    bell: Doorbell,
+    pub(super) sleeps: u64,
+    pub(super) bell: Doorbell,
     /// Where the cursors lie after the end: a stamp at which nothing comes any more.
     grave: Box<UnsafeCell<u64>>,
     /// By which the connection is ended from outside, between processes.
     #[cfg(all(target_os = "linux", not(millstream_loom)))]
-    hang_up: Option<HangUp>,
+    pub(super) hang_up: Option<HangUp>,
     _keep: Keep,
 }
 
@@ -158,7 +155,7 @@ impl ConsumerEndpoint {
         endpoint
     }
 
-    fn control(&self) -> &WordLine {
+    pub(super) fn control(&self) -> &WordLine {
         // SAFETY: kept alive by `_keep`.
         unsafe { &*self.lines.control }
     }
@@ -173,7 +170,7 @@ impl ConsumerEndpoint {
         unsafe { &*self.lines.waiting }
     }
 
-    fn end_line(&self) -> &EndLine {
+    pub(super) fn end_line(&self) -> &EndLine {
         // SAFETY: kept alive by `_keep`.
         unsafe { &*self.lines.end }
     }
@@ -189,50 +186,6 @@ impl ConsumerEndpoint {
 
     pub(crate) fn is_automatic(&self) -> bool {
         self.automatic
-    }
-
-    /// Says how the source ended, where that is not how its last lane did.
-    pub(crate) fn set_end(&mut self, end: End) {
-        self.ended = Some(end);
-    }
-
-    /// By which the connection is ended from outside.
-    #[cfg(all(target_os = "linux", not(millstream_loom)))]
-    pub(crate) fn hang_up(&self) -> Option<&HangUp> {
-        self.hang_up.as_ref()
-    }
-
-    /// Says by what the connection is ended from outside.
-    #[cfg(all(target_os = "linux", not(millstream_loom)))]
-    pub(crate) fn set_hang_up(&mut self, hang_up: HangUp) {
-        self.hang_up = Some(hang_up);
-    }
-
-    /// Has the notice looked at wherever credit is given.
-    pub(crate) fn heed(&mut self) {
-        self.heeds = true;
-    }
-
-    /// Says whether the source reads other lanes, too.
-    pub(crate) fn set_rotates(&mut self, rotates: bool) {
-        self.rotates = rotates;
-    }
-
-    /// Asks as `demand` says from now on; by itself if `automatic`.
-    pub(crate) fn ask_as(&mut self, demand: Demand, automatic: bool) {
-        self.demand = demand;
-        self.automatic = automatic;
-    }
-
-    /// Elements asked for and not taken, as of the last credit.
-    pub(crate) fn asked(&self) -> u64 {
-        self.demand.asked
-    }
-
-    /// Whether the producer has ended the stream; what it put before is visible then.
-    pub(crate) fn is_ending(&self) -> bool {
-        // Pairs with the Release in `ProducerEndpoint::finish`.
-        self.end_line().kind.load(Ordering::Acquire) != END_OPEN
     }
 
     pub(crate) fn is_resumable(&self) -> bool {
@@ -386,7 +339,7 @@ impl ConsumerEndpoint {
     }
 
     /// What there is at `pos`, where the hot look found nothing. `there` looks again, with Acquire.
-    fn vacant(&mut self, pos: u64, there: impl Fn() -> Result<bool, Corruption>) -> Vacancy {
+    pub(super) fn vacant(&mut self, pos: u64, there: impl Fn() -> Result<bool, Corruption>) -> Vacancy {
         if self.ended.is_some() {
             return Vacancy::Ended;
         }
@@ -469,81 +422,6 @@ impl ConsumerEndpoint {
         ))
     }
 
-    /// Waits at `pos` until something is there, the stream ends, the deadline passes or the idle timeout ends it.
-    fn wait(
-        &mut self,
-        pos: u64,
-        deadline: Option<Instant>,
-        there: impl Fn() -> Result<bool, Corruption>,
-    ) -> Waited {
-        let mut patience = self.patience;
-        let waited = patience.wait(pos, deadline, &mut Post(self, pos, there));
-        self.patience = patience;
-        waited
-    }
-
-    /// Sleeps until the producer publishes or ends, unless the last look finds something.
-    fn park(&mut self, pos: u64, left: Option<Duration>, there: &impl Fn() -> Result<bool, Corruption>) {
-        self.lie_down();
-        // Between `parked` and the last look; pairs with the plain load in `Watch::word`.
-        self.fence.heavy();
-        if self.vacant(pos, there) == Vacancy::Empty {
-            // A hang-up of the bell ends the sleep and says nothing yet: the kernel closes a dying process's descriptors
-            // one after another. When the connection is gone the background thread says so by the notice, and by then
-            // knows that there are files to be removed.
-            self.bell.sleep(left);
-        }
-        self.get_up();
-    }
-
-    /// As a park without the sleep: unless something is there, or the stream has ended, the next ring wakes `waker`.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn arm(
-        &mut self,
-        pos: u64,
-        waker: &Waker,
-        there: impl Fn() -> Result<bool, Corruption>,
-    ) -> (Vacancy, u64) {
-        self.bell.arm(waker);
-        self.lie_down();
-        // As in `park`.
-        self.fence.heavy();
-        let vacancy = self.vacant(pos, there);
-        if vacancy != Vacancy::Empty {
-            self.bell.disarm();
-            self.get_up();
-        }
-        (vacancy, self.mark())
-    }
-
-    /// The fence between what this side knows and its last look.
-    pub(crate) fn heavy(&self) {
-        self.fence.heavy();
-    }
-
-    /// What becomes readable when the bell is rung, between processes.
-    #[cfg(all(target_os = "linux", not(millstream_loom)))]
-    pub(crate) fn bell_fds(&self) -> Vec<BorrowedFd<'_>> {
-        self.bell.fds()
-    }
-
-    /// Says that this side is parked, in a sleep of its own number.
-    pub(crate) fn lie_down(&mut self) {
-        self.sleeps = self.sleeps.wrapping_add(1);
-        let word = (self.sleeps.wrapping_mul(WORD_SEQUENCE) & SEQUENCE_BITS) | WORD_PARKED;
-        if self.ended.is_none() {
-            self.control().word.store(word, Ordering::Relaxed);
-        }
-    }
-
-    /// Says that it is not any more.
-    pub(crate) fn get_up(&mut self) {
-        if self.ended.is_none() {
-            self.control().word.store(0, Ordering::Relaxed);
-        }
-    }
-
     /// Ends the stream at `pos` from this side: nothing is taken any more.
     pub(crate) fn close(&mut self, end: End, pos: u64) {
         if self.shut(end, pos) {
@@ -580,30 +458,5 @@ impl ConsumerEndpoint {
         let line = self.credit_line();
         line.released.store(released, Ordering::Release);
         line.released_bytes.store(self.bytes, Ordering::Release);
-    }
-}
-
-/// Bits of a control word that the sleep's number may use; those above are the notice's.
-const SEQUENCE_BITS: u64 = CANCEL - 1;
-
-/// A consumer that waits at a position, and how it looks there.
-struct Post<'a, F>(&'a mut ConsumerEndpoint, u64, F);
-
-impl<F: Fn() -> Result<bool, Corruption>> Lookout for Post<'_, F> {
-    #[inline]
-    fn stirs(&self) -> bool {
-        !matches!(self.2(), Ok(false))
-    }
-
-    fn look(&mut self) -> Vacancy {
-        self.0.vacant(self.1, &self.2)
-    }
-
-    fn park(&mut self, left: Option<Duration>) {
-        self.0.park(self.1, left, &self.2);
-    }
-
-    fn give_up(&mut self) {
-        self.0.close(End::IdleTimeout, self.1);
     }
 }

@@ -6,7 +6,9 @@
 
 mod audience;
 mod consumer;
+mod guidance;
 mod oversight;
+mod parking;
 mod patience;
 mod producer;
 mod room;

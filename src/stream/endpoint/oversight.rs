@@ -7,12 +7,12 @@
 
 #![forbid(unsafe_code)]
 
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use crossbeam_utils::CachePadded;
 
-use crate::primitive::Mutex;
 use crate::primitive::atomic::{AtomicU64, Ordering};
+use crate::primitive::{Mutex, MutexGuard};
 use crate::ring::notice::{CANCEL, COMPLETE, FAIL, LANES};
 use crate::stream::end::{CloseReason, End};
 use crate::wait::Ringer;

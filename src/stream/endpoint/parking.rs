@@ -1,0 +1,118 @@
+//! How a consumer parks: in its thread, or as a task that is woken.
+
+#![forbid(unsafe_code)]
+
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+use std::os::fd::BorrowedFd;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use super::consumer::{ConsumerEndpoint, Vacancy, Waited};
+use super::patience::Lookout;
+use crate::primitive::atomic::Ordering;
+use crate::ring::Corruption;
+use crate::ring::notice::CANCEL;
+use crate::ring::page::{WORD_PARKED, WORD_SEQUENCE};
+use crate::stream::end::End;
+
+/// Bits of a control word that the sleep's number may use; those above are the notice's.
+const SEQUENCE_BITS: u64 = CANCEL - 1;
+
+impl ConsumerEndpoint {
+    /// Waits at `pos` until something is there, the stream ends, the deadline passes or the idle timeout ends it.
+    pub(super) fn wait(
+        &mut self,
+        pos: u64,
+        deadline: Option<Instant>,
+        there: impl Fn() -> Result<bool, Corruption>,
+    ) -> Waited {
+        let mut patience = self.patience;
+        let waited = patience.wait(pos, deadline, &mut Post(self, pos, there));
+        self.patience = patience;
+        waited
+    }
+
+    /// Sleeps until the producer publishes or ends, unless the last look finds something.
+    fn park(&mut self, pos: u64, left: Option<Duration>, there: &impl Fn() -> Result<bool, Corruption>) {
+        self.lie_down();
+        // Between `parked` and the last look; pairs with the plain load in `Watch::word`.
+        self.fence.heavy();
+        if self.vacant(pos, there) == Vacancy::Empty {
+            // A hang-up of the bell ends the sleep and says nothing yet: the kernel closes a dying process's descriptors
+            // one after another. When the connection is gone the background thread says so by the notice, and by then
+            // knows that there are files to be removed.
+            self.bell.sleep(left);
+        }
+        self.get_up();
+    }
+
+    /// As a park without the sleep: unless something is there, or the stream has ended, the next ring wakes `waker`.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn arm(
+        &mut self,
+        pos: u64,
+        waker: &Waker,
+        there: impl Fn() -> Result<bool, Corruption>,
+    ) -> (Vacancy, u64) {
+        self.bell.arm(waker);
+        self.lie_down();
+        // As in `park`.
+        self.fence.heavy();
+        let vacancy = self.vacant(pos, there);
+        if vacancy != Vacancy::Empty {
+            self.bell.disarm();
+            self.get_up();
+        }
+        (vacancy, self.mark())
+    }
+
+    /// The fence between what this side knows and its last look.
+    pub(crate) fn heavy(&self) {
+        self.fence.heavy();
+    }
+
+    /// What becomes readable when the bell is rung, between processes.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    pub(crate) fn bell_fds(&self) -> Vec<BorrowedFd<'_>> {
+        self.bell.fds()
+    }
+
+    /// Says that this side is parked, in a sleep of its own number.
+    pub(crate) fn lie_down(&mut self) {
+        self.sleeps = self.sleeps.wrapping_add(1);
+        let word = (self.sleeps.wrapping_mul(WORD_SEQUENCE) & SEQUENCE_BITS) | WORD_PARKED;
+        if self.ended.is_none() {
+            self.control().word.store(word, Ordering::Relaxed);
+        }
+    }
+
+    /// Says that it is not any more.
+    pub(crate) fn get_up(&mut self) {
+        if self.ended.is_none() {
+            self.control().word.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A consumer that waits at a position, and how it looks there.
+struct Post<'a, F>(&'a mut ConsumerEndpoint, u64, F);
+
+impl<F: Fn() -> Result<bool, Corruption>> Lookout for Post<'_, F> {
+    #[inline]
+    fn stirs(&self) -> bool {
+        !matches!(self.2(), Ok(false))
+    }
+
+    fn look(&mut self) -> Vacancy {
+        self.0.vacant(self.1, &self.2)
+    }
+
+    fn park(&mut self, left: Option<Duration>) {
+        self.0.park(self.1, left, &self.2);
+    }
+
+    fn give_up(&mut self) {
+        self.0.close(End::IdleTimeout, self.1);
+    }
+}
