@@ -106,6 +106,13 @@ pub use stream::{
     NotDrained, Payload, Peek, PeekIter, PutDeadlineError, PutError, PutSliceError, RequestError, SinkRef,
     SourceRef, StreamFault, TimedOut, TryNext, TryPutError, channel,
 };
+#[cfg(not(millstream_loom))]
+pub use stream::{
+    CompleteStream, ConsumerState, GetSink, GetSinkError, GetSource, GetSourceError, GetState, InputReady,
+    ProducerState, Push, StreamCancel, StreamCompleted, StreamConsumer, StreamConsumerMsg, StreamDemand,
+    StreamElement, StreamFailed, StreamProducer, StreamProducerMsg, StreamSubscribe, Upstream,
+    stream_consumer, stream_producer,
+};
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub use stream::{
     Content, Observation, ObservedConsumer, PublishBuilder, State, SubscribeBuilder, Travel, list, observe,
@@ -116,6 +123,8 @@ pub use stream::{
     Frame, FrameClaim, FrameSink, FrameSource, PutFrameDeadlineError, PutFrameError, PutFramesError,
     TryPutFrameError,
 };
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+pub use stream::{LookupStreamError, PublishedStream};
 pub use wait::{Fence, WaitStrategy};
 /// The crate whose traits prove that any bytes are a valid element and back.
 pub use zerocopy;

@@ -306,6 +306,7 @@ impl<P: Props> Cell<P> {
         let Phase::Stopping(reason) = std::mem::replace(&mut self.phase, Phase::Gone) else {
             return;
         };
+        self.body.stop_reason = Some(reason.clone());
         if let Some(Err(failure)) = self.call(worker, |actor, context| actor.on_stop(context)) {
             log::warn!("actor {}, in its stop hook: {failure}", self.body.me.path());
         }
@@ -336,7 +337,10 @@ impl<P: Props> Cell<P> {
     fn attend(&mut self, worker: &mut Worker, signal: Signal<P::Msg>) {
         match signal {
             Signal::Stop(reason) => self.stop(worker, reason),
-            Signal::Message(message) if matches!(self.phase, Phase::Running) => self.handle(worker, message),
+            Signal::Message(message) | Signal::Control(message) if self.is_running() => {
+                self.handle(worker, message);
+            }
+            Signal::Control(message) => quietly(|| drop(message)),
             Signal::Message(message) => self.body.me.address.bury_one(message),
             Signal::Watch(watch, notify) => self.body.watchers.push((watch, notify)),
             Signal::Unwatch(watch) => self.body.watchers.retain(|(known, _)| *known != watch),

@@ -34,6 +34,8 @@ pub(super) struct Body<M> {
     pub(super) watchers: Vec<(u64, Notify)>,
     /// The actor asked to be stopped.
     pub(super) is_to_stop: bool,
+    /// Why it stops, once that is certain.
+    pub(super) stop_reason: Option<StopReason>,
     timers: HashMap<u64, Timer<M>>,
     keys: HashMap<Cow<'static, str>, u64>,
     descriptors: HashMap<usize, Descriptor<M>>,
@@ -73,6 +75,7 @@ impl<M: Send + 'static> Body<M> {
             watches: HashMap::new(),
             watchers: Vec::new(),
             is_to_stop: false,
+            stop_reason: None,
             timers: HashMap::new(),
             keys: HashMap::new(),
             descriptors: HashMap::new(),
@@ -291,6 +294,28 @@ impl<M: Send + 'static> Context<'_, M> {
     /// ```
     pub fn stop(&mut self) {
         self.body.is_to_stop = true;
+    }
+
+    /// Why the actor stops; `None` before its stop hook runs.
+    ///
+    /// ```
+    /// # use millstream::{Actor, Context, Next, StopReason};
+    /// struct Feed;
+    /// impl Actor for Feed {
+    ///     type Msg = u32;
+    ///     fn receive(&mut self, _: &mut Context<'_, u32>, _: u32) -> Next<Self> {
+    ///         Next::Same
+    ///     }
+    ///     fn on_stop(&mut self, context: &mut Context<'_, u32>) {
+    ///         if let Some(StopReason::Failed(failure)) = context.stop_reason() {
+    ///             println!("{failure}");
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn stop_reason(&self) -> Option<&StopReason> {
+        self.body.stop_reason.as_ref()
     }
 
     /// Stops another actor, after the message that it handles now. Never waits.
@@ -585,6 +610,11 @@ impl<M: Send + 'static> Context<'_, M> {
             }
         }
         Waker::from(Arc::new(Tell(self.body.me.clone(), make)))
+    }
+
+    /// Counts a message of this actor's that has reached nobody.
+    pub(crate) fn dead_letter(&self, message: M) {
+        self.body.me.address.bury_one(message);
     }
 
     /// Lets the worker watch a file descriptor, which the actor keeps: each time that it becomes ready, `make` makes a message

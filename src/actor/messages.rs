@@ -12,6 +12,8 @@ pub(super) enum Signal<M> {
     Stop(StopReason),
     /// A message that must not be lost: the result of a task, an answer, a wake-up.
     Message(M),
+    /// A message of which nobody wants to hear when the actor has stopped.
+    Control(M),
     /// Somebody is to be told when it has stopped.
     Watch(u64, Notify),
     /// That is not wanted any more.
@@ -36,6 +38,7 @@ impl<M> fmt::Debug for Signal<M> {
         f.write_str(match self {
             Self::Stop(_) => "Stop",
             Self::Message(_) => "Message",
+            Self::Control(_) => "Control",
             Self::Watch(..) => "Watch",
             Self::Unwatch(_) => "Unwatch",
             Self::Terminated(..) => "Terminated",

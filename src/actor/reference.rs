@@ -258,9 +258,7 @@ impl<M: Send + 'static> ActorRef<M> {
 
     /// Sends what must pass a full mailbox; where the actor has stopped it is dropped in silence.
     pub(crate) fn tell_past(&self, message: M) {
-        if !self.is_stopped() {
-            self.address.signal(Signal::Message(message));
-        }
+        self.address.signal(Signal::Control(message));
     }
 
     /// Where the actor stands.

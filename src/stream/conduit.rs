@@ -127,6 +127,25 @@ impl<T: Send + 'static> Conduit<T> {
         strategy: WaitStrategy,
         complete_on_drop: bool,
     ) -> Result<SinkRef<T>, LaneError> {
+        self.open(strategy, complete_on_drop, false)
+    }
+
+    /// A sink for the overseer itself: the stream ends when all others have, whether or not this one has.
+    ///
+    /// # Errors
+    /// As [`sink`](Self::sink).
+    pub(crate) fn attendant(&self) -> Result<SinkRef<T>, LaneError> {
+        // Without a buffer there is one sink, and whoever has it keeps the stream open.
+        let attends = self.0.buffer.bound() != 0;
+        self.open(WaitStrategy::default(), true, attends)
+    }
+
+    fn open(
+        &self,
+        strategy: WaitStrategy,
+        complete_on_drop: bool,
+        attends: bool,
+    ) -> Result<SinkRef<T>, LaneError> {
         let Shared {
             overseen,
             buffer,
@@ -138,7 +157,7 @@ impl<T: Send + 'static> Conduit<T> {
         if let Some(reason) = oversight.ruling().reason() {
             return Err(LaneError::Ended(reason));
         }
-        let first = self.first().take();
+        let first = if attends { None } else { self.first().take() };
         let (mut sink, lane) = match first {
             Some(sink) => (sink, None),
             None if buffer.bound() == 0 => return Err(LaneError::Rendezvous),
@@ -147,7 +166,7 @@ impl<T: Send + 'static> Conduit<T> {
                 let elements = usize::try_from(buffer.bound()).unwrap_or(usize::MAX);
                 let halves = halves(oversight, source, *fence, *buffer, elements, 0);
                 let halves = halves.ok_or(LaneError::NoMemory)?;
-                let lane = Lane::new(halves.ring, halves.endpoint, halves.unbounded);
+                let lane = Lane::new(halves.ring, halves.endpoint, halves.unbounded, attends);
                 (halves.sink, Some(lane))
             }
         };

@@ -16,13 +16,14 @@ use super::sink::SinkRef;
 use super::source::SourceRef;
 
 impl<T> SourceRef<T> {
-    /// Asks as the adoption says from now on, which gives its credit at once. For sources of a [`Conduit`].
-    ///
-    /// [`Conduit`]: super::conduit::Conduit
+    /// Asks as the adoption says from now on, which gives its credit at once.
     pub(crate) fn adopt(&mut self, adoption: Adoption) {
         self.cold.adopt(self.ring.pos(), adoption);
         let mark = self.cold.endpoint.mark();
         self.set_mark(mark);
+        if self.cold.endpoint.open(self.ring.pos()) > 0 {
+            self.go_on();
+        }
     }
 
     /// Has `waker` woken once when there is something to take, the stream has ended or another sink has come. True, and
@@ -85,5 +86,16 @@ impl<T> SinkRef<T> {
     #[cfg(all(target_os = "linux", not(millstream_loom)))]
     pub(crate) fn bell_fds(&self) -> Vec<BorrowedFd<'_>> {
         self.endpoint.bell_fds()
+    }
+
+    /// Whether the consumer of a stream that has ended takes nothing of it any more: it has everything, or is gone.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    pub(crate) fn is_left(&mut self) -> bool {
+        self.endpoint.undrained(self.ring.pos()).1.is_some()
+    }
+
+    /// Whether there is a consumer, or has been one that may come again.
+    pub(crate) fn has_consumer(&self) -> bool {
+        self.endpoint.has_consumer()
     }
 }

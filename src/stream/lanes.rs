@@ -50,6 +50,8 @@ pub(super) struct Lane<T> {
     unbounded: Option<Arc<HeapRing<T>>>,
     /// Whether it is the one that has the window.
     is_first: bool,
+    /// Whether it is the overseer's own, which does not keep the stream open when all others have ended.
+    attends: bool,
 }
 
 impl<T> Lane<T> {
@@ -58,12 +60,14 @@ impl<T> Lane<T> {
         ring: Consumer<Fixed<T>>,
         endpoint: Box<ConsumerEndpoint>,
         unbounded: Option<Arc<HeapRing<T>>>,
+        attends: bool,
     ) -> Self {
         Self {
             ring,
             endpoint,
             unbounded,
             is_first: false,
+            attends,
         }
     }
 
@@ -114,6 +118,10 @@ pub(super) struct Lanes<T> {
     queue: VecDeque<Lane<T>>,
     /// Whether the lane that is read is the first, which has the window.
     is_first: bool,
+    /// Whether the lane that is read is the overseer's own.
+    attends: bool,
+    /// Whether a lane has ended.
+    has_retired: bool,
     window: u64,
     max_window: u64,
     /// The bound of each buffer.
@@ -144,6 +152,8 @@ impl<T> Lanes<T> {
             overseen,
             queue: VecDeque::new(),
             is_first: true,
+            attends: false,
+            has_retired: false,
             window: 0,
             max_window,
             buffer,
@@ -186,6 +196,11 @@ impl<T> Lanes<T> {
     fn notice(&self) -> u64 {
         // Pairs with the Release in `Oversight::end` and `announce_lane`.
         self.overseen.oversight.notice().load(Ordering::Acquire)
+    }
+
+    /// Whether all sinks have ended but the overseer's own.
+    fn is_deserted(&self) -> bool {
+        self.attends && self.has_retired && self.queue.is_empty() && self.notice() & LANES == 0
     }
 
     /// Takes the lanes from the desk into the rotation.
@@ -274,6 +289,12 @@ impl<T> ColdSource<T> {
         if let Some(place) = self.aside.take() {
             ring.set_place(place);
         }
+        if lanes.is_deserted() {
+            lanes
+                .overseen
+                .oversight
+                .end(lanes.fault.clone().unwrap_or(End::Completed));
+        }
         let notice = lanes.notice();
         if notice & LANES != 0 {
             lanes.collect();
@@ -320,6 +341,7 @@ impl<T> ColdSource<T> {
         std::mem::swap(&mut self.endpoint, &mut lane.endpoint);
         std::mem::swap(&mut self.unbounded, &mut lane.unbounded);
         std::mem::swap(&mut lanes.is_first, &mut lane.is_first);
+        std::mem::swap(&mut lanes.attends, &mut lane.attends);
         let demand = lanes.demand(lanes.is_first, asked);
         self.endpoint.ask_as(demand, lanes.automatic);
     }
@@ -367,6 +389,7 @@ impl<T> ColdSource<T> {
         if end != End::Completed {
             lanes.fault.get_or_insert(end);
         }
+        lanes.has_retired = true;
         while lanes.queue.is_empty() {
             let overseen = Arc::clone(&lanes.overseen);
             let mut ruling = overseen.oversight.ruling();
@@ -452,7 +475,10 @@ impl<T> ColdSource<T> {
 
     /// Asks as the adoption says from now on, and gives the credit that follows from it.
     pub(super) fn adopt(&mut self, pos: u64, adoption: Adoption) {
-        let Some(lanes) = &mut self.lanes else { return };
+        let Some(lanes) = &mut self.lanes else {
+            self.endpoint.adopt(pos, adoption);
+            return;
+        };
         lanes.eager = adoption.eager;
         lanes.automatic = !adoption.manual;
         lanes.patience = Patience::new(adoption.strategy, adoption.idle);

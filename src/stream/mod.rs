@@ -2,15 +2,12 @@
 
 mod buffer;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
-#[allow(dead_code, reason = "as the conduit")]
 mod canceller;
 mod channel;
 mod claim;
 mod cold_source;
-#[allow(dead_code, reason = "the actors hold it")]
 mod conduit;
 mod control;
-#[allow(dead_code, reason = "as the conduit")]
 mod custody;
 mod end;
 mod endpoint;
@@ -23,13 +20,14 @@ mod frame_error;
 mod frame_sink;
 #[cfg(not(millstream_loom))]
 mod frame_source;
-#[allow(dead_code, reason = "as the conduit")]
 mod lanes;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 mod newest;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 mod observation;
 mod peek;
+#[cfg(not(millstream_loom))]
+mod protocol;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 mod publish;
 mod reconnect;
@@ -44,8 +42,12 @@ mod tests;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) use crate::process::{ListError, ObserveError, PublishError, SubscribeError};
 pub use buffer::Buffer;
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+pub(crate) use canceller::Canceller;
 pub use channel::{ChannelBuilder, ChannelError, Payload, channel};
 pub use claim::{Claim, EndedMeanwhile};
+#[cfg(not(millstream_loom))]
+pub(crate) use conduit::{Conduit, LaneError};
 pub use end::{CloseReason, End, StreamFault};
 pub use error::{
     ClaimError, EndError, NotDrained, PutDeadlineError, PutError, PutSliceError, RequestError, TimedOut,
@@ -57,9 +59,20 @@ pub use frame_error::{PutFrameDeadlineError, PutFrameError, PutFramesError, TryP
 pub use frame_sink::{FrameClaim, FrameSink};
 #[cfg(not(millstream_loom))]
 pub use frame_source::{Frame, FrameSource};
+#[cfg(not(millstream_loom))]
+pub(crate) use lanes::Adoption;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub use observation::{Content, Observation, ObservedConsumer, State, list, observe};
 pub use peek::{Peek, PeekIter};
+#[cfg(not(millstream_loom))]
+pub use protocol::{
+    CompleteStream, ConsumerState, GetSink, GetSinkError, GetSource, GetSourceError, GetState, InputReady,
+    ProducerState, Push, StreamCancel, StreamCompleted, StreamConsumer, StreamConsumerMsg, StreamDemand,
+    StreamElement, StreamFailed, StreamProducer, StreamProducerMsg, StreamSubscribe, Upstream,
+    stream_consumer, stream_producer,
+};
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+pub use protocol::{LookupStreamError, PublishedStream};
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub use publish::{PublishBuilder, Travel, publish};
 pub use sink::SinkRef;

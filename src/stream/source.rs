@@ -283,7 +283,7 @@ impl<T> SourceRef<T> {
 
     /// Lets elements be taken again after a pause.
     #[inline(always)]
-    fn go_on(&mut self) {
+    pub(super) fn go_on(&mut self) {
         if let Some(place) = self.cold.take_up() {
             self.ring.set_place(place);
         }

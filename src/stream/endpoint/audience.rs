@@ -83,6 +83,17 @@ impl ProducerEndpoint {
     #[cfg(not(all(target_os = "linux", not(millstream_loom))))]
     pub(super) fn heed(&mut self, _: u64) {}
 
+    /// Whether a consumer is there, or on its way in.
+    pub(crate) fn has_consumer(&self) -> bool {
+        #[cfg(all(target_os = "linux", not(millstream_loom)))]
+        if let Audience::Published(publication, _) = &self.audience
+            && publication.arriving_grant().is_some()
+        {
+            return true;
+        }
+        !self.ledgers.is_empty()
+    }
+
     pub(super) fn is_gone(&self) -> bool {
         #[cfg(all(target_os = "linux", not(millstream_loom)))]
         if matches!(self.audience, Audience::Published(..)) {

@@ -3,11 +3,13 @@
 #![forbid(unsafe_code)]
 
 use super::consumer::{ConsumerEndpoint, Demand};
+use super::patience::Patience;
 use crate::primitive::atomic::Ordering;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 use crate::process::HangUp;
 use crate::ring::page::END_OPEN;
 use crate::stream::end::End;
+use crate::stream::lanes::Adoption;
 
 impl ConsumerEndpoint {
     /// By which the connection is ended from outside.
@@ -36,6 +38,28 @@ impl ConsumerEndpoint {
     pub(crate) fn ask_as(&mut self, demand: Demand, automatic: bool) {
         self.demand = demand;
         self.automatic = automatic;
+    }
+
+    /// Asks as the adoption says from now on, and gives the credit that follows from it. The window stays what it was agreed to be
+    /// when that is smaller.
+    pub(crate) fn adopt(&mut self, pos: u64, adoption: Adoption) {
+        let asked = if adoption.manual {
+            self.demand.asked
+        } else {
+            u64::MAX
+        };
+        let window = adoption.window.min(self.demand.window);
+        let demand = Demand {
+            window,
+            asked,
+            step: if adoption.eager { 1 } else { (window / 2).max(1) },
+            lag: self.demand.lag,
+        };
+        self.patience = Patience::new(adoption.strategy, adoption.idle);
+        if self.ended.is_none() {
+            self.ask_as(demand, !adoption.manual);
+            self.credit(pos, 0);
+        }
     }
 
     /// Elements asked for and not taken, as of the last credit.

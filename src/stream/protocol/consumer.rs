@@ -1,0 +1,449 @@
+//! `stream_consumer`: the actor that subscribes to a producer, and gives out the source.
+
+use std::fmt;
+use std::task::Waker;
+use std::time::Duration;
+
+use super::link::{Linked, Overseer, Reached};
+#[cfg(target_os = "linux")]
+use super::messages::StreamConsumerMsg as Msg;
+use super::messages::{
+    ConsumerNews, ConsumerState, GetSource, StreamCancel, StreamConsumerMsg, StreamDemand, StreamProducerMsg,
+    StreamSubscribe,
+};
+use super::refusal::GetSourceError;
+#[cfg(target_os = "linux")]
+use super::remote::{PublishedStream, Wanted};
+use super::upstream::{Kind, Upstream};
+use crate::actor::{Actor, AskError, Context, Next, Props, Recipient, ReplyTo, StopReason, Terminated};
+use crate::stream::settings::SourceSettings;
+use crate::stream::{Adoption, Buffer, Conduit, SinkRef, SourceRef, StreamFault, TryPutError};
+use crate::wait::WaitStrategy;
+
+/// The code of the fault by which a stream ends whose producer sends more than was asked for.
+const UNASKED: u32 = 1;
+
+/// A consumer: an actor that subscribes to `producer` when it starts, demands nothing until it is asked for its
+/// [`SourceRef`], and cancels when it stops.
+///
+/// Spawn what this returns. `producer` is the reference of a [`stream_producer`](crate::stream_producer), of an actor of the
+/// user's own that speaks the protocol, or a [`PublishedStream`](crate::PublishedStream). For the parameters see the methods;
+/// [`stream_producer`](crate::stream_producer) shows both at work.
+///
+/// ```
+/// use millstream::{ActorSystem, stream_consumer, stream_producer};
+/// let system = ActorSystem::builder("prices").build()?;
+/// let producer = system.spawn("producer", stream_producer::<f64>())?;
+/// system.spawn("consumer", stream_consumer(&producer).initial_demand(2))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn stream_consumer<T: Send + 'static>(producer: impl Into<Upstream<T>>) -> StreamConsumer<T> {
+    StreamConsumer {
+        upstream: producer.into(),
+        settings: SourceSettings::default(),
+    }
+}
+
+/// How a consumer is to be: see [`stream_consumer`].
+#[must_use]
+pub struct StreamConsumer<T> {
+    upstream: Upstream<T>,
+    settings: SourceSettings,
+}
+
+impl<T: Send + 'static> StreamConsumer<T> {
+    /// The window: elements asked for and not taken. 16 without this. Taking replenishes it.
+    ///
+    /// ```
+    /// # use millstream::{ActorSystem, stream_consumer, stream_producer};
+    /// # let system = ActorSystem::builder("prices").build()?;
+    /// # let producer = system.spawn("producer", stream_producer::<f64>())?;
+    /// system.spawn("consumer", stream_consumer(&producer).initial_demand(64))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn initial_demand(mut self, elements: u64) -> Self {
+        self.settings.window = elements;
+        self
+    }
+
+    /// The source asks by hand, with [`SourceRef::request`]. `initial_demand` is then the most that is open at a time.
+    ///
+    /// ```
+    /// # use millstream::{ActorSystem, stream_consumer, stream_producer};
+    /// # let system = ActorSystem::builder("prices").build()?;
+    /// # let producer = system.spawn("producer", stream_producer::<f64>())?;
+    /// system.spawn("consumer", stream_consumer(&producer).manual_demand())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn manual_demand(mut self) -> Self {
+        self.settings.manual = true;
+        self
+    }
+
+    /// Replenishes the demand with every element taken, rather than about every half window.
+    ///
+    /// ```
+    /// # use millstream::{ActorSystem, stream_consumer, stream_producer};
+    /// # let system = ActorSystem::builder("prices").build()?;
+    /// # let producer = system.spawn("producer", stream_producer::<f64>())?;
+    /// system.spawn("consumer", stream_consumer(&producer).replenish_each())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn replenish_each(mut self) -> Self {
+        self.settings.eager = true;
+        self
+    }
+
+    /// How long the source waits for an element before it ends the stream: 30 seconds without this; `None` waits for ever.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use millstream::{ActorSystem, stream_consumer, stream_producer};
+    /// # let system = ActorSystem::builder("prices").build()?;
+    /// # let producer = system.spawn("producer", stream_producer::<f64>())?;
+    /// system.spawn("consumer", stream_consumer(&producer).timeout(Duration::from_secs(5)))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.settings.idle = timeout.into();
+        self
+    }
+
+    /// How the source waits for elements.
+    ///
+    /// ```
+    /// # use millstream::{ActorSystem, WaitStrategy, stream_consumer, stream_producer};
+    /// # let system = ActorSystem::builder("prices").build()?;
+    /// # let producer = system.spawn("producer", stream_producer::<f64>())?;
+    /// system.spawn("consumer", stream_consumer(&producer).source_wait(WaitStrategy::BusySpin))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn source_wait(mut self, strategy: WaitStrategy) -> Self {
+        self.settings.strategy = strategy;
+        self
+    }
+}
+
+impl<T: 'static> fmt::Debug for StreamConsumer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamConsumer")
+            .field("upstream", &self.upstream)
+            .field("settings", &self.settings)
+            .finish()
+    }
+}
+
+impl<T: Send + 'static> Props for StreamConsumer<T> {
+    type Msg = StreamConsumerMsg<T>;
+    type Actor = Consumer<T>;
+
+    fn create(&mut self) -> Consumer<T> {
+        Consumer {
+            upstream: self.upstream.0.clone(),
+            settings: self.settings.clone(),
+            subscription: Subscription::Begun,
+            asker: None,
+            is_given: false,
+            overseer: None,
+            feed: None,
+        }
+    }
+}
+
+/// The actor.
+#[allow(unreachable_pub, reason = "the associated type of a public trait")]
+pub struct Consumer<T> {
+    upstream: Kind<T>,
+    settings: SourceSettings,
+    subscription: Subscription<T>,
+    /// Who waits for the source.
+    asker: Option<ReplyTo<SourceRef<T>>>,
+    is_given: bool,
+    overseer: Option<Overseer<T>>,
+    feed: Option<Feed<T>>,
+}
+
+impl<T> fmt::Debug for Consumer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Consumer")
+    }
+}
+
+/// How far the subscription has come.
+enum Subscription<T> {
+    /// The producer has not answered.
+    Begun,
+    /// The source is here.
+    Reached(SourceRef<T>),
+    /// The source was given out.
+    Given,
+    Refused(GetSourceError),
+}
+
+/// The way from a producer of the user's own, whose elements come as messages, to the source.
+struct Feed<T> {
+    producer: Recipient<StreamProducerMsg<T>>,
+    sink: SinkRef<T>,
+    /// Demanded of the producer and not come.
+    open: u64,
+    waker: Waker,
+    is_over: bool,
+}
+
+impl<T: Send + 'static> Consumer<T> {
+    fn answered(
+        &mut self,
+        answer: Result<Linked<T>, AskError>,
+        context: &mut Context<'_, StreamConsumerMsg<T>>,
+    ) {
+        match answer {
+            Ok(Linked::Stream(reached)) => self.reached(reached),
+            #[cfg(target_os = "linux")]
+            Ok(Linked::Named(stream)) => self.reach(stream, context),
+            Err(AskError::Refused(why)) => {
+                let why = match why.downcast::<GetSourceError>() {
+                    Ok(why) => *why,
+                    Err(other) => GetSourceError::Refused(other.to_string()),
+                };
+                self.refused(why);
+            }
+            // It took the subscription and made no ring of it: it speaks by messages. Should it have stopped instead, the
+            // watch says so.
+            Err(_) => self.feed(context),
+        }
+    }
+
+    /// Subscribes to a published stream, elsewhere, for that blocks.
+    #[cfg(target_os = "linux")]
+    fn reach(&mut self, stream: PublishedStream<T>, context: &mut Context<'_, StreamConsumerMsg<T>>) {
+        let wanted = Wanted {
+            window: self.settings.window,
+        };
+        let me = context.me().clone();
+        let task = move || {
+            stream.reach(&wanted).map(|mut reached| {
+                reached
+                    .source
+                    .on_end(Box::new(move |_| me.tell_past(ConsumerNews::Ended.into())));
+                reached
+            })
+        };
+        context.spawn_blocking(task, |reached| {
+            let reached = reached.unwrap_or_else(|panicked| Err(panicked.to_string()));
+            Msg::from(ConsumerNews::Reached(reached))
+        });
+    }
+
+    fn reached(&mut self, reached: Reached<T>) {
+        self.overseer = Some(reached.overseer);
+        self.subscription = Subscription::Reached(reached.source);
+        self.settle();
+    }
+
+    fn refused(&mut self, why: GetSourceError) {
+        if matches!(self.subscription, Subscription::Begun) {
+            self.subscription = Subscription::Refused(why);
+            self.settle();
+        }
+    }
+
+    /// Gives whoever waits for the source what there is.
+    fn settle(&mut self) {
+        let Some(asker) = self.asker.take() else { return };
+        match std::mem::replace(&mut self.subscription, Subscription::Given) {
+            Subscription::Begun => {
+                self.subscription = Subscription::Begun;
+                self.asker = Some(asker);
+            }
+            Subscription::Refused(why) => {
+                asker.refuse(why.clone());
+                self.subscription = Subscription::Refused(why);
+            }
+            Subscription::Given => asker.refuse(GetSourceError::Taken),
+            Subscription::Reached(mut source) => {
+                source.adopt(Adoption {
+                    window: self.settings.window,
+                    manual: self.settings.manual,
+                    eager: self.settings.eager,
+                    idle: self.settings.idle,
+                    strategy: self.settings.strategy,
+                });
+                self.is_given = true;
+                asker.send(source);
+            }
+        }
+    }
+
+    fn get_source(&mut self, ask: GetSource<T>) {
+        if self.is_given || self.asker.is_some() {
+            return ask.reply_to.refuse(GetSourceError::Taken);
+        }
+        self.asker = Some(ask.reply_to);
+        self.settle();
+    }
+
+    /// Makes the way for a producer that speaks by messages.
+    fn feed(&mut self, context: &mut Context<'_, StreamConsumerMsg<T>>) {
+        let Kind::Actor(producer) = &self.upstream else {
+            return;
+        };
+        let made = Conduit::new(Buffer::Rendezvous, self.settings.window);
+        let (conduit, mut source) = match made {
+            Ok(made) => made,
+            Err(why) => return self.refused(why.into()),
+        };
+        let sink = match conduit.sink(WaitStrategy::default(), false) {
+            Ok(sink) => sink,
+            Err(why) => return self.refused(GetSourceError::Refused(why.to_string())),
+        };
+        let me = context.me().clone();
+        source.on_end(Box::new(move |_| me.tell_past(ConsumerNews::Ended.into())));
+        self.feed = Some(Feed {
+            producer: producer.clone(),
+            sink,
+            open: 0,
+            waker: context.waker(|| ConsumerNews::CreditReady.into()),
+            is_over: false,
+        });
+        let overseer = Overseer::Conduit(conduit);
+        self.reached(Reached { source, overseer });
+        self.ask_for_more(context);
+    }
+
+    /// Demands of a producer that speaks by messages what the source has asked for.
+    fn ask_for_more(&mut self, context: &mut Context<'_, StreamConsumerMsg<T>>) {
+        let Some(feed) = &mut self.feed else { return };
+        while !feed.is_over {
+            let asked = feed.sink.demand();
+            if let Some(more) = std::num::NonZeroU64::new(asked.saturating_sub(feed.open)) {
+                feed.open = asked;
+                feed.producer
+                    .tell_past(StreamDemand::new(context.me(), more).into());
+            }
+            // While something is open the next element brings us here again.
+            if feed.open > 0 || feed.sink.is_closed() || !feed.sink.arm(&feed.waker) {
+                return;
+            }
+        }
+    }
+
+    fn element(&mut self, element: T, context: &mut Context<'_, StreamConsumerMsg<T>>) -> Option<T> {
+        let Some(feed) = &mut self.feed else {
+            return Some(element);
+        };
+        let unasked = feed.open == 0;
+        feed.open = feed.open.saturating_sub(1);
+        match feed.sink.try_put(element) {
+            Ok(()) => {
+                self.ask_for_more(context);
+                None
+            }
+            Err(TryPutError::Full(element)) if unasked => {
+                let fault = StreamFault::new(UNASKED, "the producer sent more than was asked for");
+                // Its one way to have ended before is that the source has.
+                let _ = feed.sink.fail(fault);
+                Some(element)
+            }
+            Err(TryPutError::Full(element) | TryPutError::Closed(element, _)) => Some(element),
+        }
+    }
+
+    /// The producer that speaks by messages ends the stream.
+    fn over(&mut self, fault: Option<StreamFault>) {
+        if let Some(feed) = &mut self.feed {
+            feed.is_over = true;
+            // Where the source has ended already, nobody wants to know.
+            let _ = match fault {
+                None => feed.sink.complete(),
+                Some(fault) => feed.sink.fail(fault),
+            };
+        }
+    }
+
+    fn producer_stopped(&mut self, end: &Terminated) {
+        self.refused(GetSourceError::ProducerStopped {
+            path: end.path.clone(),
+        });
+        let code = match end.reason {
+            StopReason::Failed(_) => StreamFault::PRODUCER_PANICKED,
+            _ => StreamFault::PRODUCER_STOPPED,
+        };
+        if self.feed.as_ref().is_some_and(|feed| !feed.is_over) {
+            self.over(Some(StreamFault::new(
+                code,
+                format!("{}: {}", end.path, end.reason),
+            )));
+        }
+    }
+}
+
+impl<T: Send + 'static> Actor for Consumer<T> {
+    type Msg = StreamConsumerMsg<T>;
+
+    fn on_start(&mut self, context: &mut Context<'_, Self::Msg>) {
+        if self.settings.window == 0 {
+            self.subscription = Subscription::Refused(GetSourceError::ZeroDemand);
+            return;
+        }
+        match &self.upstream {
+            Kind::Actor(producer) => {
+                let producer = producer.clone();
+                context.watch_recipient(&producer, StreamConsumerMsg::Terminated);
+                let me = context.me().clone();
+                let link = ReplyTo::hooked(move |answer| me.tell_past(ConsumerNews::Linked(answer).into()));
+                let consumer = context.me().recipient();
+                let subscribe = StreamSubscribe::linked(consumer, self.settings.window, link);
+                // Where it has stopped, the watch says so.
+                producer.tell_past(subscribe.into());
+            }
+            #[cfg(target_os = "linux")]
+            Kind::Published(stream) => {
+                let stream = stream.clone();
+                self.reach(stream, context);
+            }
+        }
+    }
+
+    fn receive(&mut self, context: &mut Context<'_, Self::Msg>, message: Self::Msg) -> Next<Self> {
+        match message {
+            StreamConsumerMsg::GetSource(ask) => {
+                self.get_source(ask);
+                self.ask_for_more(context);
+            }
+            StreamConsumerMsg::GetState(ask) => ask.reply_to.send(if self.is_given {
+                ConsumerState::Active
+            } else {
+                ConsumerState::Waiting
+            }),
+            StreamConsumerMsg::StreamCancel(_) => return Next::Stop,
+            StreamConsumerMsg::StreamElement(element) => {
+                if let Some(element) = self.element(element.0, context) {
+                    return Next::Unhandled(super::messages::StreamElement(element).into());
+                }
+            }
+            StreamConsumerMsg::StreamCompleted(_) => self.over(None),
+            StreamConsumerMsg::StreamFailed(failed) => self.over(Some(failed.0)),
+            StreamConsumerMsg::Terminated(end) => self.producer_stopped(&end),
+            StreamConsumerMsg::News(ConsumerNews::Linked(answer)) => self.answered(answer, context),
+            StreamConsumerMsg::News(ConsumerNews::Reached(Ok(reached))) => self.reached(reached),
+            StreamConsumerMsg::News(ConsumerNews::Reached(Err(why))) => {
+                self.refused(GetSourceError::Unsubscribed(why));
+            }
+            StreamConsumerMsg::News(ConsumerNews::CreditReady) => self.ask_for_more(context),
+            StreamConsumerMsg::News(ConsumerNews::Ended) => return Next::Stop,
+        }
+        Next::Same
+    }
+
+    fn on_stop(&mut self, context: &mut Context<'_, Self::Msg>) {
+        if let Some(overseer) = &self.overseer {
+            // Of no effect where the stream has ended.
+            overseer.cancel();
+        }
+        if let Some(feed) = &self.feed
+            && !feed.is_over
+        {
+            feed.producer.tell_past(StreamCancel::new(context.me()).into());
+        }
+    }
+}

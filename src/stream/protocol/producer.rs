@@ -1,0 +1,627 @@
+//! `stream_producer`: the actor that has a stream's elements until they are asked for.
+
+use std::fmt;
+#[cfg(target_os = "linux")]
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::task::Waker;
+
+use super::link::{Linked, Overseer, Reached};
+use super::messages::{
+    InputReady, ProducerNews, ProducerState, Push, StreamCancel, StreamConsumerMsg, StreamDemand,
+    StreamProducerMsg, StreamSubscribe, name_of,
+};
+use super::outlet::{Outlet, Passed, Published, Publishing};
+use super::refusal::{GetSinkError, GetSourceError};
+#[cfg(target_os = "linux")]
+use super::remote::PublishedStream;
+use crate::actor::{Actor, Context, IoId, Next, Props, Recipient, ReplyTo, StopReason};
+#[cfg(target_os = "linux")]
+use crate::element::Element;
+use crate::primitive::Mutex;
+use crate::stream::{Adoption, Buffer, Conduit, SinkRef, SourceRef, StreamFault, TryPutError};
+#[cfg(target_os = "linux")]
+use crate::stream::{Travel, publish};
+use crate::wait::WaitStrategy;
+
+/// What a consumer may ask for at a time where nothing else was said.
+const MAX_DEMAND: u64 = 1024;
+
+/// A producer: an actor that gives out [`SinkRef`]s, and keeps what is put into them until a consumer asks for it.
+///
+/// Spawn what this returns. Its buffer is unbounded, as casty's is, unless a [`buffer_size`](StreamProducer::buffer_size) is
+/// given.
+///
+/// ```
+/// use std::time::Duration;
+/// use millstream::{ActorSystem, GetSink, GetSource, SinkRef, SourceRef, stream_consumer, stream_producer};
+///
+/// let system = ActorSystem::builder("prices").build()?;
+/// let producer = system.spawn("producer", stream_producer().buffer_size(16))?;
+/// let consumer = system.spawn("consumer", stream_consumer(&producer).initial_demand(2))?;
+///
+/// let deadline = Duration::from_secs(5);
+/// let mut sink: SinkRef<f64> = system.ask(&producer, GetSink::new, deadline)?;
+/// let source: SourceRef<f64> = system.ask(&consumer, GetSource::new, deadline)?;
+/// let reader = std::thread::spawn(move || source.sum::<f64>());
+/// for price in [142.5, 143.1, 141.8] {
+///     sink.put(price)?;
+/// }
+/// sink.complete()?;
+/// assert_eq!(reader.join().unwrap(), 142.5 + 143.1 + 141.8);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn stream_producer<T: Send + 'static>() -> StreamProducer<T> {
+    StreamProducer {
+        settings: Settings {
+            buffer: Buffer::Unbounded,
+            max_demand: MAX_DEMAND,
+            strategy: WaitStrategy::default(),
+            complete_on_drop: false,
+            publishing: None,
+        },
+        kept: Arc::default(),
+    }
+}
+
+/// How a producer is to be: see [`stream_producer`].
+#[must_use]
+pub struct StreamProducer<T> {
+    settings: Settings<T>,
+    /// What an instance that is restarted leaves to the next: the streams go on.
+    kept: Kept<T>,
+}
+
+struct Settings<T> {
+    buffer: Buffer,
+    max_demand: u64,
+    strategy: WaitStrategy,
+    complete_on_drop: bool,
+    publishing: Option<Publishing<T>>,
+}
+
+impl<T> Clone for Settings<T> {
+    fn clone(&self) -> Self {
+        Self {
+            publishing: self.publishing.clone(),
+            ..*self
+        }
+    }
+}
+
+impl<T: Send + 'static> StreamProducer<T> {
+    /// Elements that wait in each sink's buffer beyond what was asked for, exactly. Without this, or with 0, any number.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use millstream::{ActorSystem, GetSink, SinkRef, stream_producer};
+    /// let system = ActorSystem::builder("prices").build()?;
+    /// let producer = system.spawn("prices", stream_producer().buffer_size(2))?;
+    /// let mut sink: SinkRef<u32> = system.ask(&producer, GetSink::new, Duration::from_secs(5))?;
+    /// sink.try_put(1)?;
+    /// sink.try_put(2)?;
+    /// assert!(sink.try_put(3).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn buffer_size(mut self, elements: impl Into<Buffer>) -> Self {
+        self.settings.buffer = elements.into();
+        self
+    }
+
+    /// The most that a consumer may ask for at a time, 1,024 without this. Memory for it is set aside with the first sink, so
+    /// give less to a producer of large elements.
+    ///
+    /// ```
+    /// use millstream::stream_producer;
+    /// let producer = stream_producer::<[u8; 4096]>().max_demand(16);
+    /// # drop(producer);
+    /// ```
+    pub fn max_demand(mut self, elements: u64) -> Self {
+        self.settings.max_demand = elements;
+        self
+    }
+
+    /// How the sinks wait for room.
+    ///
+    /// ```
+    /// use millstream::{WaitStrategy, stream_producer};
+    /// let producer = stream_producer::<f64>().sink_wait(WaitStrategy::BusySpin);
+    /// # drop(producer);
+    /// ```
+    pub fn sink_wait(mut self, strategy: WaitStrategy) -> Self {
+        self.settings.strategy = strategy;
+        self
+    }
+
+    /// Dropping a sink completes it. By default it fails it, so that a crash does not look like an end.
+    ///
+    /// ```
+    /// let producer = millstream::stream_producer::<f64>().complete_on_drop();
+    /// # drop(producer);
+    /// ```
+    pub fn complete_on_drop(mut self) -> Self {
+        self.settings.complete_on_drop = true;
+        self
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl<T> StreamProducer<T>
+where
+    T: Element + Send + Travel<Sink = SinkRef<T>, Source = SourceRef<T>>,
+{
+    /// Publishes the stream under `name`, for a consumer in another process:
+    /// [`lookup_stream`](crate::SystemRef::lookup_stream) finds it there. The actor takes the elements from the sinks then,
+    /// and puts as many into shared memory as were asked for.
+    ///
+    /// Where the name cannot be had, asking for a sink says why.
+    ///
+    /// ```no_run
+    /// use millstream::{ActorSystem, stream_producer};
+    /// let system = ActorSystem::builder("prices").build()?;
+    /// system.spawn("prices", stream_producer::<f64>().published("prices"))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn published(mut self, name: impl Into<String>) -> Self {
+        self.settings.publishing = Some(Publishing {
+            name: name.into(),
+            directory: None,
+            open: |wanted| {
+                let mut publication = publish::<T>(wanted.name)
+                    .buffer_size(Buffer::Rendezvous)
+                    .max_demand(wanted.max_demand);
+                if let Some(directory) = wanted.directory {
+                    publication = publication.directory(directory);
+                }
+                publication.open().map_err(|error| error.to_string())
+            },
+            find: PublishedStream::new,
+        });
+        self
+    }
+
+    /// The runtime directory of the published name; as in [`PublishBuilder::directory`](crate::PublishBuilder::directory).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// let producer = millstream::stream_producer::<f64>().published("prices").directory(dir.path().join("run"));
+    /// # drop(producer);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
+        if let Some(publishing) = &mut self.settings.publishing {
+            publishing.directory = Some(path.into());
+        }
+        self
+    }
+}
+
+impl<T> fmt::Debug for StreamProducer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamProducer")
+            .field("buffer", &self.settings.buffer)
+            .field("max_demand", &self.settings.max_demand)
+            .field(
+                "published",
+                &self
+                    .settings
+                    .publishing
+                    .as_ref()
+                    .map(|publishing| &publishing.name),
+            )
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: Send + 'static> Props for StreamProducer<T> {
+    type Msg = StreamProducerMsg<T>;
+    type Actor = Producer<T>;
+
+    fn create(&mut self) -> Producer<T> {
+        let standing = self.kept.lock().ok().and_then(|mut kept| kept.take());
+        Producer {
+            settings: self.settings.clone(),
+            kept: self.kept.clone(),
+            standing: standing.unwrap_or_default(),
+            watched: Vec::new(),
+        }
+    }
+}
+
+type Kept<T> = Arc<Mutex<Option<Standing<T>>>>;
+
+/// The actor.
+#[allow(unreachable_pub, reason = "the associated type of a public trait")]
+pub struct Producer<T> {
+    settings: Settings<T>,
+    kept: Kept<T>,
+    standing: Standing<T>,
+    /// Descriptors of the published stream's bell that the worker watches.
+    watched: Vec<(i32, IoId)>,
+}
+
+impl<T> fmt::Debug for Producer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Producer")
+    }
+}
+
+/// What a producer has.
+struct Standing<T> {
+    conduit: Option<Conduit<T>>,
+    /// The stream's source, as long as no consumer has it.
+    source: Option<SourceRef<T>>,
+    /// Where the actor passes elements on to.
+    outlet: Option<Outlet<T>>,
+    subscriber: Option<Recipient<StreamConsumerMsg<T>>>,
+    /// For what is pushed.
+    pushes: Option<SinkRef<T>>,
+    waker: Option<Waker>,
+    unpublished: Option<String>,
+}
+
+impl<T> Default for Standing<T> {
+    fn default() -> Self {
+        Self {
+            conduit: None,
+            source: None,
+            outlet: None,
+            subscriber: None,
+            pushes: None,
+            waker: None,
+            unpublished: None,
+        }
+    }
+}
+
+impl<T: Send + 'static> Producer<T> {
+    /// The stream, which is made when it is first needed.
+    fn conduit(&mut self) -> Result<&Conduit<T>, GetSinkError> {
+        if let Some(why) = &self.standing.unpublished {
+            return Err(GetSinkError::Unpublished(why.clone()));
+        }
+        if self.standing.conduit.is_none() {
+            let (conduit, source) = Conduit::new(self.settings.buffer, self.settings.max_demand.max(1))?;
+            self.standing.source = Some(source);
+            self.standing.conduit = Some(conduit);
+        }
+        self.standing.conduit.as_ref().ok_or(GetSinkError::NoMemory)
+    }
+
+    fn new_sink(&mut self) -> Result<SinkRef<T>, GetSinkError> {
+        let (strategy, complete_on_drop) = (self.settings.strategy, self.settings.complete_on_drop);
+        Ok(self.conduit()?.sink(strategy, complete_on_drop)?)
+    }
+
+    fn push(&mut self, push: Push<T>, context: &mut Context<'_, StreamProducerMsg<T>>) {
+        let Push { element, reply_to } = push;
+        match (self.try_push(element), reply_to) {
+            (Ok(put), Some(reply_to)) => reply_to.send(put),
+            (Ok(Ok(())), None) => {}
+            (Ok(Err(refused)), None) => context.dead_letter(Push::new(refused.into_inner()).into()),
+            (Err((why, _)), Some(reply_to)) => reply_to.refuse(why),
+            (Err((_, element)), None) => context.dead_letter(Push::new(element).into()),
+        }
+    }
+
+    fn try_push(&mut self, element: T) -> Result<Result<(), TryPutError<T>>, (GetSinkError, T)> {
+        if self.standing.pushes.is_none() {
+            let made = self.conduit().and_then(|conduit| Ok(conduit.attendant()?));
+            match made {
+                Ok(sink) => self.standing.pushes = Some(sink),
+                Err(why) => return Err((why, element)),
+            }
+        }
+        match &mut self.standing.pushes {
+            Some(sink) => Ok(sink.try_put(element)),
+            None => Ok(Err(TryPutError::Full(element))),
+        }
+    }
+
+    fn subscribe(&mut self, subscribe: StreamSubscribe<T>, context: &mut Context<'_, StreamProducerMsg<T>>) {
+        let refuse =
+            |link: Option<ReplyTo<Linked<T>>>, consumer: &Recipient<_>, why: GetSourceError| match link {
+                Some(link) => link.refuse(why),
+                // A consumer of the user's own is told by the protocol.
+                None => consumer
+                    .tell_past(super::messages::StreamFailed(StreamFault::new(0, why.to_string())).into()),
+            };
+        let (consumer, demand, window, link) = subscribe.into_parts();
+        let is_linked = link.is_some();
+        if let Some(by) = &self.standing.subscriber {
+            let by = name_of(by.path());
+            return refuse(link, &consumer, GetSourceError::AlreadySubscribed { by });
+        }
+        if let Some(why) = &self.standing.unpublished {
+            return refuse(link, &consumer, GetSourceError::Refused(why.clone()));
+        }
+        #[cfg(target_os = "linux")]
+        if let Some(publishing) = &self.settings.publishing {
+            let stream = (publishing.find)(publishing.name.clone(), publishing.directory.clone());
+            match link {
+                // The published name has the stream's one seat; who asks here is shown the way there.
+                Some(link) => link.send(Linked::Named(stream)),
+                None => {
+                    let by = format!("the published name {:?}", publishing.name);
+                    refuse(None, &consumer, GetSourceError::AlreadySubscribed { by });
+                }
+            }
+            return;
+        }
+        let most = self.settings.max_demand;
+        if window > most {
+            let why = GetSourceError::DemandTooLarge { asked: window, most };
+            return refuse(link, &consumer, why);
+        }
+        if self.standing.conduit.is_none() && is_linked {
+            // Nobody has a sink yet, so the ring can be as large as this consumer needs it.
+            match Conduit::new(self.settings.buffer, window.max(1)) {
+                Ok((conduit, source)) => {
+                    self.standing.source = Some(source);
+                    self.standing.conduit = Some(conduit);
+                }
+                Err(why) => return refuse(link, &consumer, why.into()),
+            }
+        }
+        let made = self.conduit().cloned();
+        let (conduit, mut source) = match (made, self.standing.source.take()) {
+            (Ok(conduit), Some(source)) => (conduit, source),
+            (Err(why), _) => return refuse(link, &consumer, GetSourceError::Refused(why.to_string())),
+            (Ok(_), None) => {
+                let by = name_of(consumer.path());
+                return refuse(link, &consumer, GetSourceError::AlreadySubscribed { by });
+            }
+        };
+        self.standing.subscriber = Some(consumer.clone());
+        if let Some(link) = link {
+            let me = context.me().clone();
+            source.on_end(Box::new(move |_| {
+                me.tell_past(ProducerNews::Ended.into());
+                consumer.tell_past(super::messages::ConsumerNews::Ended.into());
+            }));
+            let overseer = Overseer::Conduit(conduit);
+            link.send(Linked::Stream(Reached { source, overseer }));
+            return;
+        }
+        source.adopt(Adoption {
+            window: most,
+            manual: true,
+            eager: false,
+            idle: None,
+            strategy: WaitStrategy::default(),
+        });
+        if let Some(demand) = std::num::NonZeroU64::new(demand) {
+            // It has just begun, and asks by hand.
+            let _ = source.request(demand);
+        }
+        context.watch_recipient(&consumer, StreamProducerMsg::Terminated);
+        self.standing.source = Some(source);
+        self.standing.outlet = Some(Outlet::Messages(consumer));
+    }
+
+    fn demand(&mut self, demand: StreamDemand) -> Next<Self> {
+        let is_partner = self.is_partner(demand.from);
+        match (&self.standing.outlet, &mut self.standing.source) {
+            (Some(Outlet::Messages(_)), Some(source)) if is_partner => {
+                // One that has ended asks for nothing more.
+                let _ = source.request(demand.n);
+                Next::Same
+            }
+            _ => Next::Unhandled(demand.into()),
+        }
+    }
+
+    fn cancel(&mut self, cancel: StreamCancel) -> Next<Self> {
+        if self.standing.subscriber.is_some() && !self.is_partner(cancel.from) {
+            return Next::Unhandled(cancel.into());
+        }
+        self.part()
+    }
+
+    /// The consumer takes nothing more.
+    fn part(&mut self) -> Next<Self> {
+        if let Some(conduit) = &self.standing.conduit {
+            // Of no effect where the stream has ended.
+            conduit.cancel();
+        }
+        self.standing.outlet = None;
+        Next::Stop
+    }
+
+    fn is_partner(&self, actor: u64) -> bool {
+        self.standing
+            .subscriber
+            .as_ref()
+            .is_some_and(|subscriber| subscriber.id() == actor)
+    }
+
+    /// Passes on what the actor itself has to pass on.
+    fn pass_on(&mut self, context: &mut Context<'_, StreamProducerMsg<T>>) -> Next<Self> {
+        let Standing {
+            source: Some(source),
+            outlet: Some(outlet),
+            waker: Some(waker),
+            ..
+        } = &mut self.standing
+        else {
+            return Next::Same;
+        };
+        let passed = outlet.pass_on(source, waker);
+        self.watch_bell(context);
+        match passed {
+            Passed::All => {}
+            Passed::More => context.me().tell_past(InputReady.into()),
+            // The sinks learn of it also if it was the other side that ended.
+            Passed::Done => return self.part(),
+        }
+        Next::Same
+    }
+
+    /// Lets the worker watch the descriptors by which a published stream's consumer rings.
+    #[cfg(target_os = "linux")]
+    fn watch_bell(&mut self, context: &mut Context<'_, StreamProducerMsg<T>>) {
+        use std::os::fd::AsRawFd;
+        let Some(Outlet::Published(sink)) = &self.standing.outlet else {
+            return;
+        };
+        let bells = sink.bell_fds();
+        let numbers: Vec<_> = bells.iter().map(AsRawFd::as_raw_fd).collect();
+        if self.watched.iter().map(|(fd, _)| *fd).eq(numbers.iter().copied()) {
+            return;
+        }
+        for (_, io) in self.watched.drain(..) {
+            context.unwatch_io(io);
+        }
+        for bell in &bells {
+            match context.watch_io(bell, crate::actor::Interest::Readable, |_| InputReady.into()) {
+                Ok(io) => self.watched.push((bell.as_raw_fd(), io)),
+                Err(refused) => log::error!("a published stream's bell cannot be watched: {refused}"),
+            }
+        }
+        // What rang before is looked for once more.
+        context.me().tell_past(InputReady.into());
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn watch_bell(&mut self, _: &mut Context<'_, StreamProducerMsg<T>>) {}
+
+    /// Publishes the stream, if it is to be.
+    fn publish(&mut self) {
+        let Some(publishing) = &self.settings.publishing else {
+            return;
+        };
+        if self.standing.outlet.is_some() || self.standing.unpublished.is_some() {
+            return;
+        }
+        let published = Published {
+            name: &publishing.name,
+            directory: publishing.directory.as_ref(),
+            max_demand: self.settings.max_demand,
+        };
+        let opened = (publishing.open)(&published);
+        match opened {
+            Err(why) => self.standing.unpublished = Some(why),
+            Ok(sink) => {
+                if let Err(why) = self.conduit().map(drop) {
+                    self.standing.unpublished = Some(why.to_string());
+                    return;
+                }
+                if let Some(source) = &mut self.standing.source {
+                    // What is asked for is asked for by the published stream's consumer.
+                    source.adopt(Adoption {
+                        window: 0,
+                        manual: false,
+                        eager: false,
+                        idle: None,
+                        strategy: WaitStrategy::default(),
+                    });
+                }
+                self.standing.outlet = Some(Outlet::Published(sink));
+            }
+        }
+    }
+
+    fn state(&self) -> ProducerState {
+        match (
+            &self.standing.subscriber,
+            &self.standing.outlet,
+            &self.settings.publishing,
+        ) {
+            (Some(by), ..) => ProducerState::Subscribed {
+                by: name_of(by.path()),
+            },
+            (None, Some(Outlet::Published(sink)), Some(publishing)) if sink.has_consumer() => {
+                ProducerState::Subscribed {
+                    by: format!("the published name {:?}", publishing.name),
+                }
+            }
+            _ => ProducerState::Idle,
+        }
+    }
+}
+
+impl<T: Send + 'static> Actor for Producer<T> {
+    type Msg = StreamProducerMsg<T>;
+
+    fn on_start(&mut self, context: &mut Context<'_, Self::Msg>) {
+        self.standing.waker = Some(context.waker(|| InputReady.into()));
+        self.publish();
+        if self.standing.outlet.is_some() {
+            self.watch_bell(context);
+            context.me().tell_past(InputReady.into());
+        }
+        if let Some(Outlet::Messages(consumer)) = &self.standing.outlet {
+            context.watch_recipient(consumer, StreamProducerMsg::Terminated);
+        }
+    }
+
+    fn receive(&mut self, context: &mut Context<'_, Self::Msg>, message: Self::Msg) -> Next<Self> {
+        let next = match message {
+            StreamProducerMsg::GetSink(ask) => {
+                match self.new_sink() {
+                    Ok(sink) => ask.reply_to.send(sink),
+                    Err(why) => ask.reply_to.refuse(why),
+                }
+                Next::Same
+            }
+            StreamProducerMsg::Push(push) => {
+                self.push(push, context);
+                Next::Same
+            }
+            StreamProducerMsg::CompleteStream(_) => {
+                if let Ok(conduit) = self.conduit() {
+                    conduit.complete();
+                }
+                Next::Same
+            }
+            StreamProducerMsg::StreamSubscribe(subscribe) => {
+                self.subscribe(subscribe, context);
+                Next::Same
+            }
+            StreamProducerMsg::StreamDemand(demand) => self.demand(demand),
+            StreamProducerMsg::StreamCancel(cancel) => self.cancel(cancel),
+            StreamProducerMsg::GetState(ask) => {
+                ask.reply_to.send(self.state());
+                Next::Same
+            }
+            StreamProducerMsg::InputReady(_) => Next::Same,
+            StreamProducerMsg::Terminated(_) | StreamProducerMsg::News(ProducerNews::Ended) => self.part(),
+        };
+        match next {
+            Next::Same => self.pass_on(context),
+            other => other,
+        }
+    }
+
+    fn before_restart(&mut self, _: &mut Context<'_, Self::Msg>, _: Option<&crate::actor::Failure>) {
+        if let Ok(mut kept) = self.kept.lock() {
+            *kept = Some(std::mem::take(&mut self.standing));
+        }
+    }
+
+    fn on_stop(&mut self, context: &mut Context<'_, Self::Msg>) {
+        let fault = match context.stop_reason() {
+            Some(StopReason::Failed(failure)) => {
+                StreamFault::new(StreamFault::PRODUCER_PANICKED, failure.to_string())
+            }
+            Some(reason) => StreamFault::new(
+                StreamFault::PRODUCER_STOPPED,
+                format!("the producer stopped: {reason}"),
+            ),
+            None => StreamFault::new(StreamFault::PRODUCER_STOPPED, "the producer stopped"),
+        };
+        if let Some(conduit) = &self.standing.conduit {
+            // Of no effect where it has ended.
+            conduit.fail(fault.clone());
+        }
+        if let Some(outlet) = &mut self.standing.outlet
+            && self
+                .standing
+                .source
+                .as_ref()
+                .is_none_or(|source| source.end().is_none())
+        {
+            outlet.fail(fault);
+        }
+    }
+}
