@@ -52,6 +52,13 @@ fn one_more() -> NonZeroU64 {
 }
 
 #[test]
+fn a_conduit_is_shared_between_threads() {
+    fn shared<C: Clone + Send + Sync + 'static>() {}
+    // What it carries need not be.
+    shared::<Conduit<std::cell::Cell<u8>>>();
+}
+
+#[test]
 fn before_the_adoption_the_buffer_takes_exactly_its_size() {
     for size in [1, 2, 7, 8, 64] {
         let (conduit, mut source) = made::<u64>(size, 100);
