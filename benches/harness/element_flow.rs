@@ -157,7 +157,7 @@ impl Flow {
 
 /// Puts `0..count` and completes.
 #[inline(never)]
-fn produce<const W: usize>(
+pub(crate) fn produce<const W: usize>(
     sink: SinkRef<Words<W>>,
     put: Put,
     capacity: usize,
@@ -218,7 +218,7 @@ fn put_claim<const W: usize>(sink: SinkRef<Words<W>>, each: usize, count: u64) -
 }
 
 #[inline(never)]
-fn consume<const W: usize>(source: SourceRef<Words<W>>, take: Take, count: u64) -> Taken {
+pub(crate) fn consume<const W: usize>(source: SourceRef<Words<W>>, take: Take, count: u64) -> Taken {
     match take {
         Take::Next => take_next(source),
         Take::Drain => take_drain(source, count),

@@ -3,7 +3,7 @@
 //! `round` runs rows round after round, `probe` and `load` say what the machine was doing meanwhile, `report` prints.
 //! `stream` has the two settings (in one process, between processes), and `process` executes the bench again for the
 //! second one. What is timed: `element_flow` and `frame_flow` (throughput), `round_trip` with its limit `two_lines`, and
-//! `one_way` (at a fixed rate). `bare_lines` is the limit of a flow as `two_lines` is that of a trip; `verdict` compares with the design.
+//! `one_way` (at a fixed rate), `mail` (messages of actors) and `spoken` (streams that actors set up). `bare_lines` is the limit of a flow as `two_lines` is that of a trip; `verdict` compares with the design.
 
 #![allow(dead_code, reason = "each bench uses its part")]
 #![allow(
@@ -18,6 +18,7 @@ pub(crate) mod element_flow;
 pub(crate) mod frame_flow;
 pub(crate) mod load;
 pub(crate) mod machine;
+pub(crate) mod mail;
 pub(crate) mod one_way;
 pub(crate) mod options;
 pub(crate) mod pinning;
@@ -26,6 +27,7 @@ pub(crate) mod process;
 pub(crate) mod report;
 pub(crate) mod round;
 pub(crate) mod round_trip;
+pub(crate) mod spoken;
 pub(crate) mod statistic;
 pub(crate) mod stream;
 pub(crate) mod two_lines;
