@@ -69,16 +69,16 @@ fn read_all() -> Outcome {
         producers.start(symbol, &dir)?;
     }
     // A thread for each, because a source waits for its elements. The actors are on the system's workers all the same.
-    let read = thread::scope(|scope| {
+    let readings = thread::scope(|scope| {
         let threads = SYMBOLS.map(|symbol| scope.spawn(|| read(&system, symbol, &dir)));
         threads.map(|thread| thread.join().unwrap_or_else(|_| Err("a reader panicked".into())))
     });
-    let read = read.into_iter().collect::<Outcome<Vec<_>>>()?;
+    let readings = readings.into_iter().collect::<Outcome<Vec<_>>>()?;
     // They end well only if they got as many alerts as their prices jumped.
     producers.join()?;
 
     println!("── All {} producers have ended ──", SYMBOLS.len());
-    for (symbol, (quotes, alerts)) in SYMBOLS.iter().zip(read) {
+    for (symbol, (quotes, alerts)) in SYMBOLS.iter().zip(readings) {
         println!("  {symbol}: {quotes} quotes read, {alerts} alerts sent and received");
     }
     Ok(())
