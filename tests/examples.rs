@@ -1,0 +1,73 @@
+//! What the examples print that are to print the same in every run.
+
+#![cfg(target_os = "linux")]
+
+use std::path::Path;
+use std::process::Command;
+
+/// The output in the guide of casty's streams, word for word.
+const GUIDE: &str = "\
+── Pushing 5 prices into producer ──
+── Consuming via async for (initial_demand=2) ──
+  #1 AAPL: $142.50
+  #2 AAPL: $143.10
+  #3 AAPL: $141.80
+  #4 AAPL: $144.20
+  #5 AAPL: $145.00
+── Stream complete: 5 prices received ──
+
+── Early break: take 5 from 20 ──
+  Took: [0, 1, 2, 3, 4]
+  Stream cancelled — producer stopped via StreamCancel
+";
+
+#[test]
+fn the_guide_by_one_process() {
+    assert_eq!(run("guide", &[]), GUIDE);
+}
+
+#[test]
+fn the_guide_by_two_processes() {
+    assert_eq!(run("guide", &["--two"]), GUIDE);
+}
+
+#[test]
+fn three_producers_and_one_reader() {
+    let output = run("two_systems", &[]);
+    let (alerts, summary) = output.split_at(output.find("── All").expect("a summary"));
+    assert_eq!(
+        summary,
+        "── All 3 producers have ended ──
+  AAPL: 100000 quotes read, 5 alerts sent and received
+  MSFT: 100000 quotes read, 5 alerts sent and received
+  NVDA: 100000 quotes read, 5 alerts sent and received
+"
+    );
+    // Three processes print these, so only the order of each one's is certain.
+    let of = |symbol| alerts.lines().filter(|line| line.starts_with(symbol)).count();
+    assert_eq!(["  AAPL", "  MSFT", "  NVDA"].map(of), [5, 5, 5]);
+    assert_eq!(
+        alerts.lines().find(|line| line.starts_with("  MSFT")),
+        Some("  MSFT jumped from 143.50 to 142.50 (quote 9158)")
+    );
+}
+
+/// What an example prints. Cargo runs it, so that it is there and of now, whichever tests were asked for.
+fn run(example: &str, args: &[&str]) -> String {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args(["run", "--quiet", "--example", example, "--target-dir"])
+        .arg(target);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    let output = cargo.arg("--").args(args).output().unwrap();
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{example} {args:?}: {}\n{complaints}",
+        output.status
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
