@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crossbeam_queue::SegQueue;
 
-use super::failure::{Failure, StopReason, quietly};
+use super::failure::{Failure, StopReason, fenced, quietly};
 use super::mailbox::{Mailbox, Queue, Queued};
 use super::messages::{Notify, Signal};
 use super::path::ActorPath;
@@ -64,12 +64,17 @@ impl<M: Send + 'static> Address<M> {
         if self.is_stopped() {
             return Err(TryTellError::Stopped(message));
         }
-        match self.messages.push(message) {
-            Queued::Waits => {}
-            Queued::Dropped(_) => self.system.count_drop(),
+        let dropped = match self.messages.push(message) {
+            Queued::Waits => None,
+            Queued::Dropped(message) => Some(message),
             Queued::Refused(message) => return Err(TryTellError::Full(message)),
-        }
+        };
         self.schedule();
+        if dropped.is_some() {
+            self.system.count_drop();
+            // It may be another sender's, so its panic is not this one's.
+            quietly(|| drop(dropped));
+        }
         Ok(())
     }
 
@@ -77,6 +82,14 @@ impl<M: Send + 'static> Address<M> {
     pub(super) fn signal(&self, signal: Signal<M>) {
         self.signals.push(signal);
         self.schedule();
+    }
+
+    /// Tells the actor what `make` makes; if that panics, it is the actor's failure, and not of who calls this.
+    pub(super) fn signal_made(&self, make: impl FnOnce() -> M) {
+        self.signal(match fenced(make) {
+            Ok(message) => Signal::Message(message),
+            Err(failure) => Signal::Failed(failure),
+        });
     }
 
     /// Sees to it that the worker comes, after something was put into a queue.
@@ -125,11 +138,15 @@ impl<M: Send + 'static> Address<M> {
             self.bury_one(message);
         }
         while let Some(signal) = self.signals.pop() {
-            match signal {
-                Signal::Watch(_, notify) => notify(self.terminated()),
-                Signal::Message(message) => self.bury_one(message),
-                _ => {}
-            }
+            self.bury_signal(signal);
+        }
+    }
+
+    pub(super) fn bury_signal(&self, signal: Signal<M>) {
+        match signal {
+            Signal::Watch(_, notify) => notify(self.terminated()),
+            Signal::Message(message) => self.bury_one(message),
+            _ => {}
         }
     }
 

@@ -12,7 +12,7 @@ use super::failure::StopReason;
 use super::path::ActorPath;
 use super::reference::AnyAddress;
 use super::route::Note;
-use super::system::SystemCore;
+use super::system::{self, SystemCore};
 use super::watch::Terminated;
 use crate::primitive::atomic::Ordering;
 
@@ -63,7 +63,7 @@ pub(super) fn wait_stopped(
     deadline: Deadline,
 ) -> Option<Terminated> {
     let (told, heard) = crossbeam_channel::bounded(1);
-    let watch = system.number();
+    let watch = system::number();
     let notify = Box::new(move |terminated| {
         // Nobody listens any more when the deadline was over before.
         let _ = told.send(terminated);
