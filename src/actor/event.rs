@@ -220,6 +220,14 @@ pub struct EventSubscription<E> {
     missed: Arc<AtomicU64>,
 }
 
+impl<E> Drop for EventSubscription<E> {
+    /// What waits goes now: the channel keeps it otherwise until the next event finds nobody here, and with it, say, a question
+    /// whose asker is to hear that there will be no answer.
+    fn drop(&mut self) {
+        while self.receiver.try_recv().is_ok() {}
+    }
+}
+
 impl<E> EventSubscription<E> {
     /// The next event, if there is one.
     ///

@@ -229,6 +229,13 @@ impl<M: Send + 'static> AnyAddress for Address<M> {
 /// assert_eq!(heard.recv()?, 142.5);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// ```compile_fail,E0277
+/// fn carry<T: millstream::Element>(_: T) {}
+/// # let system = millstream::ActorSystem::builder("prices").build().unwrap();
+/// # let actor = system.spawn("feed", || millstream::receive(|_, _: u32| millstream::Next::Same)).unwrap();
+/// carry(actor);
+/// ```
 pub struct ActorRef<M> {
     pub(super) address: Arc<Address<M>>,
 }

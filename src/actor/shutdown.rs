@@ -57,11 +57,7 @@ impl fmt::Display for ShutdownTimeout {
 impl std::error::Error for ShutdownTimeout {}
 
 /// Waits until an actor has stopped.
-pub(super) fn wait_stopped(
-    system: &Arc<SystemCore>,
-    actor: &Arc<dyn AnyAddress>,
-    deadline: Deadline,
-) -> Option<Terminated> {
+pub(super) fn wait_stopped(actor: &Arc<dyn AnyAddress>, deadline: Deadline) -> Option<Terminated> {
     let (told, heard) = crossbeam_channel::bounded(1);
     let watch = system::number();
     let notify = Box::new(move |terminated| {
@@ -96,12 +92,12 @@ pub(super) fn shut_down(
     for root in &roots {
         root.stop(StopReason::Shutdown);
         let turn = patience.map_or(deadline, Deadline::from);
-        if wait_stopped(system, root, turn).is_none() {
+        if wait_stopped(root, turn).is_none() {
             left.push(root);
         }
     }
     for root in left {
-        wait_stopped(system, root, deadline);
+        wait_stopped(root, deadline);
     }
     // Children whose parents had stopped before their time, and what the stop hooks made, end with the workers.
     let actors = system.registry.paths();

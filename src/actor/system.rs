@@ -422,7 +422,7 @@ impl SystemRef {
         actor: &ActorRef<M>,
         deadline: impl Into<Deadline>,
     ) -> Result<Terminated, TimedOut> {
-        shutdown::wait_stopped(&self.0, &actor.any(), deadline.into()).ok_or(TimedOut)
+        shutdown::wait_stopped(&actor.any(), deadline.into()).ok_or(TimedOut)
     }
 
     /// The events of the system: dead letters, starts, stops, restarts.

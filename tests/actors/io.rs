@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, channel as mpsc};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use millstream::{
@@ -214,39 +215,37 @@ fn what_is_watched_no_more_is_not_told() {
     assert!(again.recv().unwrap().readable);
 }
 
-/// A message makes the descriptor ready, lets its worker see that, and then gives it up: nothing comes of it.
+/// Two descriptors are ready at once, and the message of either gives both up: nothing comes of the other one.
 fn readiness_that_was_told_can_still_be_given_up() {
     let system = system(1);
     let actor = system.spawn("actor", mute()).unwrap();
     let (near, send) = socket();
     let (told, heard) = mpsc();
     actor.get(move |_, context| {
-        let id = std::sync::Arc::new(std::sync::Mutex::new(None::<IoId>));
-        let other = id.clone();
-        let ready = move |_: Readiness| {
-            let (told, other) = (told.clone(), other.clone());
-            order(move |_, context| {
-                told.send(()).unwrap();
-                if let Some(other) = *other.lock().unwrap() {
-                    context.unwatch_io(other);
-                }
-                Next::Same
-            })
-        };
-        let twin = near.try_clone().unwrap();
-        context
-            .watch_io(&near, Interest::Readable, ready.clone())
-            .unwrap();
-        *id.lock().unwrap() = Some(
-            context
-                .watch_io(&twin, Interest::Readable, |_| panic!("given up"))
-                .unwrap(),
-        );
-        std::mem::forget((near, twin));
+        let ids = Arc::new(Mutex::new(Vec::new()));
+        for _ in 0..2 {
+            let (told, own, twin) = (told.clone(), ids.clone(), near.try_clone().unwrap());
+            let ready = move |_: Readiness| {
+                let (told, ids) = (told.clone(), own.clone());
+                order(move |_, context| {
+                    told.send(()).unwrap();
+                    ids.lock()
+                        .unwrap()
+                        .drain(..)
+                        .for_each(|id| context.unwatch_io(id));
+                    Next::Same
+                })
+            };
+            ids.lock()
+                .unwrap()
+                .push(context.watch_io(&twin, Interest::Readable, ready).unwrap());
+            std::mem::forget(twin);
+        }
         send();
     });
     heard.recv().unwrap();
     actor.get(|_, _| ());
+    assert_eq!(heard.iter().count(), 0);
 }
 
 fn a_restart_and_a_stop_let_go_of_descriptors() {

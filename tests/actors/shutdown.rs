@@ -52,7 +52,7 @@ fn k1_the_report_counts() {
         full.tell(nothing());
     }
     drop(held);
-    full.get(|_, _| ());
+    until(|| full.waiting() == 0);
     let report = system.shutdown(LONG).unwrap();
     assert_eq!(
         (
@@ -200,7 +200,7 @@ fn k1_a_system_without_actors_ends() {
 }
 
 fn k1_a_shutdown_under_load() {
-    for _ in 0..20 {
+    for _ in 0..5 {
         let system = system(2);
         let actors: Vec<_> = (0..50)
             .map(|number| system.spawn(&number.to_string(), mute()).unwrap())
@@ -211,6 +211,9 @@ fn k1_a_shutdown_under_load() {
                 thread::spawn(move || {
                     while !actors.iter().all(|actor| actor.is_stopped()) {
                         for (from, actor) in actors.iter().enumerate() {
+                            if actor.waiting() > 1000 {
+                                continue;
+                            }
                             let to = actors[(from + 7) % actors.len()].clone();
                             actor.make(move |_, _| {
                                 to.make(|_, _| Next::Same);
