@@ -359,7 +359,13 @@ impl<P: Props> Cell<P> {
             worker.system.services.deregister(key, me);
         }
         worker.system.registry.release(me.path());
-        me.address.close(&reason);
+        // Before anybody can know of the end in another way: so the events of actors that end one after another, on whatever
+        // workers, are in that order.
+        worker.system.events.publish(ActorStopped {
+            path: me.path().clone(),
+            reason: reason.clone(),
+        });
+        me.address.close(reason);
         for signal in self.early.drain(..) {
             me.address.bury_signal(signal);
         }
@@ -369,10 +375,6 @@ impl<P: Props> Cell<P> {
         if let Some(parent) = &self.parent {
             parent.child_stopped(me.id());
         }
-        worker.system.events.publish(ActorStopped {
-            path: me.path().clone(),
-            reason,
-        });
     }
 
     /// An actor that fails to start can be stopped all the same: looks for that among what waits.

@@ -22,7 +22,7 @@ pub struct ActorStarted {
     pub path: ActorPath,
 }
 
-/// An actor has stopped, after its children, and after its stop hook has run.
+/// An actor has stopped, after its children, and after its stop hook has run. Told before its watchers are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ActorStopped {

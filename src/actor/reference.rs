@@ -124,9 +124,9 @@ impl<M: Send + 'static> Address<M> {
     }
 
     /// For the worker: the actor has stopped. What waits for it still goes where things for the dead go.
-    pub(super) fn close(&self, reason: &StopReason) {
+    pub(super) fn close(&self, reason: StopReason) {
         if let Ok(mut slot) = self.reason.lock() {
-            *slot = Some(reason.clone());
+            *slot = Some(reason);
         }
         self.state.fetch_or(STOPPED, Ordering::AcqRel);
         self.bury();

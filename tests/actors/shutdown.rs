@@ -79,9 +79,9 @@ fn k1_what_does_not_stop_is_named() {
     let timeout = system.shutdown(Duration::from_millis(20)).unwrap_err();
     let actors: Vec<_> = timeout.actors.iter().map(|path| path.as_str()).collect();
     assert_eq!(actors, ["/parent", "/parent/child"]);
-    assert_eq!(timeout.workers.len(), 1);
-    let (worker, at) = &timeout.workers[0];
-    assert_eq!((*worker, at.as_ref().unwrap().as_str()), (1, "/parent/child"));
+    // The other one may not have ended either, by the time that the deadline was over.
+    let (_, at) = timeout.workers.iter().find(|(worker, _)| *worker == 1).unwrap();
+    assert_eq!(at.as_ref().unwrap().as_str(), "/parent/child");
     let text = timeout.to_string();
     assert!(
         text.contains("/parent/child") && text.contains("worker 1"),
@@ -165,7 +165,7 @@ fn k1_nothing_new_is_made() {
         Next::Same
     });
     let ends = thread::spawn(move || system.shutdown(LONG));
-    until(|| handle.spawn("probe", mute()).is_err());
+    until(|| matches!(handle.spawn("probe", mute()), Err(SpawnError::ShutDown { .. })));
     drop(held);
     ends.join().unwrap().unwrap();
     if let Ok((root, child)) = heard.recv() {

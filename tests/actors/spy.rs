@@ -188,7 +188,7 @@ fn k24_a_message_that_is_swallowed_is_not_handled() {
     let system = system(1);
     let (observer, events) = probe::<SpyEvent>(&system, "observer");
     let options = SpawnOptions::new()
-        .intercept(|number: &u32| number % 2 == 0)
+        .intercept(|number: &u32| number.is_multiple_of(2))
         .spy((&observer).into());
     let (actor, heard) = crate::support::probe_with::<u32>(&system, "actor", options);
     for number in 0..10u32 {

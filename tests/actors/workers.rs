@@ -188,7 +188,7 @@ fn more_spinning_workers_than_cores_yield() {
     };
     for workers in [Workers::unpinned(cores + 1), Workers::from(cores + 1)] {
         let system = spinning(workers);
-        assert_eq!(system.downgrades(), [many.clone()]);
+        assert_eq!(system.downgrades(), std::slice::from_ref(&many));
         let (actor, heard) = probe::<u32>(&system, "a");
         actor.tell(3u32);
         assert_eq!(heard.recv(), Ok(3));
