@@ -4,12 +4,16 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::deadline::Deadline;
+use super::failure::quietly;
 use super::reference::{ActorRef, TryTellError};
+use super::route;
+use super::system::SystemCore;
+use super::timer::Reminder;
 use crate::primitive::{Mutex, hint};
 
 /// Looks at the answer before the asker sleeps. Waking a sleeper takes about as long.
@@ -22,7 +26,7 @@ pub enum AskError {
     /// The deadline passed first; the actor may still answer, to nobody.
     #[error("no answer came before the deadline")]
     TimedOut,
-    /// The actor has stopped.
+    /// The actor has stopped, before the question or with the question still waiting.
     #[error("the actor has stopped")]
     Stopped,
     /// The actor's mailbox is full, and rejects messages.
@@ -132,7 +136,13 @@ where
     let shared = Arc::new(Mutex::new(Some(reply)));
     let passed_on = shared.clone();
     let take = |shared: &Mutex<Option<ReplyTo<R>>>| shared.lock().ok().and_then(|mut reply| reply.take());
+    let asked = to.clone();
     let question = make(ReplyTo::hooked(move |answer| {
+        let answer = match answer {
+            // It was not dropped by the actor, then, or as its last act.
+            Err(AskError::Unanswered) if asked.is_stopped() => Err(AskError::Stopped),
+            answer => answer,
+        };
         if let Some(mut reply) = take(&passed_on) {
             reply.finish(answer);
         }
@@ -174,33 +184,23 @@ enum Slot<R> {
 pub struct Answer<R> {
     slot: Arc<Mutex<Slot<R>>>,
     deadline: Deadline,
-    /// Sets a timer that wakes the task when the deadline passes.
-    remind: Box<dyn Fn(Instant, Waker) + Send + Sync>,
+    /// Whose worker, of this number, reminds the task when the deadline passes.
+    system: Arc<SystemCore>,
+    worker: usize,
     is_reminded: bool,
 }
 
 impl<R: Send + 'static> Answer<R> {
     /// An answer, and where it comes from.
-    pub(super) fn new(
-        deadline: Deadline,
-        remind: impl Fn(Instant, Waker) + Send + Sync + 'static,
-    ) -> (Self, ReplyTo<R>) {
+    pub(super) fn new(deadline: Deadline, system: Arc<SystemCore>, worker: usize) -> (Self, ReplyTo<R>) {
         let slot = Arc::new(Mutex::new(Slot::Empty(None)));
         let filled = slot.clone();
-        let reply = ReplyTo::hooked(move |answer| {
-            let Ok(mut slot) = filled.lock() else { return };
-            let Slot::Empty(waker) = std::mem::replace(&mut *slot, Slot::Full(answer)) else {
-                return;
-            };
-            drop(slot);
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        });
+        let reply = ReplyTo::hooked(move |answer| fill(&filled, answer));
         let answer = Self {
             slot,
             deadline,
-            remind: Box::new(remind),
+            system,
+            worker,
             is_reminded: false,
         };
         (answer, reply)
@@ -208,13 +208,17 @@ impl<R: Send + 'static> Answer<R> {
 
     /// The answer, if it is there. `waker` is woken when it comes.
     fn fetch(&self, waker: Option<&Waker>) -> Option<Result<R, AskError>> {
+        // A waker is somebody else's, and so is what runs when it is cloned or dropped: outside of the lock.
+        let waker = waker.cloned();
         let mut slot = self.slot.lock().ok()?;
-        match std::mem::replace(&mut *slot, Slot::Fetched) {
+        let before = match &*slot {
+            Slot::Empty(_) => std::mem::replace(&mut *slot, Slot::Empty(waker)),
+            _ => std::mem::replace(&mut *slot, Slot::Fetched),
+        };
+        drop(slot);
+        match before {
             Slot::Full(answer) => Some(answer),
-            Slot::Empty(_) => {
-                *slot = Slot::Empty(waker.cloned());
-                None
-            }
+            Slot::Empty(_) => None,
             Slot::Fetched => Some(Err(AskError::Unanswered)),
         }
     }
@@ -222,7 +226,7 @@ impl<R: Send + 'static> Answer<R> {
     /// Waits for the answer: spins a little, then sleeps.
     ///
     /// # Errors
-    /// Why there is none: see [`AskError`].
+    /// Why there is none: see [`AskError`]. `OnWorker` when the answer is not there and this is a worker of the system.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -248,6 +252,9 @@ impl<R: Send + 'static> Answer<R> {
                 return answer;
             }
             hint::spin_loop();
+        }
+        if route::is_worker_of(self.system.id) {
+            return Err(AskError::OnWorker);
         }
         let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
         loop {
@@ -277,26 +284,62 @@ impl<R: Send + 'static> Future for Answer<R> {
             && let Some(at) = self.deadline.instant()
         {
             self.is_reminded = true;
-            let slot = Arc::downgrade(&self.slot);
-            // The task may have moved to another waker by then: whichever the slot holds is woken.
-            struct Remind<R>(std::sync::Weak<Mutex<Slot<R>>>);
-            impl<R: Send + 'static> Wake for Remind<R> {
-                fn wake(self: Arc<Self>) {
-                    let Some(slot) = self.0.upgrade() else { return };
-                    let Ok(mut slot) = slot.lock() else { return };
-                    let waker = match &mut *slot {
-                        Slot::Empty(waker) => waker.take(),
-                        _ => None,
-                    };
-                    drop(slot);
-                    if let Some(waker) = waker {
-                        waker.wake();
-                    }
-                }
-            }
-            (self.remind)(at, Waker::from(Arc::new(Remind(slot))));
+            let reminder = Box::new(Waiting(Arc::downgrade(&self.slot)));
+            self.system.remind(self.worker, at, reminder);
         }
         Poll::Pending
+    }
+}
+
+impl<R> Drop for Answer<R> {
+    /// Nobody waits any more, which the reminder is to see, and what may still come is dropped as it comes.
+    fn drop(&mut self) {
+        let slot = self.slot.lock();
+        let before = slot.map(|mut slot| std::mem::replace(&mut *slot, Slot::Fetched));
+        drop(before);
+    }
+}
+
+/// Puts an answer where it is waited for, if it still is.
+fn fill<R>(slot: &Mutex<Slot<R>>, answer: Result<R, AskError>) {
+    let waker = {
+        let Ok(mut slot) = slot.lock() else { return };
+        let Slot::Empty(waker) = &mut *slot else { return };
+        let waker = waker.take();
+        *slot = Slot::Full(answer);
+        waker
+    };
+    if let Some(waker) = waker {
+        // An executor's, whose panic is not that of who answers.
+        quietly(|| waker.wake());
+    }
+}
+
+/// A task that awaits an answer until a deadline.
+struct Waiting<R>(Weak<Mutex<Slot<R>>>);
+
+impl<R: Send + 'static> Reminder for Waiting<R> {
+    fn is_wanted(&self) -> bool {
+        let slot = self.0.upgrade();
+        slot.is_some_and(|slot| slot.lock().is_ok_and(|slot| matches!(*slot, Slot::Empty(_))))
+    }
+
+    /// The task may have moved to another waker since: whichever the slot holds is woken.
+    fn remind(&self) {
+        let Some(slot) = self.0.upgrade() else { return };
+        let waker = match slot.lock().as_deref_mut() {
+            Ok(Slot::Empty(waker)) => waker.take(),
+            _ => None,
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn give_up(&self) {
+        if let Some(slot) = self.0.upgrade() {
+            fill(&slot, Err(AskError::Stopped));
+        }
     }
 }
 

@@ -1,12 +1,11 @@
 //! The life of an actor: it starts, handles messages, fails, is restarted, stops.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::context::{Body, Context};
 use super::event::{ActorRestarted, ActorStarted, ActorStopped};
-use super::failure::{Failure, StopReason, quietly};
+use super::failure::{Failure, StopReason, fenced, quietly};
 use super::io::Readiness;
 use super::messages::Signal;
 use super::props::Props;
@@ -108,9 +107,11 @@ pub(super) trait AnyCell {
     /// Lets the actor fail in its next turn.
     fn fail_later(&self, failure: Failure);
     /// A timer of it is due.
-    fn timer_is_due(&mut self, worker: &mut Worker, timer: u64, now: Instant);
+    fn timer_is_due(&self, timer: u64);
     /// A descriptor of it is ready.
-    fn descriptor_is_ready(&mut self, io: usize, readiness: Readiness);
+    fn descriptor_is_ready(&self, io: usize, readiness: Readiness);
+    /// Its worker ends: whatever it is doing, it stops here and now.
+    fn abandon(&mut self, worker: &mut Worker);
 }
 
 /// Where an actor stands in its life.
@@ -134,6 +135,12 @@ pub(super) struct Cell<P: Props> {
     props: P,
     actor: Option<P::Actor>,
     phase: Phase,
+    /// The last attempt to start it came to nothing.
+    failed_to_start: bool,
+    /// The stop hook has run.
+    has_said_goodbye: bool,
+    /// What came while it could not be started: attended to when it is.
+    early: VecDeque<Signal<P::Msg>>,
     parent: Option<Arc<dyn AnyAddress>>,
     supervisor: Option<Box<dyn Supervisor>>,
     services: Vec<ServiceKey<P::Msg>>,
@@ -157,6 +164,9 @@ impl<P: Props> Cell<P> {
             props,
             actor: None,
             phase: Phase::New(None),
+            failed_to_start: false,
+            has_said_goodbye: false,
+            early: VecDeque::new(),
             parent,
             supervisor: options.supervisor,
             services: options.services,
@@ -174,25 +184,25 @@ impl<P: Props> Cell<P> {
         let actor = self.actor.as_mut()?;
         let body = &mut self.body;
         // Whatever the panic left half-done goes with the actor: a failed one is replaced or stopped.
-        let called = catch_unwind(AssertUnwindSafe(|| call(actor, &mut Context { body, worker })));
-        Some(called.map_err(Failure::of_panic))
+        Some(fenced(|| call(actor, &mut Context { body, worker })))
     }
 
     fn start(&mut self, worker: &mut Worker, again: Option<Again>) {
-        let made = catch_unwind(AssertUnwindSafe(|| self.props.create()));
-        let is_again = again.is_some();
         self.phase = Phase::Running;
-        let started = made.map_err(Failure::of_panic).and_then(|actor| {
+        let started = fenced(|| self.props.create()).and_then(|actor| {
             self.actor = Some(actor);
-            let started = self.call(worker, |actor, context| {
-                actor.on_start(context);
-                if is_again {
-                    actor.after_restart(context);
-                }
-            });
+            let started = self.call(worker, |actor, context| actor.on_start(context));
             started.unwrap_or(Ok(()))
         });
+        self.failed_to_start = started.is_err();
         if let Err(failure) = started {
+            // What has not started has nothing to say at a restart or a stop.
+            self.let_go(worker);
+            return self.fail(worker, failure);
+        }
+        if again.is_some()
+            && let Some(Err(failure)) = self.call(worker, |actor, context| actor.after_restart(context))
+        {
             return self.fail(worker, failure);
         }
         let (path, events) = (self.body.me.path().clone(), &worker.system.events);
@@ -212,17 +222,22 @@ impl<P: Props> Cell<P> {
     fn handle(&mut self, worker: &mut Worker, message: P::Msg) {
         worker.handled += 1;
         if let Some(intercept) = &mut self.intercept
-            && matches!(catch_unwind(AssertUnwindSafe(|| intercept(&message))), Ok(true))
+            && fenced(|| intercept(&message)) == Ok(true)
         {
             return quietly(|| drop(message));
         }
-        let copy = self.spy.as_ref().map(|spy| spy.copy(&message));
+        let spy = self.spy.as_ref();
+        // What cannot be copied is told of without the message.
+        let copy = spy.map(|spy| fenced(|| spy.copy(&message)).unwrap_or_default());
         let next = self.call(worker, |actor, context| actor.receive(context, message));
         match next {
-            Some(Ok(Next::Fail(failure)) | Err(failure)) => return self.fail(worker, failure),
+            Some(Ok(Next::Fail(failure)) | Err(failure)) => {
+                quietly(|| drop(copy));
+                return self.fail(worker, failure);
+            }
             Some(Ok(next)) => {
                 if let (Some(spy), Some(copy)) = (&self.spy, copy) {
-                    spy.tell(self.body.me.path(), copy);
+                    quietly(|| spy.tell(self.body.me.path(), copy));
                 }
                 self.follow(worker, next);
             }
@@ -256,8 +271,10 @@ impl<P: Props> Cell<P> {
         log::warn!("actor {}: {failure}", self.body.me.path());
         let path = self.body.me.path();
         let decided = self.supervisor.as_mut().map(|supervisor| {
-            // A supervisor that fails itself cannot be asked again.
-            catch_unwind(AssertUnwindSafe(|| supervisor.decide(path, &failure))).unwrap_or(Directive::Stop)
+            fenced(|| supervisor.decide(path, &failure)).unwrap_or_else(|another| {
+                log::warn!("actor {path}, in its supervisor: {another}");
+                Directive::Stop
+            })
         });
         match decided.unwrap_or(Directive::Stop) {
             Directive::Restart => return self.restart(worker, Some(failure)),
@@ -271,6 +288,12 @@ impl<P: Props> Cell<P> {
         self.stop(worker, StopReason::Failed(failure));
     }
 
+    /// Lets go of the actor and of all that it has set up. In this order: a descriptor is watched no more when it closes.
+    fn let_go(&mut self, worker: &mut Worker) {
+        self.body.clear(worker);
+        quietly(|| drop(self.actor.take()));
+    }
+
     /// Lets go of the actor; the next turn makes a new one.
     fn restart(&mut self, worker: &mut Worker, failure: Option<Failure>) {
         let said = self.call(worker, |actor, context| {
@@ -279,8 +302,11 @@ impl<P: Props> Cell<P> {
         if let Some(Err(another)) = said {
             log::warn!("actor {}, before its restart: {another}", self.body.me.path());
         }
-        self.body.clear(worker);
-        quietly(|| drop(self.actor.take()));
+        // It may have wanted to stop, before it failed or in its hook.
+        if self.body.is_to_stop {
+            return self.stop(worker, failure.map_or(StopReason::Stopped, StopReason::Failed));
+        }
+        self.let_go(worker);
         self.phase = Phase::New(Some(Again(failure)));
     }
 
@@ -299,39 +325,77 @@ impl<P: Props> Cell<P> {
         self.stop_when_childless(worker);
     }
 
+    /// Ends an actor that is to stop when it has no child left.
     fn stop_when_childless(&mut self, worker: &mut Worker) {
-        if !self.body.children.is_empty() {
+        if !matches!(self.phase, Phase::Stopping(_)) || !self.body.children.is_empty() {
             return;
         }
-        let Phase::Stopping(reason) = std::mem::replace(&mut self.phase, Phase::Gone) else {
-            return;
-        };
-        self.body.stop_reason = Some(reason.clone());
+        if !self.has_said_goodbye {
+            self.say_goodbye(worker);
+            for child in self.body.children.values() {
+                child.stop(StopReason::Stopped);
+            }
+            // Those that the stop hook made are waited for like the others.
+            if !self.body.children.is_empty() {
+                return;
+            }
+        }
+        if let Phase::Stopping(reason) = std::mem::replace(&mut self.phase, Phase::Gone) {
+            self.end(worker, reason);
+        }
+    }
+
+    fn say_goodbye(&mut self, worker: &mut Worker) {
+        self.has_said_goodbye = true;
+        if let Phase::Stopping(reason) = &self.phase {
+            self.body.stop_reason = Some(reason.clone());
+        }
         if let Some(Err(failure)) = self.call(worker, |actor, context| actor.on_stop(context)) {
             log::warn!("actor {}, in its stop hook: {failure}", self.body.me.path());
         }
-        // A child made by the stop hook has nobody any more who would wait for it.
-        for child in std::mem::take(&mut self.body.children).into_values() {
-            child.stop(StopReason::Stopped);
-        }
-        self.body.clear(worker);
-        quietly(|| drop(self.actor.take()));
+    }
+
+    fn end(&mut self, worker: &mut Worker, reason: StopReason) {
+        self.let_go(worker);
         let me = &self.body.me;
         for key in &self.services {
             worker.system.services.deregister(key, me);
         }
         worker.system.registry.release(me.path());
-        me.address.close(&reason);
+        // Before anybody can know of the end in another way: so the events of actors that end one after another, on whatever
+        // workers, are in that order.
+        worker.system.events.publish(ActorStopped {
+            path: me.path().clone(),
+            reason: reason.clone(),
+        });
+        me.address.close(reason);
+        for signal in self.early.drain(..) {
+            me.address.bury_signal(signal);
+        }
         for (_, notify) in self.body.watchers.drain(..) {
             notify(me.address.terminated());
         }
         if let Some(parent) = &self.parent {
             parent.child_stopped(me.id());
         }
-        worker.system.events.publish(ActorStopped {
-            path: me.path().clone(),
-            reason,
-        });
+    }
+
+    /// An actor that fails to start can be stopped all the same: looks for that among what waits.
+    fn look_for_a_stop(&mut self, worker: &mut Worker) {
+        while let Some(signal) = self.body.me.address.next_signal() {
+            match signal {
+                Signal::Stop(reason) => return self.stop(worker, reason),
+                Signal::Message(_) | Signal::Terminated(..) | Signal::Failed(_) | Signal::Escalated(..) => {
+                    self.early.push_back(signal);
+                }
+                other => self.attend(worker, other),
+            }
+        }
+    }
+
+    fn next_signal(&mut self) -> Option<Signal<P::Msg>> {
+        let early = self.early.pop_front();
+        early.or_else(|| self.body.me.address.next_signal())
     }
 
     fn attend(&mut self, worker: &mut Worker, signal: Signal<P::Msg>) {
@@ -344,12 +408,13 @@ impl<P: Props> Cell<P> {
             Signal::Message(message) => self.body.me.address.bury_one(message),
             Signal::Watch(watch, notify) => self.body.watchers.push((watch, notify)),
             Signal::Unwatch(watch) => self.body.watchers.retain(|(known, _)| *known != watch),
-            Signal::Terminated(watch, terminated) => {
-                if let Some(watched) = self.body.watches.remove(&watch)
-                    && let Some(message) = self.made(worker, || (watched.make)(terminated))
-                {
-                    self.handle(worker, message);
-                }
+            Signal::Terminated(watch, terminated) => self.made(worker, |body, _| {
+                let watched = body.watches.remove(&watch)?;
+                Some((watched.make)(terminated))
+            }),
+            Signal::Timer(timer) => self.made(worker, |body, worker| body.timer_is_due(worker, timer)),
+            Signal::Ready(io, readiness) => {
+                self.made(worker, |body, _| body.descriptor_is_ready(io, readiness))
             }
             Signal::Failed(failure) => self.fail(worker, failure),
             Signal::CancelTimer(timer) => self.body.cancel_timer(worker, timer),
@@ -364,14 +429,19 @@ impl<P: Props> Cell<P> {
         }
     }
 
-    /// A message made by the user's function; its panic is the actor's failure.
-    fn made(&mut self, worker: &mut Worker, make: impl FnOnce() -> P::Msg) -> Option<P::Msg> {
-        match catch_unwind(AssertUnwindSafe(make)) {
-            Ok(message) => Some(message),
-            Err(payload) => {
-                self.fail(worker, Failure::of_panic(payload));
-                None
-            }
+    /// Handles a message made by the user's function, whose panic is the actor's failure. What is to stop makes none.
+    fn made(
+        &mut self,
+        worker: &mut Worker,
+        make: impl FnOnce(&mut Body<P::Msg>, &mut Worker) -> Option<P::Msg>,
+    ) {
+        if !self.is_running() {
+            return;
+        }
+        match fenced(|| make(&mut self.body, worker)) {
+            Ok(Some(message)) => self.handle(worker, message),
+            Ok(None) => {}
+            Err(failure) => self.fail(worker, failure),
         }
     }
 
@@ -384,12 +454,17 @@ impl<P: Props> AnyCell for Cell<P> {
     fn run(&mut self, worker: &mut Worker) -> Ran {
         if let Phase::New(again) = &mut self.phase {
             let again = again.take();
-            self.start(worker, again);
+            if self.failed_to_start {
+                self.look_for_a_stop(worker);
+            }
+            if matches!(self.phase, Phase::New(_)) {
+                self.start(worker, again);
+            }
         }
         let mut left = MESSAGES_A_RUN;
         while left > 0 && !matches!(self.phase, Phase::Gone | Phase::New(_)) {
             left -= 1;
-            if let Some(signal) = self.body.me.address.next_signal() {
+            if let Some(signal) = self.next_signal() {
                 self.attend(worker, signal);
             } else if !self.is_running() {
                 break;
@@ -408,25 +483,26 @@ impl<P: Props> AnyCell for Cell<P> {
         }
     }
 
-    fn timer_is_due(&mut self, worker: &mut Worker, timer: u64, now: Instant) {
-        let made = catch_unwind(AssertUnwindSafe(|| self.body.timer_is_due(worker, timer, now)));
-        match made {
-            Ok(Some(message)) => self.body.me.address.signal(Signal::Message(message)),
-            Ok(None) => {}
-            Err(payload) => self.fail_later(Failure::of_panic(payload)),
-        }
+    fn timer_is_due(&self, timer: u64) {
+        self.body.me.address.signal(Signal::Timer(timer));
+    }
+
+    fn descriptor_is_ready(&self, io: usize, readiness: Readiness) {
+        self.body.me.address.signal(Signal::Ready(io, readiness));
     }
 
     fn fail_later(&self, failure: Failure) {
         self.body.me.address.signal(Signal::Failed(failure));
     }
 
-    fn descriptor_is_ready(&mut self, io: usize, readiness: Readiness) {
-        let made = catch_unwind(AssertUnwindSafe(|| self.body.descriptor_is_ready(io, readiness)));
-        match made {
-            Ok(Some(message)) => self.body.me.address.signal(Signal::Message(message)),
-            Ok(None) => {}
-            Err(payload) => self.fail_later(Failure::of_panic(payload)),
+    fn abandon(&mut self, worker: &mut Worker) {
+        if !self.has_said_goodbye {
+            self.say_goodbye(worker);
+        }
+        match std::mem::replace(&mut self.phase, Phase::Gone) {
+            Phase::Gone => {}
+            Phase::Stopping(reason) => self.end(worker, reason),
+            Phase::New(_) | Phase::Running => self.end(worker, StopReason::Shutdown),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::ask::{AskError, ReplyTo};
 use super::blocking::{self, TaskPanicked};
 use super::deadline::Deadline;
-use super::failure::StopReason;
+use super::failure::{StopReason, quietly};
 #[cfg(unix)]
 use super::io::Interest;
 use super::io::{IoId, Readiness};
@@ -20,7 +20,7 @@ use super::props::Props;
 use super::reference::{ActorRef, AnyAddress, Recipient};
 use super::spawn::{self, Parent, SpawnError, SpawnOptions};
 use super::spy::SpyEvent;
-use super::system::SystemRef;
+use super::system::{self, SystemRef};
 use super::timer::{Due, TimerKey, next_tick};
 use super::watch::{Terminated, WatchId};
 use super::worker::Worker;
@@ -93,13 +93,17 @@ impl<M: Send + 'static> Body<M> {
     pub(super) fn clear(&mut self, worker: &mut Worker) {
         for (_, timer) in self.timers.drain() {
             worker.timers.cancel(timer.at);
+            // Closures of the user's are dropped one by one: what one of them panics with does not reach the others.
+            quietly(|| drop(timer));
         }
         self.keys.clear();
         for (watch, watched) in self.watches.drain() {
             watched.target.unwatch(watch);
+            quietly(|| drop(watched));
         }
         for (token, descriptor) in self.descriptors.drain() {
             forget_descriptor(worker, IoId(token), &descriptor);
+            quietly(|| drop(descriptor));
         }
         self.is_to_stop = false;
     }
@@ -129,14 +133,15 @@ impl<M: Send + 'static> Body<M> {
     pub(super) fn cancel_timer(&mut self, worker: &mut Worker, timer: u64) {
         if let Some(timer) = self.timers.remove(&timer) {
             worker.timers.cancel(timer.at);
-            if let Some(key) = timer.key {
-                self.keys.remove(&key);
+            if let Some(key) = &timer.key {
+                self.keys.remove(key);
             }
+            quietly(|| drop(timer));
         }
     }
 
     /// The message of a timer that is due.
-    pub(super) fn timer_is_due(&mut self, worker: &mut Worker, number: u64, now: Instant) -> Option<M> {
+    pub(super) fn timer_is_due(&mut self, worker: &mut Worker, number: u64) -> Option<M> {
         let timer = self.timers.remove(&number)?;
         match timer.make {
             Make::Once(make) => {
@@ -147,7 +152,7 @@ impl<M: Send + 'static> Body<M> {
             }
             Make::Each(interval, mut make) => {
                 let message = make();
-                if let Some(at) = next_tick(timer.at.0, interval, now) {
+                if let Some(at) = next_tick(timer.at.0, interval, Instant::now()) {
                     let actor = self.me.id();
                     let at = worker.timers.set(at, Due::Actor { actor, timer: number });
                     let (key, make) = (timer.key, Make::Each(interval, make));
@@ -163,17 +168,19 @@ impl<M: Send + 'static> Body<M> {
     }
 }
 
-fn forget_descriptor<M>(worker: &mut Worker, id: IoId, _descriptor: &Descriptor<M>) {
-    worker.io.remove(id);
-    #[cfg(unix)]
-    {
-        // Refused when the actor closed it before, which made the kernel forget it.
-        let _ = worker
-            .poll
-            .registry()
-            .deregister(&mut mio::unix::SourceFd(&_descriptor.fd));
+#[cfg(unix)]
+fn forget_descriptor<M>(worker: &mut Worker, id: IoId, descriptor: &Descriptor<M>) {
+    // Otherwise the actor closed it before, and its number stands for another one by now.
+    if worker.io.remove(id, descriptor.fd) {
+        // Refused when it was closed before, which made the kernel forget it.
+        let registry = worker.poll.registry();
+        let _ = registry.deregister(&mut mio::unix::SourceFd(&descriptor.fd));
     }
 }
+
+/// Elsewhere there are none.
+#[cfg(not(unix))]
+fn forget_descriptor<M>(_: &mut Worker, _: IoId, _: &Descriptor<M>) {}
 
 /// What an actor can do while one of its methods runs.
 pub struct Context<'a, M> {
@@ -397,7 +404,7 @@ impl<M: Send + 'static> Context<'_, M> {
         make: impl FnOnce(Terminated) -> M + 'static,
     ) -> WatchId {
         // Of the whole system, for it tells one watcher's watches from another's at the target.
-        let watch = self.worker.system.number();
+        let watch = system::number();
         let me = self.body.me.clone();
         let id = WatchId {
             watch,
@@ -558,7 +565,7 @@ impl<M: Send + 'static> Context<'_, M> {
         let me = self.body.me.clone();
         let reply = ReplyTo::hooked(move |answer| {
             let Some(map) = take(&map) else { return };
-            me.address.signal(Signal::Message(map(answer)));
+            me.address.signal_made(|| map(answer));
             if let Some(timer) = timer {
                 me.address.signal(Signal::CancelTimer(timer));
             }
@@ -585,7 +592,7 @@ impl<M: Send + 'static> Context<'_, M> {
     ) {
         let (me, name) = (self.body.me.clone(), self.body.me.path().name());
         blocking::spawn(&self.worker.system, name, task, move |result| {
-            me.address.signal(Signal::Message(map(result)));
+            me.address.signal_made(|| map(result));
         });
     }
 
@@ -606,7 +613,9 @@ impl<M: Send + 'static> Context<'_, M> {
         struct Tell<M, F>(ActorRef<M>, F);
         impl<M: Send + 'static, F: Fn() -> M + Send + Sync> Wake for Tell<M, F> {
             fn wake(self: Arc<Self>) {
-                self.0.tell_past((self.1)());
+                if !self.0.is_stopped() {
+                    self.0.address.signal_made(&self.1);
+                }
             }
         }
         Waker::from(Arc::new(Tell(self.body.me.clone(), make)))
@@ -655,9 +664,10 @@ impl<M: Send + 'static> Context<'_, M> {
         if let Err(refused) =
             registry.register(&mut mio::unix::SourceFd(&fd), mio::Token(id.0), interest.mio())
         {
-            self.worker.io.remove(id);
+            self.worker.io.remove(id, fd);
             return Err(refused);
         }
+        self.worker.io.registered(id, fd);
         let make = Box::new(make);
         self.body.descriptors.insert(id.0, Descriptor { make, fd });
         Ok(id)

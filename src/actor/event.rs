@@ -22,7 +22,7 @@ pub struct ActorStarted {
     pub path: ActorPath,
 }
 
-/// An actor has stopped, after its children, and after its stop hook has run.
+/// An actor has stopped, after its children, and after its stop hook has run. Told before its watchers are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ActorStopped {
@@ -45,7 +45,7 @@ pub struct ActorRestarted {
 /// The events of a system, and counts of what reached nobody.
 #[derive(Default)]
 pub struct Events {
-    /// Subscribers by the type of event: each a `Vec<Listener<E>>`.
+    /// Subscribers by the type of event: each a `Listeners<E>`.
     topics: Mutex<HashMap<TypeId, Box<dyn Any + Send>>>,
     dead_letters: AtomicU64,
     unhandled: AtomicU64,
@@ -55,6 +55,18 @@ struct Listener<E> {
     sender: Sender<E>,
     missed: Arc<AtomicU64>,
 }
+
+impl<E> Clone for Listener<E> {
+    fn clone(&self) -> Self {
+        Self {
+            sender: self.sender.clone(),
+            missed: self.missed.clone(),
+        }
+    }
+}
+
+/// Who listens to one type of event. Replaced as a whole, so that it can be gone through without the lock.
+type Listeners<E> = Arc<Vec<Listener<E>>>;
 
 impl Events {
     /// Listens to events of type `E`: [`DeadLetter`], [`UnhandledMessage`], [`ActorStarted`], [`ActorStopped`],
@@ -80,9 +92,9 @@ impl Events {
         if let Ok(mut topics) = self.topics.lock() {
             let topic = topics
                 .entry(TypeId::of::<E>())
-                .or_insert_with(|| Box::new(Vec::<Listener<E>>::new()));
-            if let Some(listeners) = topic.downcast_mut::<Vec<Listener<E>>>() {
-                listeners.push(listener);
+                .or_insert_with(|| Box::new(Listeners::<E>::default()));
+            if let Some(listeners) = topic.downcast_mut::<Listeners<E>>() {
+                Arc::make_mut(listeners).push(listener);
             }
         }
         EventSubscription { receiver, missed }
@@ -101,26 +113,51 @@ impl Events {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn publish<E: Clone + Send + 'static>(&self, event: E) {
-        // Dropped after the lock is: what waits for a subscriber that left may publish in its turn as it is dropped.
+        let Some(listeners) = self.listeners::<E>() else {
+            return;
+        };
+        // Without the lock: the event is the user's, and may publish in its turn as it is cloned or dropped.
         let mut left = Vec::new();
+        for listener in listeners.iter() {
+            match listener.sender.try_send(event.clone()) {
+                Ok(()) => {}
+                Err(TrySendError::Full(_)) => {
+                    listener.missed.fetch_add(1, Ordering::Relaxed);
+                }
+                Err(TrySendError::Disconnected(_)) => left.push(listener.missed.clone()),
+            }
+        }
+        drop(listeners);
+        if !left.is_empty() {
+            self.forget::<E>(&left);
+        }
+    }
+
+    fn listeners<E: Clone + Send + 'static>(&self) -> Option<Listeners<E>> {
+        let topics = self.topics.lock().ok()?;
+        topics
+            .get(&TypeId::of::<E>())?
+            .downcast_ref::<Listeners<E>>()
+            .cloned()
+    }
+
+    /// Forgets listeners that have left, told by their counts.
+    fn forget<E: Clone + Send + 'static>(&self, left: &[Arc<AtomicU64>]) {
         let Ok(mut topics) = self.topics.lock() else {
             return;
         };
         let topic = topics.get_mut(&TypeId::of::<E>());
-        let Some(listeners) = topic.and_then(|topic| topic.downcast_mut::<Vec<Listener<E>>>()) else {
+        let Some(listeners) = topic.and_then(|topic| topic.downcast_mut::<Listeners<E>>()) else {
             return;
         };
-        left.extend(
-            listeners.extract_if(.., |listener| match listener.sender.try_send(event.clone()) {
-                Ok(()) => false,
-                Err(TrySendError::Full(_)) => {
-                    listener.missed.fetch_add(1, Ordering::Relaxed);
-                    false
-                }
-                Err(TrySendError::Disconnected(_)) => true,
-            }),
-        );
+        let stays = |listener: &&Listener<E>| !left.iter().any(|left| Arc::ptr_eq(left, &listener.missed));
+        let stay: Vec<_> = listeners.iter().filter(stays).cloned().collect();
+        // Dropped after the lock is, for the same reason: an event may have come as its subscriber left.
+        let is_empty = stay.is_empty();
+        let before = std::mem::replace(listeners, Arc::new(stay));
+        let topic = is_empty.then(|| topics.remove(&TypeId::of::<E>()));
         drop(topics);
+        drop((before, topic));
     }
 
     /// Messages so far that reached nobody: see [`DeadLetter`].
@@ -181,6 +218,14 @@ impl fmt::Debug for Events {
 pub struct EventSubscription<E> {
     receiver: Receiver<E>,
     missed: Arc<AtomicU64>,
+}
+
+impl<E> Drop for EventSubscription<E> {
+    /// What waits goes now: the channel keeps it otherwise until the next event finds nobody here, and with it, say, a question
+    /// whose asker is to hear that there will be no answer.
+    fn drop(&mut self) {
+        while self.receiver.try_recv().is_ok() {}
+    }
 }
 
 impl<E> EventSubscription<E> {

@@ -78,10 +78,15 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+/// Calls what is the user's; a panic comes back as a failure. Whatever the panic left half-done must not be used again.
+pub(super) fn fenced<R>(call: impl FnOnce() -> R) -> Result<R, Failure> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(Failure::of_panic)
+}
+
 /// Does what may panic because a value of the user's is dropped by it; such a panic is logged.
 pub(super) fn quietly(act: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(act)) {
-        log::warn!("as a value was dropped: {}", Failure::of_panic(payload));
+    if let Err(failure) = fenced(act) {
+        log::warn!("as a value was dropped: {failure}");
     }
 }
 

@@ -62,6 +62,8 @@ pub struct IoId(pub(super) usize);
 #[derive(Debug, Default)]
 pub(super) struct IoTable {
     actors: HashMap<usize, u64>,
+    /// Under which token each descriptor was registered last: its number may have been closed and given anew since.
+    tokens: HashMap<i32, usize>,
     given: usize,
 }
 
@@ -76,8 +78,19 @@ impl IoTable {
         }
     }
 
-    pub(super) fn remove(&mut self, id: IoId) {
+    /// The kernel watches the descriptor under this token.
+    pub(super) fn registered(&mut self, id: IoId, descriptor: i32) {
+        self.tokens.insert(descriptor, id.0);
+    }
+
+    /// Forgets a token. Whether it is still the one under which the descriptor is watched.
+    pub(super) fn remove(&mut self, id: IoId, descriptor: i32) -> bool {
         self.actors.remove(&id.0);
+        let is_watched = self.tokens.get(&descriptor) == Some(&id.0);
+        if is_watched {
+            self.tokens.remove(&descriptor);
+        }
+        is_watched
     }
 
     pub(super) fn actor(&self, token: Token) -> Option<u64> {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::failure::{Failure, StopReason};
+use super::io::Readiness;
 use super::path::ActorPath;
 use super::watch::Terminated;
 
@@ -20,6 +21,10 @@ pub(super) enum Signal<M> {
     Unwatch(u64),
     /// One that it watches has stopped.
     Terminated(u64, Terminated),
+    /// A timer of it is due. The message is made only now, so that one cancelled in between says nothing.
+    Timer(u64),
+    /// A descriptor of it is ready; made into a message only now, as above.
+    Ready(usize, Readiness),
     /// A function of it that makes messages has failed.
     Failed(Failure),
     /// The answer for which the timer was set has come.
@@ -42,6 +47,8 @@ impl<M> fmt::Debug for Signal<M> {
             Self::Watch(..) => "Watch",
             Self::Unwatch(_) => "Unwatch",
             Self::Terminated(..) => "Terminated",
+            Self::Timer(_) => "Timer",
+            Self::Ready(..) => "Ready",
             Self::Failed(_) => "Failed",
             Self::CancelTimer(_) => "CancelTimer",
             Self::ChildStopped(_) => "ChildStopped",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crossbeam_queue::SegQueue;
 
-use super::failure::{Failure, StopReason, quietly};
+use super::failure::{Failure, StopReason, fenced, quietly};
 use super::mailbox::{Mailbox, Queue, Queued};
 use super::messages::{Notify, Signal};
 use super::path::ActorPath;
@@ -64,12 +64,17 @@ impl<M: Send + 'static> Address<M> {
         if self.is_stopped() {
             return Err(TryTellError::Stopped(message));
         }
-        match self.messages.push(message) {
-            Queued::Waits => {}
-            Queued::Dropped(_) => self.system.count_drop(),
+        let dropped = match self.messages.push(message) {
+            Queued::Waits => None,
+            Queued::Dropped(message) => Some(message),
             Queued::Refused(message) => return Err(TryTellError::Full(message)),
-        }
+        };
         self.schedule();
+        if dropped.is_some() {
+            self.system.count_drop();
+            // It may be another sender's, so its panic is not this one's.
+            quietly(|| drop(dropped));
+        }
         Ok(())
     }
 
@@ -77,6 +82,14 @@ impl<M: Send + 'static> Address<M> {
     pub(super) fn signal(&self, signal: Signal<M>) {
         self.signals.push(signal);
         self.schedule();
+    }
+
+    /// Tells the actor what `make` makes; if that panics, it is the actor's failure, and not of who calls this.
+    pub(super) fn signal_made(&self, make: impl FnOnce() -> M) {
+        self.signal(match fenced(make) {
+            Ok(message) => Signal::Message(message),
+            Err(failure) => Signal::Failed(failure),
+        });
     }
 
     /// Sees to it that the worker comes, after something was put into a queue.
@@ -111,9 +124,9 @@ impl<M: Send + 'static> Address<M> {
     }
 
     /// For the worker: the actor has stopped. What waits for it still goes where things for the dead go.
-    pub(super) fn close(&self, reason: &StopReason) {
+    pub(super) fn close(&self, reason: StopReason) {
         if let Ok(mut slot) = self.reason.lock() {
-            *slot = Some(reason.clone());
+            *slot = Some(reason);
         }
         self.state.fetch_or(STOPPED, Ordering::AcqRel);
         self.bury();
@@ -125,11 +138,15 @@ impl<M: Send + 'static> Address<M> {
             self.bury_one(message);
         }
         while let Some(signal) = self.signals.pop() {
-            match signal {
-                Signal::Watch(_, notify) => notify(self.terminated()),
-                Signal::Message(message) => self.bury_one(message),
-                _ => {}
-            }
+            self.bury_signal(signal);
+        }
+    }
+
+    pub(super) fn bury_signal(&self, signal: Signal<M>) {
+        match signal {
+            Signal::Watch(_, notify) => notify(self.terminated()),
+            Signal::Message(message) => self.bury_one(message),
+            _ => {}
         }
     }
 
@@ -211,6 +228,13 @@ impl<M: Send + 'static> AnyAddress for Address<M> {
 /// actor.tell(142.5);
 /// assert_eq!(heard.recv()?, 142.5);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn carry<T: millstream::Element>(_: T) {}
+/// # let system = millstream::ActorSystem::builder("prices").build().unwrap();
+/// # let actor = system.spawn("feed", || millstream::receive(|_, _: u32| millstream::Next::Same)).unwrap();
+/// carry(actor);
 /// ```
 pub struct ActorRef<M> {
     pub(super) address: Arc<Address<M>>,

@@ -9,8 +9,9 @@ use std::fmt;
 
 use crossbeam_queue::SegQueue;
 
+use super::failure::quietly;
 use super::worker::Worker;
-use crate::primitive::atomic::{AtomicU64, Ordering};
+use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence};
 use crate::wait::Fence;
 
 /// Notes that fit into the lane between two workers. A few hundred ready actors; more go by the injector.
@@ -43,6 +44,8 @@ pub(super) struct Post {
     /// 1 while the worker sleeps, or is about to.
     pub(super) parked: AtomicU64,
     pub(super) waker: mio::Waker,
+    /// 1 when the worker has ended, and takes no notes any more.
+    pub(super) ended: AtomicU64,
 }
 
 impl Post {
@@ -51,6 +54,7 @@ impl Post {
             injector: SegQueue::new(),
             parked: AtomicU64::new(0),
             waker,
+            ended: AtomicU64::new(0),
         }
     }
 
@@ -59,6 +63,8 @@ impl Post {
         // A worker that parks after this load sees what was put before: it issues the heavy side of the fence between its
         // store of `parked` and its last look (`Worker::park`).
         fence.light();
+        // The heavy side covers what the processor reorders; this, what the compiler would.
+        compiler_fence(Ordering::SeqCst);
         if self.parked.load(Ordering::Relaxed) != 0 && self.parked.swap(0, Ordering::AcqRel) != 0 {
             // It cannot fail but for a lack of kernel memory; then the worker looks when its sleep is over.
             let _ = self.waker.wake();
@@ -96,7 +102,9 @@ thread_local! {
 
 /// Makes this thread a worker's, or lets it be one no more.
 pub(super) fn set_outgoing(outgoing: Option<Outgoing>) {
-    OUTGOING.with_borrow_mut(|slot| *slot = outgoing);
+    let before = OUTGOING.with_borrow_mut(|slot| std::mem::replace(slot, outgoing));
+    // With the lanes go the notes that nobody takes any more, and values of the user's with these, which may send others.
+    quietly(|| drop(before));
 }
 
 /// The next of this worker's own actors that is ready.

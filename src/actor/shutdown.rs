@@ -12,7 +12,7 @@ use super::failure::StopReason;
 use super::path::ActorPath;
 use super::reference::AnyAddress;
 use super::route::Note;
-use super::system::SystemCore;
+use super::system::{self, SystemCore};
 use super::watch::Terminated;
 use crate::primitive::atomic::Ordering;
 
@@ -57,13 +57,9 @@ impl fmt::Display for ShutdownTimeout {
 impl std::error::Error for ShutdownTimeout {}
 
 /// Waits until an actor has stopped.
-pub(super) fn wait_stopped(
-    system: &Arc<SystemCore>,
-    actor: &Arc<dyn AnyAddress>,
-    deadline: Deadline,
-) -> Option<Terminated> {
+pub(super) fn wait_stopped(actor: &Arc<dyn AnyAddress>, deadline: Deadline) -> Option<Terminated> {
     let (told, heard) = crossbeam_channel::bounded(1);
-    let watch = system.number();
+    let watch = system::number();
     let notify = Box::new(move |terminated| {
         // Nobody listens any more when the deadline was over before.
         let _ = told.send(terminated);
@@ -96,12 +92,12 @@ pub(super) fn shut_down(
     for root in &roots {
         root.stop(StopReason::Shutdown);
         let turn = patience.map_or(deadline, Deadline::from);
-        if wait_stopped(system, root, turn).is_none() {
+        if wait_stopped(root, turn).is_none() {
             left.push(root);
         }
     }
     for root in left {
-        wait_stopped(system, root, deadline);
+        wait_stopped(root, deadline);
     }
     // Children whose parents had stopped before their time, and what the stop hooks made, end with the workers.
     let actors = system.registry.paths();

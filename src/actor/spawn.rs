@@ -14,7 +14,7 @@ use super::route::Note;
 use super::service::ServiceKey;
 use super::spy::{Spy, SpyEvent};
 use super::supervision::Supervisor;
-use super::system::SystemCore;
+use super::system::{self, SystemCore};
 
 /// Swallows a message, if it returns true.
 pub(super) type Intercept<M> = Box<dyn FnMut(&M) -> bool + Send>;
@@ -202,7 +202,7 @@ pub(super) fn spawn<P: Props>(
             .map_or_else(|| system.place(), |parent| parent.worker)
     };
     let worker = options.worker.unwrap_or_else(placed);
-    let id = system.number();
+    let id = system::number();
     let address = Arc::new(Address::new(
         id,
         path.clone(),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
@@ -21,13 +21,23 @@ use super::service::{ServiceKey, Services};
 use super::shutdown::{self, ShutdownReport, ShutdownTimeout};
 use super::spawn::{self, SpawnError, SpawnOptions};
 use super::telemetry::{Telemetry, WorkerReport};
-use super::timer::Due;
+use super::timer::Reminder;
 use super::watch::Terminated;
 use super::workers::{Downgrade, SystemBuilder};
 use crate::primitive::Mutex;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::stream::TimedOut;
 use crate::wait::Fence;
+
+/// A number that nothing else in the process has, from 1 on: an actor of one system may watch one of another, and references of
+/// both may meet in one table.
+pub(super) fn number() -> u64 {
+    // Made at its first use, because loom's words are not made at compile time.
+    static NUMBERS: std::sync::OnceLock<AtomicU64> = std::sync::OnceLock::new();
+    let numbers = NUMBERS.get_or_init(|| AtomicU64::new(1));
+    // Only their distinctness matters.
+    numbers.fetch_add(1, Ordering::Relaxed)
+}
 
 /// What all of a system share.
 #[derive(Debug)]
@@ -44,18 +54,14 @@ pub(super) struct SystemCore {
     /// Tasks that run on threads of their own.
     pub(super) tasks: AtomicU64,
     dropped: AtomicU64,
-    numbers: AtomicU64,
     placed: AtomicU64,
     downgrades: Mutex<Vec<Downgrade>>,
 }
 
 impl SystemCore {
     pub(super) fn new(name: String, posts: Vec<Post>) -> Self {
-        // Only its distinctness matters.
-        static SYSTEMS: std::sync::OnceLock<AtomicU64> = std::sync::OnceLock::new();
-        let systems = SYSTEMS.get_or_init(|| AtomicU64::new(0));
         Self {
-            id: systems.fetch_add(1, Ordering::Relaxed),
+            id: number(),
             name,
             telemetry: posts.iter().map(|_| Telemetry::new()).collect(),
             posts,
@@ -65,15 +71,9 @@ impl SystemCore {
             services: Services::default(),
             tasks: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
-            numbers: AtomicU64::new(0),
             placed: AtomicU64::new(0),
             downgrades: Mutex::new(Vec::new()),
         }
-    }
-
-    /// A number that nothing else in the system has, from 1 on.
-    pub(super) fn number(&self) -> u64 {
-        self.numbers.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// The worker for the next actor that nobody places: each in turn.
@@ -84,6 +84,15 @@ impl SystemCore {
 
     pub(super) fn send(&self, worker: usize, note: Note) {
         route::send(self.id, &self.posts, self.fence, worker, note);
+    }
+
+    /// Has somebody reminded by a worker.
+    pub(super) fn remind(&self, worker: usize, at: Instant, reminder: Box<dyn Reminder>) {
+        if self.posts[worker].ended.load(Ordering::Acquire) != 0 {
+            return reminder.give_up();
+        }
+        let remind = move |worker: &mut super::worker::Worker| worker.timers.remind(at, reminder);
+        self.send(worker, Note::Make(Box::new(remind)));
     }
 
     pub(super) fn count_drop(&self) {
@@ -307,13 +316,9 @@ impl SystemRef {
         Q: Into<M>,
         R: Send + 'static,
     {
-        let (core, worker) = (self.0.clone(), to.worker());
-        let (answer, reply) = Answer::new(deadline.into(), move |at, waker| {
-            let remind = move |worker: &mut super::worker::Worker| {
-                worker.timers.set(at, Due::Call(Box::new(move || waker.wake())));
-            };
-            core.send(worker, Note::Make(Box::new(remind)));
-        });
+        // Its worker's number, or some other one where the actor is of another system.
+        let worker = to.worker() % self.0.posts.len();
+        let (answer, reply) = Answer::new(deadline.into(), self.0.clone(), worker);
         put(to, make, reply);
         answer
     }
@@ -417,7 +422,7 @@ impl SystemRef {
         actor: &ActorRef<M>,
         deadline: impl Into<Deadline>,
     ) -> Result<Terminated, TimedOut> {
-        shutdown::wait_stopped(&self.0, &actor.any(), deadline.into()).ok_or(TimedOut)
+        shutdown::wait_stopped(&actor.any(), deadline.into()).ok_or(TimedOut)
     }
 
     /// The events of the system: dead letters, starts, stops, restarts.

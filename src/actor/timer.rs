@@ -10,15 +10,30 @@ pub(super) type TimerKey = (Instant, u64);
 pub(super) enum Due {
     /// The timer of this number of this actor.
     Actor { actor: u64, timer: u64 },
-    /// A call.
-    Call(Box<dyn FnOnce() + Send>),
+    /// Somebody outside wanted to be reminded.
+    Remind(Box<dyn Reminder>),
 }
+
+/// Somebody outside of the worker who waits until a moment, but as a rule not that long.
+pub(super) trait Reminder: Send {
+    /// Whether anybody still waits.
+    fn is_wanted(&self) -> bool;
+    /// It is time.
+    fn remind(&self);
+    /// It will never be time: the worker ends.
+    fn give_up(&self);
+}
+
+/// Reminders at least between two looks for those that are not wanted any more.
+const REMINDERS: usize = 64;
 
 /// What is to happen when, on one worker.
 #[derive(Default)]
 pub(super) struct Timers {
     due: BTreeMap<TimerKey, Due>,
     set: u64,
+    /// Reminders to be set until those not wanted are looked for.
+    until_look: usize,
 }
 
 impl Timers {
@@ -27,6 +42,25 @@ impl Timers {
         let key = (at, self.set);
         self.due.insert(key, what);
         key
+    }
+
+    /// Sets a reminder. Who waits does not come back to say that it is over (that would cost a note a question), so those not
+    /// wanted any more are dropped now and then: never more of them are kept than there are timers, or `REMINDERS`.
+    pub(super) fn remind(&mut self, at: Instant, reminder: Box<dyn Reminder>) {
+        if self.until_look == 0 {
+            self.due.retain(|_, due| match due {
+                Due::Remind(reminder) => reminder.is_wanted(),
+                Due::Actor { .. } => true,
+            });
+            self.until_look = self.due.len().max(REMINDERS);
+        }
+        self.until_look -= 1;
+        self.set(at, Due::Remind(reminder));
+    }
+
+    /// All that is set; for the end.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Due> {
+        std::mem::take(&mut self.due).into_values()
     }
 
     pub(super) fn cancel(&mut self, key: TimerKey) {
@@ -52,5 +86,45 @@ pub(super) fn next_tick(at: Instant, interval: Duration, now: Instant) -> Option
         Some(next)
     } else {
         now.checked_add(interval)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::primitive::Arc;
+
+    /// Is wanted as long as somebody else holds it.
+    struct Held(Arc<()>);
+
+    impl Reminder for Held {
+        fn is_wanted(&self) -> bool {
+            Arc::strong_count(&self.0) > 1
+        }
+        fn remind(&self) {}
+        fn give_up(&self) {}
+    }
+
+    #[test]
+    fn reminders_that_nobody_wants_do_not_stay_until_their_time() {
+        let mut timers = Timers::default();
+        let at = Instant::now() + Duration::from_secs(3600);
+        let actor = Due::Actor { actor: 1, timer: 1 };
+        let key = timers.set(at, actor);
+        let wanted: Vec<_> = (0..100).map(|_| Arc::new(())).collect();
+        for one in &wanted {
+            timers.remind(at, Box::new(Held(one.clone())));
+        }
+        for _ in 0..100_000 {
+            timers.remind(at, Box::new(Held(Arc::new(()))));
+        }
+        assert!(
+            timers.due.len() <= 2 * (wanted.len() + 1) + REMINDERS,
+            "{}",
+            timers.due.len()
+        );
+        let wants = |due: &Due| matches!(due, Due::Remind(reminder) if reminder.is_wanted());
+        assert_eq!(timers.due.values().filter(|due| wants(due)).count(), wanted.len());
+        assert!(timers.due.contains_key(&key), "what is an actor's stays");
     }
 }

@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::cell::{AnyCell, Ran};
-use super::failure::{Failure, quietly};
+use super::failure::{fenced, quietly};
 use super::io::{IoTable, Readiness, WAKE};
 use super::route::{self, Note};
 use super::system::SystemCore;
@@ -120,6 +119,7 @@ impl Worker {
             self.tally
                 .publish_now_and_then(&self.system.telemetry[self.number], began);
         }
+        self.abandon();
         self.tally
             .publish(&self.system.telemetry[self.number], Instant::now());
     }
@@ -151,9 +151,11 @@ impl Worker {
             busy = true;
             match due {
                 Due::Actor { actor, timer } => {
-                    self.with_cell(actor, |cell, worker| cell.timer_is_due(worker, timer, now));
+                    if let Some(cell) = self.cells.get(&actor) {
+                        cell.timer_is_due(timer);
+                    }
                 }
-                Due::Call(call) => quietly(call),
+                Due::Remind(reminder) => quietly(|| reminder.remind()),
             }
         }
         for _ in 0..route::ready().min(ACTORS_A_TURN) {
@@ -185,8 +187,8 @@ impl Worker {
         };
         self.telemetry().at.store(actor, Ordering::Relaxed);
         // All that is the user's is called behind a fence of its own; this one is for what drops a value in between.
-        let ran = catch_unwind(AssertUnwindSafe(|| cell.run(self))).unwrap_or_else(|payload| {
-            cell.fail_later(Failure::of_panic(payload));
+        let ran = fenced(|| cell.run(self)).unwrap_or_else(|failure| {
+            cell.fail_later(failure);
             Ran::More
         });
         self.telemetry().at.store(0, Ordering::Relaxed);
@@ -205,10 +207,32 @@ impl Worker {
         }
     }
 
-    fn with_cell(&mut self, actor: u64, act: impl FnOnce(&mut dyn AnyCell, &mut Self)) {
-        if let Some(mut cell) = self.cells.remove(&actor) {
-            act(&mut *cell, self);
-            self.cells.insert(actor, cell);
+    /// Leaves nobody behind who waits: what had not stopped when the deadline of the shutdown passed stops now, children before
+    /// their parents.
+    fn abandon(&mut self) {
+        self.system.posts[self.number].ended.store(1, Ordering::Release);
+        loop {
+            for lane in 0..self.incoming.len() {
+                while let Ok(note) = self.incoming[lane].pop() {
+                    self.take(note);
+                }
+            }
+            while let Some(note) = self.system.posts[self.number].injector.pop() {
+                self.take(note);
+            }
+            let Some(youngest) = self.cells.keys().copied().max() else {
+                break;
+            };
+            if let Some(mut cell) = self.cells.remove(&youngest) {
+                quietly(|| cell.abandon(self));
+                quietly(|| drop(cell));
+                self.telemetry().actors.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        for due in self.timers.drain() {
+            if let Due::Remind(reminder) = due {
+                quietly(|| reminder.give_up());
+            }
         }
     }
 
@@ -249,8 +273,9 @@ impl Worker {
             .map(|event| (event.token(), Readiness::from(event)))
             .collect();
         for (token, readiness) in happened {
-            if let Some(actor) = self.io.actor(token) {
-                self.with_cell(actor, |cell, _| cell.descriptor_is_ready(token.0, readiness));
+            let actor = self.io.actor(token);
+            if let Some(cell) = actor.and_then(|actor| self.cells.get(&actor)) {
+                cell.descriptor_is_ready(token.0, readiness);
             }
         }
     }

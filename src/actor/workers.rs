@@ -226,7 +226,6 @@ impl SystemBuilder {
         if count == 0 {
             return Err(BuildError::NoWorkers);
         }
-        let (strategy, mut downgrades) = self.strategy_for(&cores);
         let system = |source| BuildError::System { source };
         let polls: Vec<_> = (0..count)
             .map(|_| mio::Poll::new())
@@ -242,9 +241,12 @@ impl SystemBuilder {
         let (told, heard) = crossbeam_channel::bounded(count);
         let mut threads: Vec<JoinHandle<()>> = Vec::with_capacity(count);
         let (left, leaving) = crossbeam_channel::bounded(count);
+        // How they wait is known when it is known where they run. Those that are told nothing end.
+        let (start, begin) = crossbeam_channel::bounded(count);
         let pairs = incoming.into_iter().zip(polls).zip(&cores);
         for (number, ((incoming, poll), place)) in pairs.enumerate() {
             let (shared, told, place, left) = (core.clone(), told.clone(), *place, left.clone());
+            let begin = begin.clone();
             let lanes = std::mem::take(&mut outgoing[number]);
             let run = move || {
                 let pinned = place.map_or(Ok(None), |core| pinning::pin(core).map(|()| Some(core)));
@@ -253,6 +255,8 @@ impl SystemBuilder {
                     telemetry.core.store(place as u64 + 1, Ordering::Relaxed);
                 }
                 let _ = told.send((number, pinned));
+                drop(told);
+                let Ok(strategy) = begin.recv() else { return };
                 set_outgoing(Some(Outgoing::new(shared.id, number, lanes)));
                 let worker = Worker::new(shared, number, incoming, strategy, poll);
                 // What is left at its end is dropped with it.
@@ -260,39 +264,52 @@ impl SystemBuilder {
                 set_outgoing(None);
                 let _ = left.send(number);
             };
-            let named = std::thread::Builder::new().name(format!("{}-{number}", self.name));
+            // The name of a thread ends at the first NUL, so there is none in it.
+            let name = format!("{}-{number}", self.name.replace('\0', ""));
+            let named = std::thread::Builder::new().name(name);
             match named.spawn(run) {
                 Ok(thread) => threads.push(thread),
                 Err(source) => {
-                    end(&core, threads);
+                    drop(start);
+                    join(threads);
                     return Err(BuildError::System { source });
                 }
             }
         }
         drop(told);
-        let mut refused = None;
-        for (worker, pinned) in heard.iter().take(count) {
-            let (Err(runs_on), Some(core)) = (pinned, cores[worker]) else {
-                continue;
-            };
-            match self.pinning {
-                Pinning::Required => {
-                    refused = Some(BuildError::Refused {
-                        worker,
-                        core,
-                        runs_on,
-                    })
+        let mut places: Vec<_> = heard.iter().take(count).collect();
+        places.sort_by_key(|(worker, _)| *worker);
+        let mut downgrades = Vec::new();
+        let mut held = Vec::with_capacity(count);
+        for (worker, pinned) in places {
+            let (runs_on, core) = match (pinned, cores[worker]) {
+                (Err(runs_on), Some(core)) => (runs_on, core),
+                (pinned, _) => {
+                    held.push(pinned.ok().flatten());
+                    continue;
                 }
-                Pinning::Preferred => downgrades.push(Downgrade::Unpinned {
+            };
+            if self.pinning == Pinning::Required {
+                drop(start);
+                join(threads);
+                return Err(BuildError::Refused {
                     worker,
                     core,
                     runs_on,
-                }),
+                });
             }
+            held.push(None);
+            downgrades.push(Downgrade::Unpinned {
+                worker,
+                core,
+                runs_on,
+            });
         }
-        if let Some(refused) = refused {
-            end(&core, threads);
-            return Err(refused);
+        let (strategy, downgrade) = self.strategy_for(&held);
+        downgrades.extend(downgrade);
+        for _ in 0..count {
+            // There is room for all of them, and each worker waits for one.
+            let _ = start.send(strategy);
         }
         for downgrade in &downgrades {
             log::warn!("system {}: {downgrade}", self.name);
@@ -306,26 +323,31 @@ impl SystemBuilder {
         })
     }
 
-    /// How the workers can wait on these cores.
-    fn strategy_for(&self, cores: &[Option<usize>]) -> (WaitStrategy, Vec<Downgrade>) {
-        let allowed = pinning::allowed().len();
-        let mut named: Vec<_> = cores.iter().flatten().collect();
-        named.sort();
+    /// How the workers can wait that are pinned to these cores, or to none.
+    fn strategy_for(&self, held: &[Option<usize>]) -> (WaitStrategy, Option<Downgrade>) {
+        let mut named: Vec<_> = held.iter().flatten().copied().collect();
+        let pinned = named.len();
+        named.sort_unstable();
         named.dedup();
-        let pinned = cores.iter().flatten().count();
-        let has_room = cores.len() <= allowed.max(named.len()) && named.len() == pinned;
+        // Isolated cores can be named, and are not among those on which a thread may run that is not pinned.
+        let mut all = pinning::allowed();
+        let allowed = all.len();
+        all.extend(&named);
+        all.sort_unstable();
+        all.dedup();
+        let has_room = held.len() <= all.len() && named.len() == pinned;
         if self.strategy != WaitStrategy::BusySpin || has_room {
-            return (self.strategy, Vec::new());
+            return (self.strategy, None);
         }
         let downgrade = Downgrade::Yields {
-            workers: cores.len(),
-            cores: if pinned == cores.len() {
+            workers: held.len(),
+            cores: if pinned == held.len() {
                 named.len()
             } else {
                 allowed
             },
         };
-        (WaitStrategy::SpinThenYield { spins: 100 }, vec![downgrade])
+        (WaitStrategy::SpinThenYield { spins: 100 }, Some(downgrade))
     }
 }
 
@@ -353,11 +375,8 @@ fn lanes(
     (outgoing, incoming)
 }
 
-/// Ends workers that have no actors yet.
-fn end(core: &Arc<SystemCore>, threads: Vec<JoinHandle<()>>) {
-    for worker in 0..threads.len() {
-        core.send(worker, Note::End);
-    }
+/// Waits for workers that will not begin.
+fn join(threads: Vec<JoinHandle<()>>) {
     for thread in threads {
         let _ = thread.join();
     }
