@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::ask::{AskError, ReplyTo};
 use super::blocking::{self, TaskPanicked};
 use super::deadline::Deadline;
-use super::failure::StopReason;
+use super::failure::{Failure, StopReason};
 #[cfg(unix)]
 use super::io::Interest;
 use super::io::{IoId, Readiness};
@@ -558,7 +559,12 @@ impl<M: Send + 'static> Context<'_, M> {
         let me = self.body.me.clone();
         let reply = ReplyTo::hooked(move |answer| {
             let Some(map) = take(&map) else { return };
-            me.address.signal(Signal::Message(map(answer)));
+            // It runs where the answer is given: who answers must not fail by a function of who asked.
+            me.address
+                .signal(match catch_unwind(AssertUnwindSafe(|| map(answer))) {
+                    Ok(message) => Signal::Message(message),
+                    Err(payload) => Signal::Failed(Failure::of_panic(payload)),
+                });
             if let Some(timer) = timer {
                 me.address.signal(Signal::CancelTimer(timer));
             }
@@ -586,6 +592,18 @@ impl<M: Send + 'static> Context<'_, M> {
         let (me, name) = (self.body.me.clone(), self.body.me.path().name());
         blocking::spawn(&self.worker.system, name, task, move |result| {
             me.address.signal(Signal::Message(map(result)));
+        });
+    }
+
+    /// As [`spawn_blocking`](Self::spawn_blocking); what comes of it is dropped in silence where the actor has stopped.
+    pub(crate) fn spawn_blocking_quietly<R: Send + 'static>(
+        &mut self,
+        task: impl FnOnce() -> R + Send + 'static,
+        map: impl FnOnce(Result<R, TaskPanicked>) -> M + Send + 'static,
+    ) {
+        let (me, name) = (self.body.me.clone(), self.body.me.path().name());
+        blocking::spawn(&self.worker.system, name, task, move |result| {
+            me.tell_past(map(result));
         });
     }
 

@@ -180,6 +180,12 @@ impl<T> Lanes<T> {
         waiting.fold(self.past, u64::wrapping_add)
     }
 
+    /// Whether an element is there in a lane that is not read just now.
+    #[cfg(not(millstream_loom))]
+    pub(super) fn others_hold(&self) -> bool {
+        self.queue.iter().any(|lane| matches!(lane.there(), Ok(true)))
+    }
+
     /// How a lane asks when `asked` is open.
     fn demand(&self, is_first: bool, asked: u64) -> Demand {
         let window = if is_first { self.window } else { 0 };
