@@ -10,7 +10,6 @@ mod cycles;
 mod ends;
 mod faults;
 mod far;
-mod gates;
 mod reader;
 mod refusals;
 mod restarts;

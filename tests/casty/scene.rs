@@ -171,3 +171,12 @@ macro_rules! rows {
     };
 }
 pub(crate) use rows;
+
+/// Waits until so many elements of a published stream are where its consumer finds them, and its end.
+pub(crate) fn passed_on(ground: &Ground, name: &str, elements: u64) {
+    eventually(|| {
+        let seen = millstream::observe(name, Some(ground.dir.clone())).unwrap();
+        let is_ended = !matches!(seen.state(), millstream::State::Open);
+        seen.position() == elements && is_ended
+    });
+}

@@ -387,20 +387,30 @@ impl<T: Send + 'static> Consumer<T> {
         }
     }
 
-    fn producer_stopped(&mut self, end: &Terminated) {
+    fn producer_stopped(
+        &mut self,
+        end: Terminated,
+        left: usize,
+        context: &mut Context<'_, StreamConsumerMsg<T>>,
+    ) {
         self.refused(GetSourceError::ProducerStopped {
             path: end.path.clone(),
         });
+        if self.standing.feed.as_ref().is_none_or(|feed| feed.is_over) {
+            return;
+        }
+        if left > 0 && context.me().waiting() > 0 {
+            let news = ConsumerNews::Gone(end, left - 1);
+            return context.me().tell_past(news.into());
+        }
         let code = match end.reason {
             StopReason::Failed(_) => StreamFault::PRODUCER_PANICKED,
             _ => StreamFault::PRODUCER_STOPPED,
         };
-        if self.standing.feed.as_ref().is_some_and(|feed| !feed.is_over) {
-            self.over(Some(StreamFault::new(
-                code,
-                format!("{}: {}", end.path, end.reason),
-            )));
-        }
+        self.over(Some(StreamFault::new(
+            code,
+            format!("{}: {}", end.path, end.reason),
+        )));
     }
 }
 
@@ -467,7 +477,14 @@ impl<T: Send + 'static> Actor for Consumer<T> {
             }
             StreamConsumerMsg::StreamCompleted(_) => self.over(None),
             StreamConsumerMsg::StreamFailed(failed) => self.over(Some(failed.0)),
-            StreamConsumerMsg::Terminated(end) => self.producer_stopped(&end),
+            StreamConsumerMsg::Terminated(end) => {
+                // One message is handled for a number of those in the cell's run; this is more than that.
+                let left = context.me().waiting().saturating_mul(64);
+                self.producer_stopped(end, left, context);
+            }
+            StreamConsumerMsg::News(ConsumerNews::Gone(end, left)) => {
+                self.producer_stopped(end, left, context);
+            }
             StreamConsumerMsg::News(ConsumerNews::Linked(answer)) => self.answered(answer, context),
             StreamConsumerMsg::News(ConsumerNews::Reached(Ok(reached))) => self.reached(reached),
             StreamConsumerMsg::News(ConsumerNews::Reached(Err(why))) => {
