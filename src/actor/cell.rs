@@ -19,6 +19,9 @@ use super::worker::Worker;
 /// Messages that an actor handles before the next one has its turn.
 const MESSAGES_A_RUN: usize = 64;
 
+/// Wake-ups, results and answers that an actor handles in a row while messages wait: each may bring about the next.
+const SIGNALS_IN_A_ROW: usize = 16;
+
 /// What an actor is to do after a message.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -462,13 +465,23 @@ impl<P: Props> AnyCell for Cell<P> {
             }
         }
         let mut left = MESSAGES_A_RUN;
+        let mut in_a_row = 0;
         while left > 0 && !matches!(self.phase, Phase::Gone | Phase::New(_)) {
             left -= 1;
+            if in_a_row >= SIGNALS_IN_A_ROW && self.is_running() {
+                in_a_row = 0;
+                if let Some(message) = self.body.me.address.next_message() {
+                    self.handle(worker, message);
+                    continue;
+                }
+            }
             if let Some(signal) = self.next_signal() {
+                in_a_row += usize::from(signal.is_message());
                 self.attend(worker, signal);
             } else if !self.is_running() {
                 break;
             } else if let Some(message) = self.body.me.address.next_message() {
+                in_a_row = 0;
                 self.handle(worker, message);
             } else {
                 break;

@@ -596,6 +596,18 @@ impl<M: Send + 'static> Context<'_, M> {
         });
     }
 
+    /// As [`spawn_blocking`](Self::spawn_blocking); what comes of it is dropped in silence where the actor has stopped.
+    pub(crate) fn spawn_blocking_quietly<R: Send + 'static>(
+        &mut self,
+        task: impl FnOnce() -> R + Send + 'static,
+        map: impl FnOnce(Result<R, TaskPanicked>) -> M + Send + 'static,
+    ) {
+        let (me, name) = (self.body.me.clone(), self.body.me.path().name());
+        blocking::spawn(&self.worker.system, name, task, move |result| {
+            me.tell_past(map(result));
+        });
+    }
+
     /// A waker that sends this actor a message made by `make`: for whatever wakes tasks.
     ///
     /// ```

@@ -285,6 +285,11 @@ impl<M: Send + 'static> ActorRef<M> {
         self.address.signal(Signal::Control(message));
     }
 
+    /// Sends what must pass a full mailbox, and is missed where the actor has stopped.
+    pub(crate) fn tell_first(&self, message: M) {
+        self.address.signal(Signal::Message(message));
+    }
+
     /// Where the actor stands.
     ///
     /// ```
@@ -418,6 +423,7 @@ pub struct Recipient<N>(Arc<dyn Tell<N>>);
 trait Tell<N>: Send + Sync {
     fn tell(&self, message: N);
     fn tell_past(&self, message: N);
+    fn tell_first(&self, message: N);
     fn path(&self) -> &ActorPath;
     fn id(&self) -> u64;
     fn is_stopped(&self) -> bool;
@@ -435,6 +441,10 @@ where
 
     fn tell_past(&self, message: N) {
         ActorRef::tell_past(self, message.into());
+    }
+
+    fn tell_first(&self, message: N) {
+        ActorRef::tell_first(self, message.into());
     }
 
     fn path(&self) -> &ActorPath {
@@ -502,6 +512,11 @@ impl<N: 'static> Recipient<N> {
     /// As [`ActorRef::tell_past`].
     pub(crate) fn tell_past(&self, message: N) {
         self.0.tell_past(message);
+    }
+
+    /// As [`ActorRef::tell_first`].
+    pub(crate) fn tell_first(&self, message: N) {
+        self.0.tell_first(message);
     }
 
     pub(crate) fn id(&self) -> u64 {

@@ -194,6 +194,12 @@ impl<T> ColdSource<T> {
         is_anywhere(ring, &self.aside, &self.unbounded)
     }
 
+    /// Whether an element is there in any lane, asked for or not.
+    #[cfg(not(millstream_loom))]
+    pub(super) fn holds(&self, ring: &Consumer<Fixed<T>>) -> bool {
+        matches!(self.there(ring), Ok(true)) || self.lanes.as_ref().is_some_and(|lanes| lanes.others_hold())
+    }
+
     /// The endpoint, and whether the next element is there, wherever it comes.
     pub(super) fn around<'a>(
         &'a mut self,

@@ -209,6 +209,15 @@ impl<T> Conduit<T> {
         self.0.overseen.oversight.end(End::Cancelled);
     }
 
+    /// As [`cancel`](Self::cancel), for the reason that the sinks are to be told.
+    pub(crate) fn close(&self, reason: CloseReason) {
+        self.0.overseen.oversight.end(match reason {
+            CloseReason::PeerGone => End::PeerGone,
+            CloseReason::PeerCorrupt(corruption) => End::PeerCorrupt(corruption),
+            _ => End::Cancelled,
+        });
+    }
+
     /// Whether the stream was ended from outside, or the source takes nothing any more.
     pub(crate) fn is_ended(&self) -> bool {
         self.0.overseen.oversight.ruling().reason().is_some()

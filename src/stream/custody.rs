@@ -10,6 +10,8 @@ use std::task::Waker;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 use super::canceller::Canceller;
 use super::cold_source::Hook;
+#[cfg(not(millstream_loom))]
+use super::end::CloseReason;
 use super::endpoint::Vacancy;
 use super::lanes::Adoption;
 use super::sink::SinkRef;
@@ -44,9 +46,21 @@ impl<T> SourceRef<T> {
         vacancy != Vacancy::Empty || news
     }
 
+    /// Elements that were asked for by hand and not taken.
+    #[cfg(not(millstream_loom))]
+    pub(crate) fn asked(&self) -> u64 {
+        self.cold.endpoint.open(self.ring.pos())
+    }
+
+    /// Whether an element is there, asked for or not.
+    #[cfg(not(millstream_loom))]
+    pub(crate) fn holds(&self) -> bool {
+        self.cold.holds(&self.ring)
+    }
+
     /// What becomes readable when there is something to take or the stream has ended; nothing within one process, where
     /// wakers do that. Other descriptors may take their place when the source goes on with another producer.
-    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    #[cfg(all(test, target_os = "linux", not(millstream_loom)))]
     pub(crate) fn bell_fds(&self) -> Vec<BorrowedFd<'_>> {
         self.cold.endpoint.bell_fds()
     }
@@ -88,10 +102,24 @@ impl<T> SinkRef<T> {
         self.endpoint.bell_fds()
     }
 
-    /// Whether the consumer of a stream that has ended takes nothing of it any more: it has everything, or is gone.
-    #[cfg(all(target_os = "linux", not(millstream_loom)))]
-    pub(crate) fn is_left(&mut self) -> bool {
-        self.endpoint.undrained(self.ring.pos()).1.is_some()
+    /// Why the stream takes nothing any more, by a fresh look.
+    #[cfg(not(millstream_loom))]
+    pub(crate) fn close_reason(&mut self) -> Option<CloseReason> {
+        if self.endpoint.closed().is_none() && self.endpoint.is_closed() {
+            self.make_room();
+        }
+        self.endpoint.closed()
+    }
+
+    /// Has `waker` woken once when the consumer takes nothing any more: of a stream that goes on, when it leaves; of one that
+    /// has ended, also when it has everything. More credit wakes as well. True, and nothing is woken, if it takes nothing
+    /// already. For descriptors, as [`arm`](Self::arm).
+    #[cfg(not(millstream_loom))]
+    pub(crate) fn arm_close(&mut self, waker: &Waker) -> bool {
+        let is_left = self.endpoint.arm_close(self.ring.pos(), waker);
+        // A consumer may have arrived, whose words are to be watched in place of those of another.
+        self.ring.watch = self.endpoint.watch();
+        is_left
     }
 
     /// Whether there is a consumer, or has been one that may come again.

@@ -180,11 +180,25 @@ impl<T> Lanes<T> {
         waiting.fold(self.past, u64::wrapping_add)
     }
 
+    /// Whether an element is there in a lane that is not read just now.
+    #[cfg(not(millstream_loom))]
+    pub(super) fn others_hold(&self) -> bool {
+        self.queue.iter().any(|lane| matches!(lane.there(), Ok(true)))
+    }
+
     /// How a lane asks when `asked` is open.
-    fn demand(&self, is_first: bool, asked: u64) -> Demand {
+    fn demand(&self, is_first: bool, is_alone: bool, asked: u64) -> Demand {
         let window = if is_first { self.window } else { 0 };
-        // Where there is no window, credit is due for what leaves the buffer.
-        let half = if window == 0 { self.buffer } else { window } / 2;
+        let half = if is_alone {
+            // Where there is no window, credit is due for what leaves the buffer.
+            if window == 0 { self.buffer } else { window }
+        } else {
+            // A turn ends where credit is due, and all lanes have turns of one length.
+            match (self.window, self.buffer) {
+                (0, only) | (only, 0) => only,
+                (window, buffer) => window.min(buffer),
+            }
+        } / 2;
         Demand {
             window,
             asked,
@@ -327,14 +341,14 @@ impl<T> ColdSource<T> {
         let Some(mut lane) = lanes.queue.pop_front() else {
             return;
         };
-        self.change(ring, &mut lane);
+        self.change(ring, &mut lane, false);
         if let Some(lanes) = &mut self.lanes {
             lanes.queue.push_back(lane);
         }
     }
 
-    /// Changes the present lane for another.
-    fn change(&mut self, ring: &mut Consumer<Fixed<T>>, lane: &mut Lane<T>) {
+    /// Changes the present lane for another, which from now on may be the only one.
+    fn change(&mut self, ring: &mut Consumer<Fixed<T>>, lane: &mut Lane<T>, is_alone: bool) {
         let Some(lanes) = &mut self.lanes else { return };
         let asked = self.endpoint.asked();
         std::mem::swap(ring, &mut lane.ring);
@@ -342,7 +356,7 @@ impl<T> ColdSource<T> {
         std::mem::swap(&mut self.unbounded, &mut lane.unbounded);
         std::mem::swap(&mut lanes.is_first, &mut lane.is_first);
         std::mem::swap(&mut lanes.attends, &mut lane.attends);
-        let demand = lanes.demand(lanes.is_first, asked);
+        let demand = lanes.demand(lanes.is_first, is_alone, asked);
         self.endpoint.ask_as(demand, lanes.automatic);
     }
 
@@ -407,7 +421,8 @@ impl<T> ColdSource<T> {
         }
         // The one that was read last: its turn comes last.
         let mut lane = lanes.queue.pop_back()?;
-        self.change(ring, &mut lane);
+        let is_alone = lanes.queue.is_empty();
+        self.change(ring, &mut lane, is_alone);
         let lanes = self.lanes.as_mut()?;
         lanes.past = lanes.past.wrapping_add(lane.ring.pos());
         self.endpoint.set_rotates(!lanes.queue.is_empty());
@@ -492,7 +507,7 @@ impl<T> ColdSource<T> {
             u64::MAX
         };
         self.endpoint
-            .ask_as(lanes.demand(lanes.is_first, asked), lanes.automatic);
+            .ask_as(lanes.demand(lanes.is_first, lanes.queue.is_empty(), asked), lanes.automatic);
         self.endpoint.credit(pos, 0);
         self.spread();
     }
@@ -501,7 +516,7 @@ impl<T> ColdSource<T> {
     pub(super) fn spread(&mut self) {
         let Some(lanes) = &mut self.lanes else { return };
         let (asked, automatic) = (self.endpoint.asked(), lanes.automatic);
-        let demand = lanes.demand(true, asked);
+        let demand = lanes.demand(true, lanes.queue.is_empty(), asked);
         if let Some(lane) = lanes.queue.iter_mut().find(|lane| lane.is_first) {
             lane.endpoint.ask_as(demand, automatic);
             lane.endpoint.credit(lane.ring.pos(), 0);

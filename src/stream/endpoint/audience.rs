@@ -31,7 +31,8 @@ impl ProducerEndpoint {
             return;
         };
         let oversight = Arc::clone(oversight);
-        let _ruling = oversight.ruling();
+        let ruling = oversight.ruling();
+        let reason = ruling.verdict.as_ref().map_or(reason, CloseReason::of);
         // The source closes a lane under this lock. Acquire, as in `look`.
         let closed = self
             .ledgers
@@ -48,7 +49,7 @@ impl ProducerEndpoint {
     pub(super) fn reason_of_close(&self) -> CloseReason {
         // Whoever sees the close sees why: the source knew when it closed.
         match &self.audience {
-            Audience::Overseen(oversight) => oversight.reason(),
+            Audience::Overseen(oversight) => oversight.ruling().verdict.as_ref().map(CloseReason::of),
             _ => None,
         }
         .unwrap_or(CloseReason::Cancelled)

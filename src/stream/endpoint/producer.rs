@@ -268,6 +268,28 @@ impl ProducerEndpoint {
         room
     }
 
+    /// As [`arm`](Self::arm), whether or not there is room: until the consumer takes nothing any more.
+    #[cfg(not(millstream_loom))]
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn arm_close(&mut self, pos: u64, waker: &Waker) -> bool {
+        self.bell.arm(waker);
+        self.lie_down();
+        // As in `park`; pairs with the one in `ConsumerEndpoint::announce`.
+        self.fence.heavy();
+        let is_left = if self.closed.is_some() {
+            self.undrained(pos).1.is_some()
+        } else {
+            self.look(pos);
+            self.closed.is_some()
+        };
+        if is_left {
+            self.bell.disarm();
+            self.waiting().word.store(0, Ordering::Relaxed);
+        }
+        is_left
+    }
+
     /// What becomes readable when the bell is rung, between processes.
     #[cfg(all(target_os = "linux", not(millstream_loom)))]
     pub(crate) fn bell_fds(&self) -> Vec<BorrowedFd<'_>> {

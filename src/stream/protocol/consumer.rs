@@ -1,6 +1,7 @@
 //! `stream_consumer`: the actor that subscribes to a producer, and gives out the source.
 
 use std::fmt;
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use super::refusal::GetSourceError;
 use super::remote::{PublishedStream, Wanted};
 use super::upstream::{Kind, Upstream};
 use crate::actor::{Actor, AskError, Context, Next, Props, Recipient, ReplyTo, StopReason, Terminated};
+use crate::primitive::Mutex;
 use crate::stream::settings::SourceSettings;
 use crate::stream::{Adoption, Buffer, Conduit, SinkRef, SourceRef, StreamFault, TryPutError};
 use crate::wait::WaitStrategy;
@@ -41,6 +43,7 @@ pub fn stream_consumer<T: Send + 'static>(producer: impl Into<Upstream<T>>) -> S
     StreamConsumer {
         upstream: producer.into(),
         settings: SourceSettings::default(),
+        kept: Arc::default(),
     }
 }
 
@@ -49,6 +52,8 @@ pub fn stream_consumer<T: Send + 'static>(producer: impl Into<Upstream<T>>) -> S
 pub struct StreamConsumer<T> {
     upstream: Upstream<T>,
     settings: SourceSettings,
+    /// What an instance that is restarted leaves to the next: the stream goes on.
+    kept: Kept<T>,
 }
 
 impl<T: Send + 'static> StreamConsumer<T> {
@@ -138,29 +143,47 @@ impl<T: Send + 'static> Props for StreamConsumer<T> {
     type Actor = Consumer<T>;
 
     fn create(&mut self) -> Consumer<T> {
+        let standing = self.kept.lock().ok().and_then(|mut kept| kept.take());
         Consumer {
             upstream: self.upstream.0.clone(),
             settings: self.settings.clone(),
-            subscription: Subscription::Begun,
-            asker: None,
-            is_given: false,
-            overseer: None,
-            feed: None,
+            standing: standing.unwrap_or_default(),
+            kept: self.kept.clone(),
         }
     }
 }
+
+type Kept<T> = Arc<Mutex<Option<Standing<T>>>>;
 
 /// The actor.
 #[allow(unreachable_pub, reason = "the associated type of a public trait")]
 pub struct Consumer<T> {
     upstream: Kind<T>,
     settings: SourceSettings,
+    standing: Standing<T>,
+    kept: Kept<T>,
+}
+
+/// What a consumer has.
+struct Standing<T> {
     subscription: Subscription<T>,
     /// Who waits for the source.
     asker: Option<ReplyTo<SourceRef<T>>>,
     is_given: bool,
     overseer: Option<Overseer<T>>,
     feed: Option<Feed<T>>,
+}
+
+impl<T> Default for Standing<T> {
+    fn default() -> Self {
+        Self {
+            subscription: Subscription::New,
+            asker: None,
+            is_given: false,
+            overseer: None,
+            feed: None,
+        }
+    }
 }
 
 impl<T> fmt::Debug for Consumer<T> {
@@ -171,6 +194,8 @@ impl<T> fmt::Debug for Consumer<T> {
 
 /// How far the subscription has come.
 enum Subscription<T> {
+    /// Nobody was asked.
+    New,
     /// The producer has not answered.
     Begun,
     /// The source is here.
@@ -207,9 +232,10 @@ impl<T: Send + 'static> Consumer<T> {
                 };
                 self.refused(why);
             }
-            // It took the subscription and made no ring of it: it speaks by messages. Should it have stopped instead, the
-            // watch says so.
-            Err(_) => self.feed(context),
+            // It took the subscription and made no ring of it: it speaks by messages. Had it stopped instead, the watch would
+            // have said so before.
+            Err(_) if matches!(self.standing.subscription, Subscription::Begun) => self.feed(context),
+            Err(_) => {}
         }
     }
 
@@ -228,36 +254,36 @@ impl<T: Send + 'static> Consumer<T> {
                 reached
             })
         };
-        context.spawn_blocking(task, |reached| {
+        context.spawn_blocking_quietly(task, |reached| {
             let reached = reached.unwrap_or_else(|panicked| Err(panicked.to_string()));
             Msg::from(ConsumerNews::Reached(reached))
         });
     }
 
     fn reached(&mut self, reached: Reached<T>) {
-        self.overseer = Some(reached.overseer);
-        self.subscription = Subscription::Reached(reached.source);
+        self.standing.overseer = Some(reached.overseer);
+        self.standing.subscription = Subscription::Reached(reached.source);
         self.settle();
     }
 
     fn refused(&mut self, why: GetSourceError) {
-        if matches!(self.subscription, Subscription::Begun) {
-            self.subscription = Subscription::Refused(why);
+        if matches!(self.standing.subscription, Subscription::Begun) {
+            self.standing.subscription = Subscription::Refused(why);
             self.settle();
         }
     }
 
     /// Gives whoever waits for the source what there is.
     fn settle(&mut self) {
-        let Some(asker) = self.asker.take() else { return };
-        match std::mem::replace(&mut self.subscription, Subscription::Given) {
-            Subscription::Begun => {
-                self.subscription = Subscription::Begun;
-                self.asker = Some(asker);
+        let Some(asker) = self.standing.asker.take() else { return };
+        match std::mem::replace(&mut self.standing.subscription, Subscription::Given) {
+            before @ (Subscription::New | Subscription::Begun) => {
+                self.standing.subscription = before;
+                self.standing.asker = Some(asker);
             }
             Subscription::Refused(why) => {
                 asker.refuse(why.clone());
-                self.subscription = Subscription::Refused(why);
+                self.standing.subscription = Subscription::Refused(why);
             }
             Subscription::Given => asker.refuse(GetSourceError::Taken),
             Subscription::Reached(mut source) => {
@@ -268,17 +294,17 @@ impl<T: Send + 'static> Consumer<T> {
                     idle: self.settings.idle,
                     strategy: self.settings.strategy,
                 });
-                self.is_given = true;
+                self.standing.is_given = true;
                 asker.send(source);
             }
         }
     }
 
     fn get_source(&mut self, ask: GetSource<T>) {
-        if self.is_given || self.asker.is_some() {
+        if self.standing.is_given || self.standing.asker.is_some() {
             return ask.reply_to.refuse(GetSourceError::Taken);
         }
-        self.asker = Some(ask.reply_to);
+        self.standing.asker = Some(ask.reply_to);
         self.settle();
     }
 
@@ -298,7 +324,7 @@ impl<T: Send + 'static> Consumer<T> {
         };
         let me = context.me().clone();
         source.on_end(Box::new(move |_| me.tell_past(ConsumerNews::Ended.into())));
-        self.feed = Some(Feed {
+        self.standing.feed = Some(Feed {
             producer: producer.clone(),
             sink,
             open: 0,
@@ -312,13 +338,14 @@ impl<T: Send + 'static> Consumer<T> {
 
     /// Demands of a producer that speaks by messages what the source has asked for.
     fn ask_for_more(&mut self, context: &mut Context<'_, StreamConsumerMsg<T>>) {
-        let Some(feed) = &mut self.feed else { return };
+        let Some(feed) = &mut self.standing.feed else { return };
         while !feed.is_over {
             let asked = feed.sink.demand();
             if let Some(more) = std::num::NonZeroU64::new(asked.saturating_sub(feed.open)) {
-                feed.open = asked;
                 feed.producer
                     .tell_past(StreamDemand::new(context.me(), more).into());
+                // Not before: the message becomes one of the producer's own by a function of the user's, which may panic.
+                feed.open = asked;
             }
             // While something is open the next element brings us here again.
             if feed.open > 0 || feed.sink.is_closed() || !feed.sink.arm(&feed.waker) {
@@ -328,7 +355,7 @@ impl<T: Send + 'static> Consumer<T> {
     }
 
     fn element(&mut self, element: T, context: &mut Context<'_, StreamConsumerMsg<T>>) -> Option<T> {
-        let Some(feed) = &mut self.feed else {
+        let Some(feed) = &mut self.standing.feed else {
             return Some(element);
         };
         let unasked = feed.open == 0;
@@ -350,7 +377,7 @@ impl<T: Send + 'static> Consumer<T> {
 
     /// The producer that speaks by messages ends the stream.
     fn over(&mut self, fault: Option<StreamFault>) {
-        if let Some(feed) = &mut self.feed {
+        if let Some(feed) = &mut self.standing.feed {
             feed.is_over = true;
             // Where the source has ended already, nobody wants to know.
             let _ = match fault {
@@ -360,20 +387,30 @@ impl<T: Send + 'static> Consumer<T> {
         }
     }
 
-    fn producer_stopped(&mut self, end: &Terminated) {
+    fn producer_stopped(
+        &mut self,
+        end: Terminated,
+        left: usize,
+        context: &mut Context<'_, StreamConsumerMsg<T>>,
+    ) {
         self.refused(GetSourceError::ProducerStopped {
             path: end.path.clone(),
         });
+        if self.standing.feed.as_ref().is_none_or(|feed| feed.is_over) {
+            return;
+        }
+        if left > 0 && context.me().waiting() > 0 {
+            let news = ConsumerNews::Gone(end, left - 1);
+            return context.me().tell_past(news.into());
+        }
         let code = match end.reason {
             StopReason::Failed(_) => StreamFault::PRODUCER_PANICKED,
             _ => StreamFault::PRODUCER_STOPPED,
         };
-        if self.feed.as_ref().is_some_and(|feed| !feed.is_over) {
-            self.over(Some(StreamFault::new(
-                code,
-                format!("{}: {}", end.path, end.reason),
-            )));
-        }
+        self.over(Some(StreamFault::new(
+            code,
+            format!("{}: {}", end.path, end.reason),
+        )));
     }
 }
 
@@ -381,26 +418,43 @@ impl<T: Send + 'static> Actor for Consumer<T> {
     type Msg = StreamConsumerMsg<T>;
 
     fn on_start(&mut self, context: &mut Context<'_, Self::Msg>) {
-        if self.settings.window == 0 {
-            self.subscription = Subscription::Refused(GetSourceError::ZeroDemand);
+        let is_new = matches!(self.standing.subscription, Subscription::New);
+        if is_new && self.settings.window == 0 {
+            self.standing.subscription = Subscription::Refused(GetSourceError::ZeroDemand);
             return;
         }
         match &self.upstream {
             Kind::Actor(producer) => {
                 let producer = producer.clone();
                 context.watch_recipient(&producer, StreamConsumerMsg::Terminated);
-                let me = context.me().clone();
-                let link = ReplyTo::hooked(move |answer| me.tell_past(ConsumerNews::Linked(answer).into()));
-                let consumer = context.me().recipient();
-                let subscribe = StreamSubscribe::linked(consumer, self.settings.window, link);
-                // Where it has stopped, the watch says so.
-                producer.tell_past(subscribe.into());
+                if is_new {
+                    let me = context.me().clone();
+                    let link =
+                        ReplyTo::hooked(move |answer| me.tell_past(ConsumerNews::Linked(answer).into()));
+                    let consumer = context.me().recipient();
+                    let subscribe = StreamSubscribe::linked(consumer, self.settings.window, link);
+                    // Where it has stopped, the watch says so.
+                    producer.tell_past(subscribe.into());
+                }
             }
             #[cfg(target_os = "linux")]
-            Kind::Published(stream) => {
+            Kind::Published(stream) if is_new => {
                 let stream = stream.clone();
                 self.reach(stream, context);
             }
+            #[cfg(target_os = "linux")]
+            Kind::Published(_) => {}
+        }
+        if is_new {
+            self.standing.subscription = Subscription::Begun;
+        }
+        // What was to be done when the one before this failed.
+        self.ask_for_more(context);
+    }
+
+    fn before_restart(&mut self, _: &mut Context<'_, Self::Msg>, _: Option<&crate::actor::Failure>) {
+        if let Ok(mut kept) = self.kept.lock() {
+            *kept = Some(std::mem::take(&mut self.standing));
         }
     }
 
@@ -410,7 +464,7 @@ impl<T: Send + 'static> Actor for Consumer<T> {
                 self.get_source(ask);
                 self.ask_for_more(context);
             }
-            StreamConsumerMsg::GetState(ask) => ask.reply_to.send(if self.is_given {
+            StreamConsumerMsg::GetState(ask) => ask.reply_to.send(if self.standing.is_given {
                 ConsumerState::Active
             } else {
                 ConsumerState::Waiting
@@ -423,7 +477,14 @@ impl<T: Send + 'static> Actor for Consumer<T> {
             }
             StreamConsumerMsg::StreamCompleted(_) => self.over(None),
             StreamConsumerMsg::StreamFailed(failed) => self.over(Some(failed.0)),
-            StreamConsumerMsg::Terminated(end) => self.producer_stopped(&end),
+            StreamConsumerMsg::Terminated(end) => {
+                // One message is handled for a number of those in the cell's run; this is more than that.
+                let left = context.me().waiting().saturating_mul(64);
+                self.producer_stopped(end, left, context);
+            }
+            StreamConsumerMsg::News(ConsumerNews::Gone(end, left)) => {
+                self.producer_stopped(end, left, context);
+            }
             StreamConsumerMsg::News(ConsumerNews::Linked(answer)) => self.answered(answer, context),
             StreamConsumerMsg::News(ConsumerNews::Reached(Ok(reached))) => self.reached(reached),
             StreamConsumerMsg::News(ConsumerNews::Reached(Err(why))) => {
@@ -436,11 +497,11 @@ impl<T: Send + 'static> Actor for Consumer<T> {
     }
 
     fn on_stop(&mut self, context: &mut Context<'_, Self::Msg>) {
-        if let Some(overseer) = &self.overseer {
+        if let Some(overseer) = &self.standing.overseer {
             // Of no effect where the stream has ended.
             overseer.cancel();
         }
-        if let Some(feed) = &self.feed
+        if let Some(feed) = &self.standing.feed
             && !feed.is_over
         {
             feed.producer.tell_past(StreamCancel::new(context.me()).into());

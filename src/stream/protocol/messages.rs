@@ -348,6 +348,9 @@ pub(super) enum ConsumerNews<T> {
     Ended,
     /// There may be more demand.
     CreditReady,
+    /// A producer that speaks by messages has stopped. What it sent before waits in the mailbox, which this overtakes: so it
+    /// comes again, so many times at most, until that is handled.
+    Gone(Terminated, usize),
 }
 
 macro_rules! message {

@@ -3,12 +3,13 @@
 //! The producer reads its stream itself then, and passes on as much as there is demand for: to a sink that is published,
 //! or as messages to a consumer that speaks the protocol itself.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::task::Waker;
 
 use super::messages::{StreamCompleted, StreamConsumerMsg, StreamElement, StreamFailed};
 use crate::actor::Recipient;
-use crate::stream::{End, SinkRef, SourceRef, StreamFault, TryNext, TryPutError};
+use crate::stream::{CloseReason, End, SinkRef, SourceRef, StreamFault, TryNext, TryPutError};
 
 /// Elements passed on in one go, before the worker's other actors have their turn.
 const A_GO: u64 = 1024;
@@ -51,6 +52,8 @@ pub(super) enum Passed {
     More,
     /// There will be nothing more to do.
     Done,
+    /// The other side takes nothing any more.
+    Left(CloseReason),
 }
 
 /// Where elements go.
@@ -89,7 +92,8 @@ fn pass_to_actor<T: Send + 'static>(
 ) -> Passed {
     for _ in 0..A_GO {
         match source.try_next() {
-            TryNext::Item(element) => to.tell(StreamElement(element).into()),
+            // By the way that the end takes, which must not overtake it; and there was demand, so no mailbox may refuse it.
+            TryNext::Item(element) => to.tell_first(StreamElement(element).into()),
             TryNext::Empty if source.arm(waker) => {}
             TryNext::Empty => return Passed::All,
             TryNext::End(End::Completed) => {
@@ -114,36 +118,44 @@ fn pass_to_sink<T: Send + 'static>(
     let mut left = A_GO;
     while left > 0 {
         if let Some(end) = source.end() {
-            return settle(sink, &end);
+            return settle(sink, &end, waker);
         }
-        if sink.is_closed() {
-            source.cancel();
-            return Passed::Done;
+        if let Some(reason) = sink.close_reason() {
+            return Passed::Left(reason);
         }
-        // The published ring has no buffer of its own: room is demand, and what was not asked for stays in the sinks' buffers.
-        let mut room = sink.demand().min(left);
-        if room == 0 {
-            // An end is told whether or not anything was asked for.
-            if source.peek(1).is_empty() && (source.end().is_some() || source.arm(waker)) {
+        // The published ring has no buffer of its own: its room is its demand, and what its reader asks for is asked of the
+        // sinks, so that what nobody asked for stays in their buffers.
+        let room = sink.demand();
+        if let Some(more) = NonZeroU64::new(room.saturating_sub(source.asked())) {
+            // It has not ended, and asks by hand.
+            let _ = source.request(more);
+        }
+        let mut batch = room.min(left);
+        if batch == 0 {
+            // An end is told whether or not anything was asked for. But where an element waits for demand, the end comes
+            // after it, and each put would wake this actor for nothing.
+            if !source.holds() && source.arm(waker) {
+                left -= 1;
                 continue;
             }
             if sink.arm(waker) {
+                left -= 1;
                 continue;
             }
             return Passed::All;
         }
-        left -= room;
-        while room > 0 {
-            room -= 1;
+        left -= batch;
+        while batch > 0 {
+            batch -= 1;
             match source.try_next() {
                 TryNext::Item(element) => match sink.try_put(element) {
                     Ok(()) => {}
-                    Err(TryPutError::Full(_) | TryPutError::Closed(..)) => {
-                        source.cancel();
-                        return Passed::Done;
-                    }
+                    Err(TryPutError::Full(_)) => return Passed::Left(CloseReason::Cancelled),
+                    Err(TryPutError::Closed(_, reason)) => return Passed::Left(reason),
                 },
                 TryNext::Empty if source.arm(waker) => {}
+                // A reader that leaves is noticed even if nothing is put, and more demand is told to the sinks.
+                TryNext::Empty if sink.arm_close(waker) || sink.demand() > source.asked() => break,
                 TryNext::Empty => return Passed::All,
                 TryNext::End(_) => break,
             }
@@ -153,13 +165,13 @@ fn pass_to_sink<T: Send + 'static>(
 }
 
 /// Ends the published stream as its source did, and waits until its reader has taken everything.
-fn settle<T: Send + 'static>(sink: &mut SinkRef<T>, end: &End) -> Passed {
+fn settle<T: Send + 'static>(sink: &mut SinkRef<T>, end: &End, waker: &Waker) -> Passed {
     let ended = match end {
         End::Completed => sink.complete(),
         End::Failed(fault) => sink.fail(fault.clone()),
         _ => return Passed::Done,
     };
-    if ended.is_err() || sink.is_left() {
+    if ended.is_err() || sink.arm_close(waker) {
         Passed::Done
     } else {
         Passed::All

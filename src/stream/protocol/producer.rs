@@ -373,6 +373,8 @@ impl<T: Send + 'static> Producer<T> {
             }
         };
         self.standing.subscriber = Some(consumer.clone());
+        // It may leave while nobody touches its source.
+        context.watch_recipient(&consumer, StreamProducerMsg::Terminated);
         if let Some(link) = link {
             let me = context.me().clone();
             source.on_end(Box::new(move |_| {
@@ -394,7 +396,6 @@ impl<T: Send + 'static> Producer<T> {
             // It has just begun, and asks by hand.
             let _ = source.request(demand);
         }
-        context.watch_recipient(&consumer, StreamProducerMsg::Terminated);
         self.standing.source = Some(source);
         self.standing.outlet = Some(Outlet::Messages(consumer));
     }
@@ -412,7 +413,12 @@ impl<T: Send + 'static> Producer<T> {
     }
 
     fn cancel(&mut self, cancel: StreamCancel) -> Next<Self> {
-        if self.standing.subscriber.is_some() && !self.is_partner(cancel.from) {
+        let is_taken = match &self.standing.outlet {
+            // Its consumer cancels by the published stream.
+            Some(Outlet::Published(sink)) => sink.has_consumer(),
+            _ => self.standing.subscriber.is_some(),
+        };
+        if is_taken && !self.is_partner(cancel.from) {
             return Next::Unhandled(cancel.into());
         }
         self.part()
@@ -451,8 +457,14 @@ impl<T: Send + 'static> Producer<T> {
         match passed {
             Passed::All => {}
             Passed::More => context.me().tell_past(InputReady.into()),
-            // The sinks learn of it also if it was the other side that ended.
             Passed::Done => return self.part(),
+            Passed::Left(reason) => {
+                // Before parting says that it was cancelled.
+                if let Some(conduit) = &self.standing.conduit {
+                    conduit.close(reason);
+                }
+                return self.part();
+            }
         }
         Next::Same
     }
@@ -509,8 +521,8 @@ impl<T: Send + 'static> Producer<T> {
                 if let Some(source) = &mut self.standing.source {
                     // What is asked for is asked for by the published stream's consumer.
                     source.adopt(Adoption {
-                        window: 0,
-                        manual: false,
+                        window: self.settings.max_demand,
+                        manual: true,
                         eager: false,
                         idle: None,
                         strategy: WaitStrategy::default(),
@@ -548,9 +560,10 @@ impl<T: Send + 'static> Actor for Producer<T> {
         self.publish();
         if self.standing.outlet.is_some() {
             self.watch_bell(context);
+            // What was to be done when the one before this failed.
             context.me().tell_past(InputReady.into());
         }
-        if let Some(Outlet::Messages(consumer)) = &self.standing.outlet {
+        if let Some(consumer) = &self.standing.subscriber {
             context.watch_recipient(consumer, StreamProducerMsg::Terminated);
         }
     }

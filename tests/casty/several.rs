@@ -1,0 +1,245 @@
+//! Several of them at once: sinks of one stream, streams side by side and in both directions; rows C18, C23, C48, C50.
+
+use std::thread;
+
+use millstream::{ActorSystem, GetSource, SourceRef, StreamFault, stream_consumer, stream_producer};
+
+use crate::reader::{Desk, Reader};
+use crate::scene::{Place, Scene, Sink, fill, rows};
+use crate::stage::{LONGEST, eventually};
+
+rows! {
+    everywhere {
+        c18_several_sinks_each_in_order
+        c18_completed_when_all_have_completed
+        c18_failed_when_one_has_failed
+        c18_the_demand_holds_over_all_sinks
+        c23_sinks_take_turns
+        c18_sinks_come_while_the_stream_flows
+        c50_ten_streams_one_after_another
+        c50_five_streams_do_not_know_of_each_other
+    }
+    in_one_process {
+        c48_streams_in_both_directions
+    }
+}
+
+/// The number of a sink, and which of its elements.
+fn tagged(sink: u64, element: u64) -> u64 {
+    sink * 1_000_000 + element
+}
+
+/// What a reader takes up to the end, by sink.
+fn sorted(rest: &str) -> (Vec<Vec<u64>>, String) {
+    let (elements, end) = rest.rsplit_once(' ').unwrap_or(("", rest));
+    let mut by_sink = vec![Vec::new(); 8];
+    for element in elements.split_whitespace() {
+        let element: u64 = element.parse().unwrap();
+        by_sink[(element / 1_000_000) as usize].push(element % 1_000_000);
+    }
+    (by_sink, end.into())
+}
+
+fn c18_several_sinks_each_in_order(scene: &Scene) {
+    let producer = scene.producer("stream", stream_producer().buffer_size(7));
+    let mut reader = scene.source(&producer, "demand=5");
+    let putting: Vec<_> = (0..4)
+        .map(|number| {
+            let mut sink = scene.sink(&producer);
+            thread::spawn(move || {
+                for element in 0..500 {
+                    sink.put(tagged(number, element)).unwrap();
+                }
+                sink.complete().unwrap();
+            })
+        })
+        .collect();
+    let (by_sink, end) = sorted(&reader.ask("rest"));
+    putting.into_iter().for_each(|putting| putting.join().unwrap());
+    assert_eq!(end, "Completed");
+    for elements in &by_sink[..4] {
+        assert!(elements.iter().copied().eq(0..500), "{elements:?}");
+    }
+    scene.ends_well(&producer, &mut reader);
+}
+
+fn c18_completed_when_all_have_completed(scene: &Scene) {
+    let producer = scene.producer("stream", stream_producer());
+    let mut sinks: Vec<_> = (0..3).map(|_| scene.sink(&producer)).collect();
+    let mut reader = scene.source(&producer, "");
+    for (number, sink) in sinks.iter_mut().enumerate() {
+        sink.put(number as u64).unwrap();
+        assert_eq!(reader.ask("next"), format!("item {number}"));
+        sink.complete().unwrap();
+    }
+    assert_eq!(reader.ask("next"), "end Completed");
+    scene.ends_well(&producer, &mut reader);
+}
+
+fn c18_failed_when_one_has_failed(scene: &Scene) {
+    let producer = scene.producer("stream", stream_producer());
+    let (mut good, mut bad) = (scene.sink(&producer), scene.sink(&producer));
+    let mut reader = scene.source(&producer, "");
+    let fault = StreamFault::new(5, "one of two");
+    bad.fail(fault.clone()).unwrap();
+    good.put(1).unwrap();
+    assert_eq!(reader.ask("next"), "item 1");
+    good.complete().unwrap();
+    assert_eq!(reader.ask("next"), format!("end Failed({fault:?})"));
+    scene.ends_well(&producer, &mut reader);
+}
+
+fn c18_the_demand_holds_over_all_sinks(scene: &Scene) {
+    let producer = scene.producer("stream", stream_producer().buffer_size(2));
+    let mut sinks: Vec<_> = (0..3).map(|_| scene.sink(&producer)).collect();
+    let mut reader = scene.source(&producer, "manual demand=4");
+    assert_eq!(reader.ask("request 4"), "Ok(())");
+    eventually(|| sinks.iter().map(Sink::demand).sum::<u64>() == 4);
+    // Each has its buffer, and what is asked for is asked for once.
+    let mut put = [0; 3];
+    let mut last = 0;
+    loop {
+        for (number, sink) in sinks.iter_mut().enumerate() {
+            put[number] += fill(sink, tagged(number as u64, put[number]) % 1_000_000);
+        }
+        let sum = put.iter().sum::<u64>();
+        assert!(sum <= 3 * 2 + 4, "{put:?}");
+        if sum == last {
+            break;
+        }
+        last = sum;
+    }
+    for _ in 0..4 {
+        assert!(reader.ask("next").starts_with("item "));
+    }
+    assert_eq!(reader.ask("try"), "empty", "no more was asked for");
+    assert_eq!(reader.ask("taken"), "4");
+}
+
+fn c23_sinks_take_turns(scene: &Scene) {
+    let producer = scene.producer("stream", stream_producer().buffer_size(100));
+    let mut sinks: Vec<_> = (0..3).map(|_| scene.sink(&producer)).collect();
+    for (number, sink) in sinks.iter_mut().enumerate() {
+        for element in 0..100 {
+            sink.put(tagged(number as u64, element)).unwrap();
+        }
+    }
+    let mut reader = scene.source(&producer, "demand=4");
+    let (by_sink, _) = sorted(&(reader.ask("take 150") + " -"));
+    for (number, elements) in by_sink[..3].iter().enumerate() {
+        assert!(elements.len() > 30, "sink {number} had {} of 150", elements.len());
+    }
+    for sink in &mut sinks {
+        sink.complete().unwrap();
+    }
+    assert!(reader.ask("rest").ends_with("Completed"));
+    scene.ends_well(&producer, &mut reader);
+}
+
+fn c18_sinks_come_while_the_stream_flows(scene: &Scene) {
+    let (producer, mut first, mut reader) = scene.stream(4, "demand=4");
+    reader.say("rest");
+    let steady = thread::spawn(move || {
+        for element in 0..20_000 {
+            first.put(tagged(0, element)).unwrap();
+        }
+        first
+    });
+    for number in 1..6 {
+        // The producer answers whatever flows.
+        let mut sink = scene.sink(&producer);
+        for element in 0..100 {
+            sink.put(tagged(number, element)).unwrap();
+        }
+        sink.complete().unwrap();
+    }
+    steady.join().unwrap().complete().unwrap();
+    let (by_sink, end) = sorted(&reader.hear());
+    assert_eq!(end, "Completed");
+    assert!(by_sink[0].iter().copied().eq(0..20_000));
+    for elements in &by_sink[1..6] {
+        assert!(elements.iter().copied().eq(0..100));
+    }
+    scene.ends_well(&producer, &mut reader);
+}
+
+fn c50_ten_streams_one_after_another(scene: &Scene) {
+    for round in 0..10 {
+        // Under one name, which is free again at once.
+        let (producer, mut sink, mut reader) = scene.stream(4, "demand=2");
+        for element in 0..10 {
+            sink.put(element).unwrap();
+            assert_eq!(reader.ask("next"), format!("item {element}"));
+        }
+        if round % 2 == 0 {
+            sink.complete().unwrap();
+            assert_eq!(reader.ask("next"), "end Completed");
+        } else {
+            assert_eq!(reader.ask("drop"), "ok");
+        }
+        scene.ends_well(&producer, &mut reader);
+    }
+    eventually(|| scene.ground.files().is_empty());
+}
+
+fn c50_five_streams_do_not_know_of_each_other(scene: &Scene) {
+    let mut streams: Vec<_> = (0..5)
+        .map(|n| {
+            let producer = scene.producer(&format!("stream-{n}"), stream_producer().buffer_size(3));
+            let sink = scene.sink(&producer);
+            let reader = scene.source(&producer, "demand=2");
+            (producer, sink, reader)
+        })
+        .collect();
+    for (n, (_, sink, _)) in streams.iter_mut().enumerate() {
+        sink.put(n as u64).unwrap();
+    }
+    assert_eq!(streams[1].2.ask("cancel"), "ok");
+    scene.system.stop(&streams[3].0);
+    for n in [0, 2, 4] {
+        let (_, sink, reader) = &mut streams[n];
+        for element in 0..100 {
+            sink.put(element).unwrap();
+            let expected = if element == 0 { n as u64 } else { element - 1 };
+            assert_eq!(reader.ask("next"), format!("item {expected}"));
+        }
+        sink.complete().unwrap();
+        assert_eq!(reader.ask("rest"), "99 Completed");
+    }
+    for (producer, _, reader) in &mut streams {
+        let _ = reader.ask("rest");
+        scene.ends_well(producer, reader);
+    }
+}
+
+fn c48_streams_in_both_directions(scene: &Scene) {
+    let other = ActorSystem::builder("other").build().unwrap();
+    let back = if scene.place == Place::OneSystem { &scene.system } else { &other };
+    let (producer, mut sink, mut reader) = scene.stream(4, "demand=3");
+    let props = stream_producer::<u64>().buffer_size(4).published("back");
+    let answers = back.spawn("back", props.directory(&scene.ground.dir)).unwrap();
+    let mut answer = back.ask(&answers, millstream::GetSink::new, LONGEST).unwrap();
+    let stream = scene.system.lookup_stream_in(&scene.ground.dir, "back", LONGEST).unwrap();
+    let consumer = scene.system.spawn("answers", stream_consumer(&stream)).unwrap();
+    let mut source: SourceRef<u64> = scene.system.ask(&consumer, GetSource::new, LONGEST).unwrap();
+    for element in 0..500 {
+        sink.put(element).unwrap();
+        assert_eq!(reader.ask("next"), format!("item {element}"));
+        answer.put(element * 2).unwrap();
+        assert_eq!(source.next(), Some(element * 2));
+    }
+    sink.complete().unwrap();
+    answer.complete().unwrap();
+    assert_eq!(source.next(), None);
+    assert_eq!(reader.ask("next"), "end Completed");
+    back.wait_stopped(&answers, LONGEST).unwrap();
+    scene.system.wait_stopped(&consumer, LONGEST).unwrap();
+    scene.ends_well(&producer, &mut reader);
+    assert_eq!(other.events().dead_letters(), 0);
+}
+
+/// A reader of a stream that another process publishes.
+pub(crate) fn near_reader(scene: &Scene, name: &str) -> Reader {
+    let system = ActorSystem::builder("near").build().unwrap();
+    Reader::here(Desk::owning(system, &scene.ground.dir, name))
+}
