@@ -47,6 +47,13 @@ fn reason(error: PutError<u64>) -> CloseReason {
     }
 }
 
+/// The consumer was stopped by somebody who does not hold its source: elsewhere, all that is known is that it hung up.
+fn assert_left(scene: &Scene, putting: thread::JoinHandle<PutError<u64>>) {
+    let reason = reason(putting.join().unwrap());
+    let is_gone = reason == CloseReason::PeerGone && !scene.is_one_system();
+    assert!(reason == CloseReason::Cancelled || is_gone, "{reason}");
+}
+
 fn stopped() -> String {
     let fault = StreamFault::new(StreamFault::PRODUCER_STOPPED, "the producer stopped: stopped");
     format!("Failed({fault:?})")
@@ -165,7 +172,7 @@ fn c31_a_stopped_consumer_releases_a_blocked_put(scene: &Scene) {
     let putting = putting(sink);
     assert_eq!(reader.ask("next"), "item 0");
     assert_eq!(reader.ask("stop"), "ok");
-    assert_eq!(reason(putting.join().unwrap()), CloseReason::Cancelled);
+    assert_left(scene, putting);
     scene.system.wait_stopped(&producer, LONGEST).unwrap();
     assert!(reader.ask("rest").ends_with("Cancelled"));
     scene.ends_well(&producer, &mut reader);
@@ -179,7 +186,7 @@ fn c31_a_stopped_consumer_that_gave_nothing_out(scene: &Scene) {
     assert_eq!(fill(&mut sink, 0), 1);
     let putting = putting(sink);
     assert_eq!(reader.ask("stop"), "ok");
-    assert_eq!(reason(putting.join().unwrap()), CloseReason::Cancelled);
+    assert_left(scene, putting);
     scene.ends_well(&producer, &mut reader);
 }
 
@@ -188,7 +195,7 @@ fn c31_a_stopped_consumer_of_an_idle_stream(scene: &Scene) {
     // Its source is held by somebody who does not touch it.
     assert_eq!(reader.ask("stop"), "ok");
     scene.system.wait_stopped(&producer, LONGEST).unwrap();
-    assert_eq!(reason(putting(sink).join().unwrap()), CloseReason::Cancelled);
+    assert_left(scene, putting(sink));
     assert_eq!(reader.ask("next"), "end Cancelled");
     scene.ends_well(&producer, &mut reader);
 }
@@ -225,7 +232,7 @@ fn c31_the_consumers_system_shuts_down(scene: &Scene) {
     let report = away.shutdown(LONGEST).unwrap();
     assert_eq!((report.dead_letters, report.unhandled), (0, 0));
     waiting.join().unwrap();
-    assert_eq!(reason(putting.join().unwrap()), CloseReason::Cancelled);
+    assert_left(scene, putting);
     scene.system.wait_stopped(&producer, LONGEST).unwrap();
     assert!(matches!(away_asked(&scene.system, &consumer), Err(AskError::Stopped)));
 }
@@ -266,6 +273,9 @@ fn c6_handles_outlive_their_system(scene: &Scene) {
     let mut source = away_asked(&system, &consumer).unwrap();
     sink.put(1).unwrap();
     drop(system);
+    assert!(sink.is_closed());
+    // One more may be taken as if it had been on its way.
+    let _ = sink.try_put(2);
     assert!(matches!(sink.try_put(2), Err(millstream::TryPutError::Closed(2, _))));
     assert!(matches!(sink.put(2), Err(PutError::Closed(2, _))));
     while let TryNext::Item(element) = source.try_next() {
