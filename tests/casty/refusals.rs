@@ -33,14 +33,20 @@ fn a_name_that_is_taken(scene: &Scene) {
     let mut sink = scene.sink(&first);
     let second = scene.system.spawn("second", published()).unwrap();
     let why: GetSinkError = refusal(scene.system.ask(&second, GetSink::new, LONGEST));
-    assert!(matches!(&why, GetSinkError::Unpublished(why) if why.contains("name")), "{why}");
+    assert!(
+        matches!(&why, GetSinkError::Unpublished(why) if why.contains("name")),
+        "{why}"
+    );
     let push = |reply| StreamProducerMsg::from(Push::asking(1, reply));
     let _: GetSinkError = refusal(scene.system.ask(&second, push, LONGEST));
     let consumer = scene.system.spawn("reader", stream_consumer(&second)).unwrap();
     let refused = scene.system.ask(&consumer, GetSource::new, LONGEST);
     assert!(matches!(refused, Err(AskError::Refused(_))), "{refused:?}");
     // The first has what it had.
-    let stream = scene.system.lookup_stream_in::<u64>(dir, "name", LONGEST).unwrap();
+    let stream = scene
+        .system
+        .lookup_stream_in::<u64>(dir, "name", LONGEST)
+        .unwrap();
     let consumer = scene.system.spawn("another", stream_consumer(&stream)).unwrap();
     let mut source = scene.system.ask(&consumer, GetSource::new, LONGEST).unwrap();
     sink.put(1).unwrap();
@@ -49,10 +55,15 @@ fn a_name_that_is_taken(scene: &Scene) {
 
 fn a_name_that_is_free_again(scene: &Scene) {
     for round in 0..5 {
-        let props = stream_producer::<u64>().published("name").directory(&scene.ground.dir);
+        let props = stream_producer::<u64>()
+            .published("name")
+            .directory(&scene.ground.dir);
         let producer = scene.system.spawn("producer", props).unwrap();
         let mut sink = scene.sink(&producer);
-        let stream = scene.system.lookup_stream_in::<u64>(&scene.ground.dir, "name", LONGEST).unwrap();
+        let stream = scene
+            .system
+            .lookup_stream_in::<u64>(&scene.ground.dir, "name", LONGEST)
+            .unwrap();
         assert_eq!(stream.name(), "name");
         sink.put(round).unwrap();
         scene.system.stop_and_wait(&producer, LONGEST).unwrap();
@@ -67,16 +78,28 @@ fn a_name_that_is_free_again(scene: &Scene) {
 
 fn nobody_publishes_the_name(scene: &Scene) {
     let deadline = std::time::Duration::from_millis(1);
-    let found = scene.system.lookup_stream_in::<u64>(&scene.ground.dir, "nobody", deadline);
-    assert!(matches!(found, Err(LookupStreamError::NotFound { .. })), "{found:?}");
+    let found = scene
+        .system
+        .lookup_stream_in::<u64>(&scene.ground.dir, "nobody", deadline);
+    assert!(
+        matches!(found, Err(LookupStreamError::NotFound { .. })),
+        "{found:?}"
+    );
 }
 
 fn another_kind_of_elements(scene: &Scene) {
-    let props = stream_producer::<u64>().published("name").directory(&scene.ground.dir);
+    let props = stream_producer::<u64>()
+        .published("name")
+        .directory(&scene.ground.dir);
     let producer = scene.system.spawn("producer", props).unwrap();
     scene.sink(&producer).put(1).unwrap();
-    let found = scene.system.lookup_stream_in::<f64>(&scene.ground.dir, "name", LONGEST);
-    assert!(matches!(found, Err(LookupStreamError::OtherType { .. })), "{found:?}");
+    let found = scene
+        .system
+        .lookup_stream_in::<f64>(&scene.ground.dir, "name", LONGEST);
+    assert!(
+        matches!(found, Err(LookupStreamError::OtherType { .. })),
+        "{found:?}"
+    );
 }
 
 fn a_producer_that_can_hold_nothing(scene: &Scene) {

@@ -3,7 +3,7 @@
 use std::sync::mpsc::channel;
 
 use millstream::{
-    ActorRestarted, ActorRef, GetSource, Next, OneForOne, SourceRef, SpawnOptions, StreamCompleted,
+    ActorRef, ActorRestarted, GetSource, Next, OneForOne, SourceRef, SpawnOptions, StreamCompleted,
     StreamConsumerMsg, StreamDemand, StreamElement, StreamProducerMsg, StreamSubscribe, receive,
     stream_consumer, stream_producer,
 };
@@ -181,7 +181,10 @@ fn a_restarted_consumer_goes_on(scene: &Scene) {
 
 fn a_producer_that_is_not_restarted_any_more(scene: &Scene) {
     let options = SpawnOptions::new().supervisor(OneForOne::new(1, LONGEST));
-    let producer = scene.system.spawn_with("stream", stream_producer::<u64>(), options).unwrap();
+    let producer = scene
+        .system
+        .spawn_with("stream", stream_producer::<u64>(), options)
+        .unwrap();
     let mut sink = scene.sink(&producer);
     let mut reader = scene.source(&producer, "");
     restart(scene, &producer);
