@@ -180,6 +180,10 @@ impl<T: Send + 'static> Conduit<T> {
         if let Some(ringer) = sink.endpoint.ringer() {
             ruling.enrol(ringer);
         }
+        if !attends {
+            sink.endpoint.set_counted();
+            ruling.hand_out();
+        }
         if let Some(lane) = lane {
             overseen.desk().push(lane);
             oversight.announce_lane(ruling);
@@ -196,12 +200,12 @@ impl<T> Conduit<T> {
     /// Completes the stream: the sinks take nothing more, and the source ends when it has taken everything. Whoever ends
     /// the stream first has ended it.
     pub(crate) fn complete(&self) {
-        self.0.overseen.oversight.end(End::Completed);
+        self.0.overseen.oversight.end_for_sinks(End::Completed);
     }
 
-    /// As [`complete`](Self::complete), with a fault.
+    /// As [`complete`](Self::complete), with a fault; where all sinks have ended, of no effect.
     pub(crate) fn fail(&self, fault: StreamFault) {
-        self.0.overseen.oversight.end(End::Failed(fault));
+        self.0.overseen.oversight.end_for_sinks(End::Failed(fault));
     }
 
     /// Cancels the stream: the sinks take nothing more, and the source ends at its next look, whatever is in the buffers.

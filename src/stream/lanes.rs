@@ -506,8 +506,10 @@ impl<T> ColdSource<T> {
         } else {
             u64::MAX
         };
-        self.endpoint
-            .ask_as(lanes.demand(lanes.is_first, lanes.queue.is_empty(), asked), lanes.automatic);
+        self.endpoint.ask_as(
+            lanes.demand(lanes.is_first, lanes.queue.is_empty(), asked),
+            lanes.automatic,
+        );
         self.endpoint.credit(pos, 0);
         self.spread();
     }

@@ -52,7 +52,11 @@ fn c14_nothing_is_taken_after_completion(scene: &Scene) {
     assert_eq!(sink.put(3), Err(PutError::Closed(3, CloseReason::Completed)));
     let mut reader = scene.source(&producer, "");
     let rest = reader.ask("rest");
-    let all = if late.is_ok() { "1 2 Completed" } else { "1 Completed" };
+    let all = if late.is_ok() {
+        "1 2 Completed"
+    } else {
+        "1 Completed"
+    };
     assert_eq!(rest, all);
     scene.ends_well(&producer, &mut reader);
 }
@@ -99,7 +103,8 @@ fn c16_a_waiting_reader_learns_of_every_end(scene: &Scene) {
             }
             _ => {
                 scene.system.stop(&producer);
-                let stopped = StreamFault::new(StreamFault::PRODUCER_STOPPED, "the producer stopped: stopped");
+                let stopped =
+                    StreamFault::new(StreamFault::PRODUCER_STOPPED, "the producer stopped: stopped");
                 format!("Failed({stopped:?})")
             }
         };
@@ -117,9 +122,15 @@ fn c22_a_put_that_races_a_cancel_is_returned_or_delivered(scene: &Scene) {
             refused.unwrap().into_inner()
         });
         let count = round % 7;
-        assert_eq!(reader.ask(format!("take {count}")).split_whitespace().count(), count);
+        assert_eq!(
+            reader.ask(format!("take {count}")).split_whitespace().count(),
+            count
+        );
         assert_eq!(reader.ask("drop"), "ok");
-        assert!(putting.join().unwrap() >= count as u64, "what was taken did not come back");
+        assert!(
+            putting.join().unwrap() >= count as u64,
+            "what was taken did not come back"
+        );
         scene.ends_well(&producer, &mut reader);
     }
 }
@@ -154,7 +165,10 @@ fn c25_a_dropped_sink_is_a_failure(scene: &Scene) {
     drop(sink);
     let rest = reader.ask("rest");
     let code = format!("code: {}", StreamFault::SINK_DROPPED);
-    assert!(rest.starts_with("0 1 2 3 4 Failed") && rest.contains(&code), "{rest}");
+    assert!(
+        rest.starts_with("0 1 2 3 4 Failed") && rest.contains(&code),
+        "{rest}"
+    );
     scene.ends_well(&producer, &mut reader);
 }
 
@@ -172,7 +186,11 @@ fn c32_ends_leave_no_dead_letters(scene: &Scene) {
     for (name, end) in [("a", "complete"), ("b", "cancel"), ("c", "drop"), ("d", "idle")] {
         let producer = scene.producer(name, stream_producer().buffer_size(4));
         let mut sink = scene.sink(&producer);
-        let settings = if end == "idle" { "demand=4 timeout=3" } else { "demand=4" };
+        let settings = if end == "idle" {
+            "demand=4 timeout=3"
+        } else {
+            "demand=4"
+        };
         let mut reader = scene.source(&producer, settings);
         for element in (0..20).filter(|_| end != "idle") {
             sink.put(element).unwrap();
@@ -205,7 +223,10 @@ fn c38_an_idle_reader_gives_up(scene: &Scene) {
         sink.put(0)
     });
     assert_eq!(reader.ask("next"), "end IdleTimeout");
-    assert_eq!(blocked.join().unwrap(), Err(PutError::Closed(0, CloseReason::Cancelled)));
+    assert_eq!(
+        blocked.join().unwrap(),
+        Err(PutError::Closed(0, CloseReason::Cancelled))
+    );
     scene.ends_well(&producer, &mut reader);
 }
 
@@ -213,7 +234,10 @@ fn c39_a_panic_in_the_body_cancels(scene: &Scene) {
     let (producer, mut sink, mut reader) = scene.stream(4, "demand=4");
     let putting = thread::spawn(move || (0..).find_map(|element| sink.put(element).err()).unwrap());
     assert_eq!(reader.ask("break 9"), "ok");
-    assert!(matches!(putting.join().unwrap(), PutError::Closed(_, CloseReason::Cancelled)));
+    assert!(matches!(
+        putting.join().unwrap(),
+        PutError::Closed(_, CloseReason::Cancelled)
+    ));
     scene.ends_well(&producer, &mut reader);
 }
 

@@ -4,7 +4,7 @@ use std::thread;
 
 use millstream::{
     ActorRef, ActorSystem, AskError, CloseReason, End, GetSink, GetSource, PutError, SourceRef,
-    StreamConsumerMsg, StreamFault, StreamProducerMsg, StreamSubscribe, TryNext, receive, stream_consumer,
+    StreamConsumerMsg, StreamFault, StreamProducerMsg, StreamSubscribe, receive, stream_consumer,
     stream_producer,
 };
 
@@ -47,6 +47,13 @@ fn reason(error: PutError<u64>) -> CloseReason {
     }
 }
 
+/// The consumer was stopped by somebody who does not hold its source: elsewhere, all that is known is that it hung up.
+fn assert_left(scene: &Scene, putting: thread::JoinHandle<PutError<u64>>) {
+    let reason = reason(putting.join().unwrap());
+    let is_gone = reason == CloseReason::PeerGone && !scene.is_one_system();
+    assert!(reason == CloseReason::Cancelled || is_gone, "{reason}");
+}
+
 fn stopped() -> String {
     let fault = StreamFault::new(StreamFault::PRODUCER_STOPPED, "the producer stopped: stopped");
     format!("Failed({fault:?})")
@@ -85,8 +92,11 @@ impl From<StreamConsumerMsg<u64>> for Poison {
 
 /// Makes a producer panic that has a consumer.
 pub(crate) fn poison(system: &ActorSystem, producer: &Producer) {
-    let poison: ActorRef<Poison> =
-        system.spawn(&format!("poison-{}", system.actors().len()), || receive(|_, _| millstream::Next::Same)).unwrap();
+    let poison: ActorRef<Poison> = system
+        .spawn(&format!("poison-{}", system.actors().len()), || {
+            receive(|_, _| millstream::Next::Same)
+        })
+        .unwrap();
     producer.tell(StreamSubscribe::new(&poison, 1));
 }
 
@@ -106,13 +116,22 @@ fn c16_a_producer_that_stops_before_anybody_asks(scene: &Scene) {
     let producer = scene.producer("stream", stream_producer());
     let mut sink = scene.sink(&producer);
     let mut reader = scene.consumer(&producer, "");
-    eventually(|| matches!(scene.state(&producer), Ok(millstream::ProducerState::Subscribed { .. })));
+    eventually(|| {
+        matches!(
+            scene.state(&producer),
+            Ok(millstream::ProducerState::Subscribed { .. })
+        )
+    });
     sink.put(1).unwrap();
     scene.system.stop_and_wait(&producer, LONGEST).unwrap();
     assert_eq!(reader.ask("source"), "ok");
     // In one system what was put is there; where it was to be passed on, nobody had asked for it.
     let rest = reader.ask("rest");
-    let all = if scene.is_one_system() { format!("1 {}", stopped()) } else { stopped() };
+    let all = if scene.is_one_system() {
+        format!("1 {}", stopped())
+    } else {
+        stopped()
+    };
     assert_eq!(rest, all);
     assert_eq!(reader.ask("stopped"), "Stopped");
 }
@@ -135,7 +154,11 @@ fn c16_a_completed_stream_survives_its_producer(scene: &Scene) {
 
 fn c16_the_producers_system_shuts_down(scene: &Scene) {
     let home = ActorSystem::builder("short").build().unwrap();
-    let other = Scene { place: scene.place, ground: crate::stage::Ground::new(), system: home };
+    let other = Scene {
+        place: scene.place,
+        ground: crate::stage::Ground::new(),
+        system: home,
+    };
     let producer = other.producer("stream", stream_producer().buffer_size(1));
     let sink = other.sink(&producer);
     let mut reader = if scene.is_one_system() {
@@ -153,7 +176,10 @@ fn c16_the_producers_system_shuts_down(scene: &Scene) {
     let report = system.shutdown(LONGEST).unwrap();
     assert_eq!((report.dead_letters, report.unhandled), (0, 0));
     assert_eq!(reason(putting.join().unwrap()), CloseReason::Failed);
-    let fault = StreamFault::new(StreamFault::PRODUCER_STOPPED, "the producer stopped: its system was shut down");
+    let fault = StreamFault::new(
+        StreamFault::PRODUCER_STOPPED,
+        "the producer stopped: its system was shut down",
+    );
     let rest = reader.hear();
     assert!(rest.contains(&format!("code: {}", fault.code())), "{rest}");
     assert_eq!(reader.ask("stopped"), "Stopped");
@@ -165,7 +191,7 @@ fn c31_a_stopped_consumer_releases_a_blocked_put(scene: &Scene) {
     let putting = putting(sink);
     assert_eq!(reader.ask("next"), "item 0");
     assert_eq!(reader.ask("stop"), "ok");
-    assert_eq!(reason(putting.join().unwrap()), CloseReason::Cancelled);
+    assert_left(scene, putting);
     scene.system.wait_stopped(&producer, LONGEST).unwrap();
     assert!(reader.ask("rest").ends_with("Cancelled"));
     scene.ends_well(&producer, &mut reader);
@@ -175,11 +201,16 @@ fn c31_a_stopped_consumer_that_gave_nothing_out(scene: &Scene) {
     let producer = scene.producer("stream", stream_producer().buffer_size(1));
     let mut sink = scene.sink(&producer);
     let mut reader = scene.consumer(&producer, "");
-    eventually(|| matches!(scene.state(&producer), Ok(millstream::ProducerState::Subscribed { .. })));
+    eventually(|| {
+        matches!(
+            scene.state(&producer),
+            Ok(millstream::ProducerState::Subscribed { .. })
+        )
+    });
     assert_eq!(fill(&mut sink, 0), 1);
     let putting = putting(sink);
     assert_eq!(reader.ask("stop"), "ok");
-    assert_eq!(reason(putting.join().unwrap()), CloseReason::Cancelled);
+    assert_left(scene, putting);
     scene.ends_well(&producer, &mut reader);
 }
 
@@ -188,7 +219,7 @@ fn c31_a_stopped_consumer_of_an_idle_stream(scene: &Scene) {
     // Its source is held by somebody who does not touch it.
     assert_eq!(reader.ask("stop"), "ok");
     scene.system.wait_stopped(&producer, LONGEST).unwrap();
-    assert_eq!(reason(putting(sink).join().unwrap()), CloseReason::Cancelled);
+    assert_left(scene, putting(sink));
     assert_eq!(reader.ask("next"), "end Cancelled");
     scene.ends_well(&producer, &mut reader);
 }
@@ -225,9 +256,12 @@ fn c31_the_consumers_system_shuts_down(scene: &Scene) {
     let report = away.shutdown(LONGEST).unwrap();
     assert_eq!((report.dead_letters, report.unhandled), (0, 0));
     waiting.join().unwrap();
-    assert_eq!(reason(putting.join().unwrap()), CloseReason::Cancelled);
+    assert_left(scene, putting);
     scene.system.wait_stopped(&producer, LONGEST).unwrap();
-    assert!(matches!(away_asked(&scene.system, &consumer), Err(AskError::Stopped)));
+    assert!(matches!(
+        away_asked(&scene.system, &consumer),
+        Err(AskError::Stopped)
+    ));
 }
 
 fn away_asked(
@@ -266,14 +300,28 @@ fn c6_handles_outlive_their_system(scene: &Scene) {
     let mut source = away_asked(&system, &consumer).unwrap();
     sink.put(1).unwrap();
     drop(system);
-    assert!(matches!(sink.try_put(2), Err(millstream::TryPutError::Closed(2, _))));
+    assert!(sink.is_closed());
+    // One more may be taken as if it had been on its way.
+    let late = sink.try_put(2).is_ok();
+    assert!(matches!(
+        sink.try_put(2),
+        Err(millstream::TryPutError::Closed(2, _))
+    ));
     assert!(matches!(sink.put(2), Err(PutError::Closed(2, _))));
-    while let TryNext::Item(element) = source.try_next() {
-        assert_eq!(element, 1);
+    let taken: Vec<u64> = source.by_ref().collect();
+    match source.end() {
+        Some(End::Cancelled) => assert_eq!(taken, [0; 0]),
+        Some(End::Failed(_)) => assert_eq!(taken, if late { vec![1, 2] } else { vec![1] }),
+        other => panic!("{other:?}"),
     }
-    assert!(matches!(source.end(), Some(End::Failed(_) | End::Cancelled)));
-    assert!(matches!(scene.system.ask(&producer, GetSink::new, LONGEST), Err(AskError::Stopped)));
-    assert!(matches!(away_asked(&scene.system, &consumer), Err(AskError::Stopped)));
+    assert!(matches!(
+        scene.system.ask(&producer, GetSink::new, LONGEST),
+        Err(AskError::Stopped)
+    ));
+    assert!(matches!(
+        away_asked(&scene.system, &consumer),
+        Err(AskError::Stopped)
+    ));
 }
 
 fn c6_a_stopped_actor_answers_at_once(scene: &Scene) {
@@ -294,7 +342,9 @@ fn c6_who_asks_cannot_fail_who_answers(scene: &Scene) {
         let asked = asked.clone();
         millstream::setup(move |context| {
             let get = |reply| StreamProducerMsg::from(GetSink::new(reply));
-            context.ask(&asked, get, LONGEST, |_| -> u32 { std::panic::resume_unwind(Box::new("mine")) });
+            context.ask(&asked, get, LONGEST, |_| -> u32 {
+                std::panic::resume_unwind(Box::new("mine"))
+            });
             receive(|_, _: u32| millstream::Next::Same)
         })
     });

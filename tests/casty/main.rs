@@ -8,8 +8,9 @@
 mod buffer;
 mod cycles;
 mod ends;
-mod faults;
 mod far;
+mod faults;
+mod memory;
 mod reader;
 mod refusals;
 mod restarts;

@@ -60,10 +60,9 @@ impl Scene {
     pub(crate) fn reader(&self, producer: &Producer) -> Reader {
         let name = producer.path().name();
         match self.place {
-            Place::OneSystem => Reader::here(Desk::new(
-                self.system.handle(),
-                Upstream::Actor(producer.clone()),
-            )),
+            Place::OneSystem => {
+                Reader::here(Desk::new(self.system.handle(), Upstream::Actor(producer.clone())))
+            }
             Place::OtherSystem => {
                 let system = ActorSystem::builder("away").build().unwrap();
                 Reader::here(Desk::owning(system, &self.ground.dir, name))

@@ -214,12 +214,19 @@ fn c50_five_streams_do_not_know_of_each_other(scene: &Scene) {
 
 fn c48_streams_in_both_directions(scene: &Scene) {
     let other = ActorSystem::builder("other").build().unwrap();
-    let back = if scene.place == Place::OneSystem { &scene.system } else { &other };
+    let back = if scene.place == Place::OneSystem {
+        &scene.system
+    } else {
+        &other
+    };
     let (producer, mut sink, mut reader) = scene.stream(4, "demand=3");
     let props = stream_producer::<u64>().buffer_size(4).published("back");
     let answers = back.spawn("back", props.directory(&scene.ground.dir)).unwrap();
     let mut answer = back.ask(&answers, millstream::GetSink::new, LONGEST).unwrap();
-    let stream = scene.system.lookup_stream_in(&scene.ground.dir, "back", LONGEST).unwrap();
+    let stream = scene
+        .system
+        .lookup_stream_in(&scene.ground.dir, "back", LONGEST)
+        .unwrap();
     let consumer = scene.system.spawn("answers", stream_consumer(&stream)).unwrap();
     let mut source: SourceRef<u64> = scene.system.ask(&consumer, GetSource::new, LONGEST).unwrap();
     for element in 0..500 {

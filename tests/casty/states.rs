@@ -114,7 +114,9 @@ fn c17_of_ten_racing_consumers_one_wins(scene: &Scene) {
     let mut sink = scene.sink(&producer);
     let mut readers: Vec<_> = (0..10).map(|_| scene.reader(&producer)).collect();
     readers.iter_mut().for_each(|reader| reader.say("consume"));
-    readers.iter_mut().for_each(|reader| assert_eq!(reader.hear(), "ok"));
+    readers
+        .iter_mut()
+        .for_each(|reader| assert_eq!(reader.hear(), "ok"));
     readers.iter_mut().for_each(|reader| reader.say("source"));
     let answers: Vec<String> = readers.iter_mut().map(|reader| reader.hear()).collect();
     let won: Vec<usize> = (0..10).filter(|n| answers[*n] == "ok").collect();
@@ -159,7 +161,10 @@ fn c27_a_late_source_finds_the_end(scene: &Scene) {
 fn c29_the_source_is_given_once(scene: &Scene) {
     let (producer, mut sink, mut reader) = scene.stream(0, "");
     let again = reader.ask("source");
-    assert!(again.starts_with("refused: the source was given out before"), "{again}");
+    assert!(
+        again.starts_with("refused: the source was given out before"),
+        "{again}"
+    );
     sink.put(1).unwrap();
     sink.complete().unwrap();
     assert_eq!(reader.ask("rest"), "1 Completed");
@@ -196,7 +201,10 @@ fn c34_no_demand_is_refused(scene: &Scene) {
     let producer = scene.producer("stream", stream_producer());
     let mut reader = scene.consumer(&producer, "demand=0");
     let refused = reader.ask("source");
-    assert!(refused.starts_with("refused: an initial demand of 0"), "{refused}");
+    assert!(
+        refused.starts_with("refused: an initial demand of 0"),
+        "{refused}"
+    );
     // The producer is there for somebody else.
     assert_eq!(scene.state(&producer).unwrap(), ProducerState::Idle);
 }
@@ -219,7 +227,10 @@ fn c26_a_demand_beyond_the_most(scene: &Scene) {
 
 fn c1_c26_defaults(scene: &Scene) {
     let producer = stream_producer::<u64>();
-    assert!(format!("{producer:?}").contains("buffer: Unbounded"), "{producer:?}");
+    assert!(
+        format!("{producer:?}").contains("buffer: Unbounded"),
+        "{producer:?}"
+    );
     let producer = scene.producer("stream", producer);
     let consumer = format!("{:?}", stream_consumer(&producer));
     assert!(consumer.contains("window: 16"), "{consumer}");

@@ -94,7 +94,10 @@ fn c8_c9_c13_by_explicit_demand(scene: &Scene) {
     assert!(heard.try_recv().is_err(), "no more was asked for");
     demand(&producer, &me, 1);
     demand(&producer, &me, 1);
-    assert_eq!([hear(&heard), hear(&heard), hear(&heard)], ["20", "30", "completed"]);
+    assert_eq!(
+        [hear(&heard), hear(&heard), hear(&heard)],
+        ["20", "30", "completed"]
+    );
     scene.system.wait_stopped(&producer, LONGEST).unwrap();
     assert_eq!(scene.system.events().dead_letters(), 0);
 }
@@ -151,7 +154,10 @@ fn c17_a_second_raw_subscriber_is_told_so(scene: &Scene) {
     let (me, heard) = listener(scene, "me");
     producer.tell(StreamSubscribe::new(&me, 5));
     let answer = hear(&heard);
-    assert!(answer.starts_with("failed the producer has a consumer already"), "{answer}");
+    assert!(
+        answer.starts_with("failed the producer has a consumer already"),
+        "{answer}"
+    );
     let mut sink = scene.sink(&producer);
     sink.put(1).unwrap();
     sink.complete().unwrap();
@@ -296,7 +302,10 @@ fn c44_a_hand_written_producer_sends_too_much(scene: &Scene) {
     assert_eq!(reader.ask("source"), "ok");
     assert_eq!(reader.ask("request 3"), "Ok(())");
     let rest = reader.ask("rest");
-    assert!(rest.starts_with("0 1 2 Failed") && rest.contains("more than was asked for"), "{rest}");
+    assert!(
+        rest.starts_with("0 1 2 Failed") && rest.contains("more than was asked for"),
+        "{rest}"
+    );
     assert_eq!(reader.ask("stopped"), "Stopped");
     eventually(|| heard.try_iter().any(|word| word == "StreamCancel"));
 }
@@ -330,7 +339,14 @@ fn c44_a_hand_written_producer_hears_of_a_cancel(scene: &Scene) {
 
 fn c46_elements_meet_no_mailbox(scene: &Scene) {
     let (producer, mut sink, mut reader) = scene.stream(16, "");
-    let handled = || scene.system.workers().iter().map(|worker| worker.messages).sum::<u64>();
+    let handled = || {
+        scene
+            .system
+            .workers()
+            .iter()
+            .map(|worker| worker.messages)
+            .sum::<u64>()
+    };
     assert!(scene.state(&producer).is_ok());
     let before = handled();
     reader.say("count 0");
@@ -340,13 +356,20 @@ fn c46_elements_meet_no_mailbox(scene: &Scene) {
     sink.complete().unwrap();
     assert_eq!(reader.hear(), "50000 Completed");
     scene.ends_well(&producer, &mut reader);
-    assert!(handled() < before + 50, "{} messages for 50,000 elements", handled() - before);
+    assert!(
+        handled() < before + 50,
+        "{} messages for 50,000 elements",
+        handled() - before
+    );
 }
 
 fn c51_full_mailboxes_lose_nothing_of_the_protocol(scene: &Scene) {
     let one = Mailbox::bounded(1, Overflow::DropNew);
     let options = SpawnOptions::new().mailbox(one);
-    let producer = scene.system.spawn_with("stream", stream_producer::<u64>(), options).unwrap();
+    let producer = scene
+        .system
+        .spawn_with("stream", stream_producer::<u64>(), options)
+        .unwrap();
     let (say, heard) = channel();
     let from = producer.clone();
     let _subscriber = scene.system.spawn_with(
@@ -363,7 +386,12 @@ fn c51_full_mailboxes_lose_nothing_of_the_protocol(scene: &Scene) {
         },
         SpawnOptions::new().mailbox(one),
     );
-    eventually(|| matches!(scene.state(&producer), Ok(millstream::ProducerState::Subscribed { .. })));
+    eventually(|| {
+        matches!(
+            scene.state(&producer),
+            Ok(millstream::ProducerState::Subscribed { .. })
+        )
+    });
     let mut sink = scene.sink(&producer);
     for element in 0..64 {
         sink.put(element).unwrap();

@@ -34,6 +34,10 @@ pub(crate) struct Ruling {
     /// Why the source takes nothing any more.
     pub(crate) closed: Option<CloseReason>,
     sinks: Vec<Ringer>,
+    /// Sinks that were handed out.
+    handed: u64,
+    /// Of those, how many have ended by themselves.
+    ended: u64,
 }
 
 impl Oversight {
@@ -71,7 +75,19 @@ impl Oversight {
 
     /// Ends the stream, unless it has ended.
     pub(crate) fn end(&self, end: End) {
-        let mut ruling = self.ruling();
+        self.rule(self.ruling(), end);
+    }
+
+    /// Ends the stream in place of its sinks: of no effect where all of them have ended by themselves, and the source has
+    /// only to take what they left.
+    pub(crate) fn end_for_sinks(&self, end: End) {
+        let ruling = self.ruling();
+        if ruling.handed == 0 || ruling.ended < ruling.handed {
+            self.rule(ruling, end);
+        }
+    }
+
+    fn rule(&self, mut ruling: MutexGuard<'_, Ruling>, end: End) {
         if ruling.reason().is_some() {
             return;
         }
@@ -115,6 +131,16 @@ impl Ruling {
     /// Why the stream takes nothing any more.
     pub(crate) fn reason(&self) -> Option<CloseReason> {
         self.verdict.as_ref().map(CloseReason::of).or(self.closed)
+    }
+
+    /// Counts a sink that is handed out.
+    pub(crate) fn hand_out(&mut self) {
+        self.handed += 1;
+    }
+
+    /// Counts one of those that has ended by itself.
+    pub(crate) fn hand_in(&mut self) {
+        self.ended += 1;
     }
 
     /// Remembers how a sink is woken, and forgets those that are gone.

@@ -55,6 +55,8 @@ pub(crate) struct ProducerEndpoint {
     pub(super) closed: Option<CloseReason>,
     /// Whether the end stands in the end line.
     pub(super) ended: bool,
+    /// Whether it counts among the sinks of an overseen stream.
+    pub(super) is_counted: bool,
     pub(super) complete_on_drop: bool,
     pub(super) strategy: WaitStrategy,
     pub(super) fence: Fence,
@@ -101,6 +103,7 @@ impl ProducerEndpoint {
             floor: settings.base,
             closed: None,
             ended: false,
+            is_counted: false,
             complete_on_drop: settings.complete_on_drop,
             strategy: settings.strategy,
             fence: settings.fence,
@@ -360,8 +363,18 @@ impl ProducerEndpoint {
             None => self.close(reason),
         }
         self.seal(pos, kind, fault);
+        if let Audience::Overseen(oversight) = &self.audience
+            && self.is_counted
+        {
+            oversight.ruling().hand_in();
+        }
         self.wake();
         Ok(())
+    }
+
+    /// Has the end of this sink count for that of the stream that it is one of.
+    pub(crate) fn set_counted(&mut self) {
+        self.is_counted = true;
     }
 
     /// Writes the end.

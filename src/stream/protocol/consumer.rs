@@ -275,7 +275,9 @@ impl<T: Send + 'static> Consumer<T> {
 
     /// Gives whoever waits for the source what there is.
     fn settle(&mut self) {
-        let Some(asker) = self.standing.asker.take() else { return };
+        let Some(asker) = self.standing.asker.take() else {
+            return;
+        };
         match std::mem::replace(&mut self.standing.subscription, Subscription::Given) {
             before @ (Subscription::New | Subscription::Begun) => {
                 self.standing.subscription = before;
@@ -338,7 +340,9 @@ impl<T: Send + 'static> Consumer<T> {
 
     /// Demands of a producer that speaks by messages what the source has asked for.
     fn ask_for_more(&mut self, context: &mut Context<'_, StreamConsumerMsg<T>>) {
-        let Some(feed) = &mut self.standing.feed else { return };
+        let Some(feed) = &mut self.standing.feed else {
+            return;
+        };
         while !feed.is_over {
             let asked = feed.sink.demand();
             if let Some(more) = std::num::NonZeroU64::new(asked.saturating_sub(feed.open)) {
