@@ -565,7 +565,7 @@ impl<M: Send + 'static> Context<'_, M> {
         let me = self.body.me.clone();
         let reply = ReplyTo::hooked(move |answer| {
             let Some(map) = take(&map) else { return };
-            me.address.signal_made(|| map(answer));
+            me.address.signal_made(Signal::Message, || map(answer));
             if let Some(timer) = timer {
                 me.address.signal(Signal::CancelTimer(timer));
             }
@@ -592,7 +592,7 @@ impl<M: Send + 'static> Context<'_, M> {
     ) {
         let (me, name) = (self.body.me.clone(), self.body.me.path().name());
         blocking::spawn(&self.worker.system, name, task, move |result| {
-            me.address.signal_made(|| map(result));
+            me.address.signal_made(Signal::Message, || map(result));
         });
     }
 
@@ -625,8 +625,9 @@ impl<M: Send + 'static> Context<'_, M> {
         struct Tell<M, F>(ActorRef<M>, F);
         impl<M: Send + 'static, F: Fn() -> M + Send + Sync> Wake for Tell<M, F> {
             fn wake(self: Arc<Self>) {
+                // Nobody misses a wake-up that came too late.
                 if !self.0.is_stopped() {
-                    self.0.address.signal_made(&self.1);
+                    self.0.address.signal_made(Signal::Control, &self.1);
                 }
             }
         }

@@ -85,9 +85,9 @@ impl<M: Send + 'static> Address<M> {
     }
 
     /// Tells the actor what `make` makes; if that panics, it is the actor's failure, and not of who calls this.
-    pub(super) fn signal_made(&self, make: impl FnOnce() -> M) {
+    pub(super) fn signal_made(&self, as_what: fn(M) -> Signal<M>, make: impl FnOnce() -> M) {
         self.signal(match fenced(make) {
-            Ok(message) => Signal::Message(message),
+            Ok(message) => as_what(message),
             Err(failure) => Signal::Failed(failure),
         });
     }
