@@ -139,7 +139,7 @@ where
     let asked = to.clone();
     let question = make(ReplyTo::hooked(move |answer| {
         let answer = match answer {
-            // It was not dropped by the actor, then, or as its last act.
+            // It waited as the actor stopped, and went with the mailbox.
             Err(AskError::Unanswered) if asked.is_stopped() => Err(AskError::Stopped),
             answer => answer,
         };

@@ -8,6 +8,7 @@ use super::event::{ActorRestarted, ActorStarted, ActorStopped};
 use super::failure::{Failure, StopReason, fenced, quietly};
 use super::io::Readiness;
 use super::messages::Signal;
+use super::phase::{Again, Phase, Ran};
 use super::props::Props;
 use super::reference::{ActorRef, AnyAddress};
 use super::service::ServiceKey;
@@ -92,17 +93,6 @@ pub trait Actor: Sized + 'static {
     fn after_restart(&mut self, _context: &mut Context<'_, Self::Msg>) {}
 }
 
-/// What a worker knows of an actor that has run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ran {
-    /// Nothing is left to do: whoever brings something sends a note.
-    Idle,
-    /// There is more to do.
-    More,
-    /// It has stopped.
-    Gone,
-}
-
 /// An actor whose type does not matter.
 pub(super) trait AnyCell {
     /// Attends to what waits, for one turn.
@@ -116,21 +106,6 @@ pub(super) trait AnyCell {
     /// Its worker ends: whatever it is doing, it stops here and now.
     fn abandon(&mut self, worker: &mut Worker);
 }
-
-/// Where an actor stands in its life.
-#[derive(Debug)]
-enum Phase {
-    /// To be made: for the first time, or again.
-    New(Option<Again>),
-    Running,
-    /// Waits for its children to stop.
-    Stopping(StopReason),
-    Gone,
-}
-
-/// Why an actor is made again.
-#[derive(Debug)]
-struct Again(Option<Failure>);
 
 /// An actor, and all that belongs to it.
 pub(super) struct Cell<P: Props> {

@@ -19,6 +19,7 @@ mod letter;
 mod mailbox;
 mod messages;
 mod path;
+mod phase;
 mod pinning;
 mod props;
 mod reference;

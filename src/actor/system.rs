@@ -32,11 +32,9 @@ use crate::wait::Fence;
 /// A number that nothing else in the process has, from 1 on: an actor of one system may watch one of another, and references of
 /// both may meet in one table.
 pub(super) fn number() -> u64 {
-    // Made at its first use, because loom's words are not made at compile time.
-    static NUMBERS: std::sync::OnceLock<AtomicU64> = std::sync::OnceLock::new();
-    let numbers = NUMBERS.get_or_init(|| AtomicU64::new(1));
+    static NUMBERS: AtomicU64 = AtomicU64::new(1);
     // Only their distinctness matters.
-    numbers.fetch_add(1, Ordering::Relaxed)
+    NUMBERS.fetch_add(1, Ordering::Relaxed)
 }
 
 /// What all of a system share.

@@ -5,9 +5,10 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::cell::{AnyCell, Ran};
+use super::cell::AnyCell;
 use super::failure::{fenced, quietly};
 use super::io::{IoTable, Readiness, WAKE};
+use super::phase::Ran;
 use super::route::{self, Note};
 use super::system::SystemCore;
 use super::telemetry::{Tally, Telemetry};

@@ -310,7 +310,6 @@ fn an_idle_system_sleeps() {
     let (turns_before, cpu_before, parks_before) = (turns(&system), cpu(), parks(&system));
     // Workers look around once a second even so: two such looks each are the time that passes here.
     until(|| {
-        thread::park_timeout(std::time::Duration::from_millis(50));
         parks(&system)
             .iter()
             .zip(&parks_before)
