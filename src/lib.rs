@@ -27,8 +27,8 @@ mod wait;
 pub use actor::{
     Actor, ActorPath, ActorRef, ActorRestarted, ActorStarted, ActorStopped, ActorSystem, Answer, AskError,
     Behaviour, BuildError, Context, DeadLetter, Deadline, Directive, Downgrade, EventSubscription, Events,
-    Failure, Interest, InvalidActorName, IoId, LookupError, Mailbox, Next, OneForOne, Overflow, Pinning,
-    Props, Readiness, Recipient, ReplyTo, ServiceKey, ShutdownReport, ShutdownTimeout, SpawnError,
+    Failure, Interest, InvalidActorName, IoId, LookupError, Mailbox, Next, NotStopped, OneForOne, Overflow,
+    Pinning, Props, Readiness, Recipient, ReplyTo, ServiceKey, ShutdownReport, ShutdownTimeout, SpawnError,
     SpawnOptions, SpyEvent, StopReason, Supervisor, SystemBuilder, SystemRef, TaskPanicked, Terminated,
     TryTellError, UnhandledMessage, WatchId, WorkerReport, Workers, receive, setup,
 };

@@ -3,14 +3,16 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::context::{Body, Context};
+use super::address::AnyAddress;
+use super::body::Body;
+use super::context::Context;
 use super::event::{ActorRestarted, ActorStarted, ActorStopped};
 use super::failure::{Failure, StopReason, fenced, quietly};
 use super::io::Readiness;
 use super::messages::Signal;
 use super::phase::{Again, Phase, Ran};
 use super::props::Props;
-use super::reference::{ActorRef, AnyAddress};
+use super::reference::ActorRef;
 use super::service::ServiceKey;
 use super::spawn::{Intercept, SpawnOptions};
 use super::spy::Spy;

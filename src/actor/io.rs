@@ -4,6 +4,9 @@ use std::collections::HashMap;
 
 use mio::Token;
 
+use super::body::{Descriptor, forget_descriptor};
+use super::context::Context;
+
 /// The token of a worker's own waker.
 pub(super) const WAKE: Token = Token(usize::MAX);
 
@@ -99,5 +102,74 @@ impl IoTable {
 
     pub(super) fn is_empty(&self) -> bool {
         self.actors.is_empty()
+    }
+}
+
+impl<M: Send + 'static> Context<'_, M> {
+    /// Lets the worker watch a file descriptor, which the actor keeps: each time that it becomes ready, `make` makes a message
+    /// of it. Read, or write, until it would block: readiness is told once.
+    ///
+    /// # Errors
+    /// Those of `epoll_ctl(2)`: among them a descriptor that is watched on this worker already, and a regular file.
+    ///
+    /// ```
+    /// # use std::net::UdpSocket;
+    /// # use millstream::{ActorSystem, Interest, Next, Readiness, receive, setup};
+    /// # let system = ActorSystem::builder("prices").build()?;
+    /// system.spawn("feed", || setup(|context| {
+    ///     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    ///     socket.set_nonblocking(true).unwrap();
+    ///     context.watch_io(&socket, Interest::Readable, |ready| ready).unwrap();
+    ///     receive(move |_, _: Readiness| {
+    ///         let mut packet = [0; 1500];
+    ///         while let Ok(length) = socket.recv(&mut packet) {
+    ///             println!("{length} bytes");
+    ///         }
+    ///         Next::Same
+    ///     })
+    /// }))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(unix)]
+    pub fn watch_io(
+        &mut self,
+        descriptor: &impl std::os::fd::AsFd,
+        interest: Interest,
+        make: impl FnMut(Readiness) -> M + 'static,
+    ) -> std::io::Result<IoId> {
+        use std::os::fd::AsRawFd;
+        let fd = descriptor.as_fd().as_raw_fd();
+        let id = self.worker.io.add(self.body.me.id());
+        let registry = self.worker.poll.registry();
+        if let Err(refused) =
+            registry.register(&mut mio::unix::SourceFd(&fd), mio::Token(id.0), interest.mio())
+        {
+            self.worker.io.remove(id, fd);
+            return Err(refused);
+        }
+        self.worker.io.registered(id, fd);
+        let make = Box::new(make);
+        self.body.descriptors.insert(id.0, Descriptor { make, fd });
+        Ok(id)
+    }
+
+    /// Lets the worker watch a descriptor no more. Do it before the descriptor is closed.
+    ///
+    /// ```
+    /// # use std::net::UdpSocket;
+    /// # use millstream::{ActorSystem, Interest, Next, receive, setup};
+    /// # let system = ActorSystem::builder("prices").build()?;
+    /// system.spawn("feed", || setup(|context| {
+    ///     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    ///     let watched = context.watch_io(&socket, Interest::Readable, |_| ()).unwrap();
+    ///     context.unwatch_io(watched);
+    ///     receive(|_, ()| Next::Same)
+    /// }))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn unwatch_io(&mut self, id: IoId) {
+        if let Some(descriptor) = self.body.descriptors.remove(&id.0) {
+            forget_descriptor(self.worker, id, &descriptor);
+        }
     }
 }

@@ -6,9 +6,11 @@
 
 #![forbid(unsafe_code)]
 
+mod address;
 mod ask;
 mod behaviour;
 mod blocking;
+mod body;
 mod cell;
 mod context;
 mod deadline;
@@ -22,6 +24,7 @@ mod path;
 mod phase;
 mod pinning;
 mod props;
+mod recipient;
 mod reference;
 mod registry;
 mod route;
@@ -50,10 +53,11 @@ pub use letter::{DeadLetter, UnhandledMessage};
 pub use mailbox::{Mailbox, Overflow};
 pub use path::{ActorPath, InvalidActorName};
 pub use props::Props;
-pub use reference::{ActorRef, Recipient, TryTellError};
+pub use recipient::Recipient;
+pub use reference::{ActorRef, TryTellError};
 pub use registry::LookupError;
 pub use service::ServiceKey;
-pub use shutdown::{ShutdownReport, ShutdownTimeout};
+pub use shutdown::{NotStopped, ShutdownReport, ShutdownTimeout};
 pub use spawn::{SpawnError, SpawnOptions};
 pub use spy::SpyEvent;
 pub use supervision::{Directive, OneForOne, Supervisor};

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::address::{Address, AnyAddress};
 use super::path::ActorPath;
-use super::reference::{ActorRef, Address, AnyAddress};
+use super::reference::ActorRef;
 use crate::primitive::Mutex;
 
 /// All actors of a system by their paths.

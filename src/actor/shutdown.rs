@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
+use super::address::AnyAddress;
 use super::deadline::Deadline;
 use super::failure::StopReason;
 use super::path::ActorPath;
-use super::reference::AnyAddress;
 use super::route::Note;
 use super::system::{self, SystemCore};
 use super::watch::Terminated;
@@ -55,6 +55,28 @@ impl fmt::Display for ShutdownTimeout {
 }
 
 impl std::error::Error for ShutdownTimeout {}
+
+/// Why [`wait_stopped`](crate::SystemRef::wait_stopped) did not see the actor stop.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotStopped {
+    /// The deadline passed first.
+    #[error(
+        "{path} had not stopped before the deadline: it, or a child of it, does not return from what it does"
+    )]
+    TimedOut {
+        /// The actor.
+        path: ActorPath,
+    },
+    /// The one who waits is itself a worker of the system.
+    #[error(
+        "an actor cannot wait on its worker until {path} has stopped; use Context::watch, which makes a message of it"
+    )]
+    OnWorker {
+        /// The actor.
+        path: ActorPath,
+    },
+}
 
 /// Waits until an actor has stopped.
 pub(super) fn wait_stopped(actor: &Arc<dyn AnyAddress>, deadline: Deadline) -> Option<Terminated> {

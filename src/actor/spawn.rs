@@ -4,11 +4,13 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
+use super::address::{Address, AnyAddress};
 use super::cell::Cell;
 use super::mailbox::{MOST_MESSAGES, Mailbox};
 use super::path::{ActorPath, InvalidActorName};
 use super::props::Props;
-use super::reference::{ActorRef, Address, AnyAddress, Recipient};
+use super::recipient::Recipient;
+use super::reference::ActorRef;
 use super::registry::Unclaimed;
 use super::route::Note;
 use super::service::ServiceKey;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Instant;
 
 use super::path::ActorPath;
-use super::reference::Recipient;
+use super::recipient::Recipient;
 
 /// An actor has handled a message. None is sent for a message at which it failed.
 pub struct SpyEvent {

@@ -8,17 +8,18 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
+use super::address::AnyAddress as _;
 use super::ask::{Answer, AskError, ReplyTo, put};
 use super::deadline::Deadline;
 use super::event::Events;
 use super::failure::StopReason;
 use super::path::ActorPath;
 use super::props::Props;
-use super::reference::{ActorRef, AnyAddress as _};
+use super::reference::ActorRef;
 use super::registry::{LookupError, Registry};
 use super::route::{self, Note, Post};
 use super::service::{ServiceKey, Services};
-use super::shutdown::{self, ShutdownReport, ShutdownTimeout};
+use super::shutdown::{self, NotStopped, ShutdownReport, ShutdownTimeout};
 use super::spawn::{self, SpawnError, SpawnOptions};
 use super::telemetry::{Telemetry, WorkerReport};
 use super::timer::Reminder;
@@ -26,7 +27,6 @@ use super::watch::Terminated;
 use super::workers::{Downgrade, SystemBuilder};
 use crate::primitive::Mutex;
 use crate::primitive::atomic::{AtomicU64, Ordering};
-use crate::stream::TimedOut;
 use crate::wait::Fence;
 
 /// A number that nothing else in the process has, from 1 on: an actor of one system may watch one of another, and references of
@@ -381,7 +381,7 @@ impl SystemRef {
     /// Tells an actor to stop, and waits until it has.
     ///
     /// # Errors
-    /// When the deadline passed first.
+    /// `TimedOut` when the deadline passed first; `OnWorker`, at once, to an actor that would keep others from running.
     ///
     /// ```
     /// use std::time::Duration;
@@ -396,7 +396,7 @@ impl SystemRef {
         &self,
         actor: &ActorRef<M>,
         deadline: impl Into<Deadline>,
-    ) -> Result<Terminated, TimedOut> {
+    ) -> Result<Terminated, NotStopped> {
         self.stop(actor);
         self.wait_stopped(actor, deadline)
     }
@@ -404,7 +404,7 @@ impl SystemRef {
     /// Waits until an actor has stopped.
     ///
     /// # Errors
-    /// When the deadline passed first.
+    /// `TimedOut` when the deadline passed first; `OnWorker`, at once, to an actor that would keep others from running.
     ///
     /// ```
     /// use std::time::Duration;
@@ -419,8 +419,13 @@ impl SystemRef {
         &self,
         actor: &ActorRef<M>,
         deadline: impl Into<Deadline>,
-    ) -> Result<Terminated, TimedOut> {
-        shutdown::wait_stopped(&actor.any(), deadline.into()).ok_or(TimedOut)
+    ) -> Result<Terminated, NotStopped> {
+        let path = || actor.path().clone();
+        if route::is_worker_of(self.0.id) {
+            return Err(NotStopped::OnWorker { path: path() });
+        }
+        let stopped = shutdown::wait_stopped(&actor.any(), deadline.into());
+        stopped.ok_or_else(|| NotStopped::TimedOut { path: path() })
     }
 
     /// The events of the system: dead letters, starts, stops, restarts.

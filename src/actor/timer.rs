@@ -1,7 +1,11 @@
 //! Timers of a worker.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+
+use super::body::Make;
+use super::context::Context;
 
 /// A timer that is set: when, and a number that tells those of one moment apart.
 pub(super) type TimerKey = (Instant, u64);
@@ -126,5 +130,79 @@ mod tests {
         let wants = |due: &Due| matches!(due, Due::Remind(reminder) if reminder.is_wanted());
         assert_eq!(timers.due.values().filter(|due| wants(due)).count(), wanted.len());
         assert!(timers.due.contains_key(&key), "what is an actor's stays");
+    }
+}
+
+impl<M: Send + 'static> Context<'_, M> {
+    /// Sends itself a message made by `make` each `interval`, the first after one interval. A timer of the same key is
+    /// replaced. Ticks that come too late are not made up for.
+    ///
+    /// Timers end with the actor, and when it is restarted. They are as exact as the worker is idle: it looks at them once a turn,
+    /// and sleeps in whole milliseconds.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use millstream::{ActorSystem, Next, receive, setup};
+    /// # let system = ActorSystem::builder("prices").build()?;
+    /// system.spawn("ticker", || setup(|context| {
+    ///     context.every("tick", Duration::from_millis(10), || "tick");
+    ///     receive(|_, _: &'static str| Next::Same)
+    /// }))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn every(
+        &mut self,
+        key: impl Into<Cow<'static, str>>,
+        interval: Duration,
+        make: impl FnMut() -> M + 'static,
+    ) {
+        // A timer that is always due would keep the worker from everything else.
+        let interval = interval.max(Duration::from_micros(1));
+        self.set(key.into(), interval, Make::Each(interval, Box::new(make)));
+    }
+
+    /// Sends itself `message` once, `delay` from now. A timer of the same key is replaced.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use millstream::{ActorSystem, Next, receive, setup};
+    /// # let system = ActorSystem::builder("prices").build()?;
+    /// system.spawn("late", || setup(|context| {
+    ///     context.after("wake", Duration::from_millis(10), "wake");
+    ///     receive(|_, _: &'static str| Next::Stop)
+    /// }))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn after(&mut self, key: impl Into<Cow<'static, str>>, delay: Duration, message: M) {
+        self.set(key.into(), delay, Make::Once(Box::new(move || Some(message))));
+    }
+
+    fn set(&mut self, key: Cow<'static, str>, delay: Duration, make: Make<M>) {
+        match Instant::now().checked_add(delay) {
+            Some(at) => {
+                self.body.set_timer(self.worker, at, Some(key), make);
+            }
+            // Later than can be told: never.
+            None => self.cancel_timer(key),
+        }
+    }
+
+    /// Cancels the timer of this key, if there is one.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use millstream::{ActorSystem, Next, receive, setup};
+    /// # let system = ActorSystem::builder("prices").build()?;
+    /// system.spawn("late", || setup(|context| {
+    ///     context.after("wake", Duration::from_millis(10), "wake");
+    ///     context.cancel_timer("wake");
+    ///     receive(|_, _: &'static str| Next::Stop)
+    /// }))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn cancel_timer(&mut self, key: impl Into<Cow<'static, str>>) {
+        if let Some(timer) = self.body.keys.get(&key.into()).copied() {
+            self.body.cancel_timer(self.worker, timer);
+        }
     }
 }
