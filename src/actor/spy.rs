@@ -89,11 +89,13 @@ impl fmt::Debug for SpyEvent {
     }
 }
 
+type Copy<M> = fn(&M) -> Box<dyn Any + Send>;
+
 /// How an actor's messages are shown to an observer.
 pub(super) struct Spy<M> {
     pub(super) observer: Recipient<SpyEvent>,
     /// Copies a message; `None` where it cannot be.
-    pub(super) copy: Option<fn(&M) -> Box<dyn Any + Send>>,
+    pub(super) copy: Option<Copy<M>>,
 }
 
 impl<M: 'static> Spy<M> {
