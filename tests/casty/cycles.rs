@@ -43,8 +43,9 @@ fn cycle<T: Send + 'static>(
 ) {
     let producer = system.spawn("producer", producer).unwrap();
     let mut sink: SinkRef<T> = system.ask(&producer, GetSink::new, LONGEST).unwrap();
-    let another: Option<SinkRef<T>> =
-        (round % 3 == 0).then(|| system.ask(&producer, GetSink::new, LONGEST).unwrap());
+    let another: Option<SinkRef<T>> = round
+        .is_multiple_of(3)
+        .then(|| system.ask(&producer, GetSink::new, LONGEST).unwrap());
     let consumer = find(&producer);
     if round % 8 == 7 {
         // Nobody asks for its source.

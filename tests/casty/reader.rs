@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -82,19 +83,9 @@ impl Desk {
             }
         };
         // A name of its own, for one scene may have several consumers.
-        let name = (0..).map(|number| format!("reader-{number}"));
-        let taken = self.handle.actors();
-        let is_free = |name: &String| taken.iter().all(|path| path.name() != name);
-        let mut free = name.filter(is_free);
-        let mut consumer = Some(shaped(consumer, words));
-        loop {
-            // Another desk may be quicker.
-            let name = free.next().unwrap();
-            if let Ok(consumer) = self.handle.spawn(&name, consumer.take().unwrap()) {
-                return consumer;
-            }
-            return self.spawn(words);
-        }
+        static CONSUMERS: AtomicU64 = AtomicU64::new(0);
+        let name = format!("reader-{}", CONSUMERS.fetch_add(1, Ordering::Relaxed));
+        self.handle.spawn(&name, shaped(consumer, words)).unwrap()
     }
 
     fn get_source(&mut self) -> String {
@@ -286,12 +277,6 @@ impl Reader {
     pub(crate) fn ask(&mut self, line: impl std::fmt::Display) -> String {
         self.say(line);
         self.hear()
-    }
-
-    /// Asks until the answer is this.
-    #[track_caller]
-    pub(crate) fn until(&mut self, line: &str, answer: &str) {
-        crate::stage::eventually(|| self.ask(line) == answer);
     }
 }
 

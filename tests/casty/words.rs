@@ -32,6 +32,7 @@ rows! {
         c44_a_hand_written_producer_hears_of_a_cancel
         c46_elements_meet_no_mailbox
         c51_full_mailboxes_lose_nothing_of_the_protocol
+        c51_wake_ups_leave_messages_their_turn
     }
 }
 
@@ -229,10 +230,10 @@ fn counter(scene: &Scene, on_demand: OnDemand) -> (Producer, Receiver<String>) {
                 let _ = say.send(format!("{message:?}"));
                 match message {
                     StreamProducerMsg::StreamSubscribe(subscribe) => consumer = Some(subscribe.accept().0),
-                    StreamProducerMsg::StreamDemand(demand) => {
-                        if !on_demand(consumer.as_ref().unwrap(), demand.n.get(), &mut next) {
-                            return Next::Stop;
-                        }
+                    StreamProducerMsg::StreamDemand(demand)
+                        if !on_demand(consumer.as_ref().unwrap(), demand.n.get(), &mut next) =>
+                    {
+                        return Next::Stop;
                     }
                     _ => {}
                 }
@@ -402,4 +403,22 @@ fn c51_full_mailboxes_lose_nothing_of_the_protocol(scene: &Scene) {
     }
     assert_eq!(hear(&heard), "completed");
     assert_eq!(scene.system.dropped(), 0);
+}
+
+fn c51_wake_ups_leave_messages_their_turn(scene: &Scene) {
+    // Each wake-up brings about the next, as where a stream flows without a pause.
+    let restless = scene.system.spawn("restless", || {
+        setup(|context| {
+            let waker = context.waker(|| None);
+            waker.wake_by_ref();
+            receive(move |_, message: Option<millstream::ReplyTo<()>>| {
+                match message {
+                    None => waker.wake_by_ref(),
+                    Some(reply) => reply.send(()),
+                }
+                Next::Same
+            })
+        })
+    });
+    scene.system.ask(&restless.unwrap(), Some, LONGEST).unwrap();
 }

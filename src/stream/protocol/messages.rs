@@ -166,12 +166,12 @@ pub struct InputReady;
 /// A producer of the user's own gets its consumer by [`accept`](Self::accept), and sends it [`StreamElement`]s as it
 /// demands them. A consumer of the user's own makes one by [`new`](Self::new).
 pub struct StreamSubscribe<T> {
-    consumer: Recipient<StreamConsumerMsg<T>>,
-    demand: u64,
+    pub(super) consumer: Recipient<StreamConsumerMsg<T>>,
+    pub(super) demand: u64,
     /// The most that will be open at a time, if there is a link.
-    window: u64,
+    pub(super) window: u64,
     /// By which a producer and a consumer of this crate set up a ring. Dropped, it says that there will be none.
-    link: Option<ReplyTo<Linked<T>>>,
+    pub(super) link: Option<ReplyTo<Linked<T>>>,
 }
 
 impl<T: Send + 'static> StreamSubscribe<T> {
@@ -256,17 +256,6 @@ impl<T: Send + 'static> StreamSubscribe<T> {
             window,
             link: Some(link),
         }
-    }
-
-    pub(super) fn into_parts(
-        self,
-    ) -> (
-        Recipient<StreamConsumerMsg<T>>,
-        u64,
-        u64,
-        Option<ReplyTo<Linked<T>>>,
-    ) {
-        (self.consumer, self.demand, self.window, self.link)
     }
 }
 

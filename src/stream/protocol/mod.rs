@@ -13,16 +13,18 @@ mod producer;
 mod refusal;
 #[cfg(target_os = "linux")]
 mod remote;
+mod stream_consumer;
+mod stream_producer;
 mod upstream;
 
-pub use consumer::{StreamConsumer, stream_consumer};
 pub use messages::{
     CompleteStream, ConsumerState, GetSink, GetSource, GetState, InputReady, ProducerState, Push,
     StreamCancel, StreamCompleted, StreamConsumerMsg, StreamDemand, StreamElement, StreamFailed,
     StreamProducerMsg, StreamSubscribe,
 };
-pub use producer::{StreamProducer, stream_producer};
 pub use refusal::{GetSinkError, GetSourceError};
 #[cfg(target_os = "linux")]
 pub use remote::{LookupStreamError, PublishedStream};
+pub use stream_consumer::{StreamConsumer, stream_consumer};
+pub use stream_producer::{StreamProducer, stream_producer};
 pub use upstream::Upstream;

@@ -1,8 +1,6 @@
-//! `stream_producer`: the actor that has a stream's elements until they are asked for.
+//! The producer: the actor that has a stream's elements until they are asked for.
 
 use std::fmt;
-#[cfg(target_os = "linux")]
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -11,224 +9,15 @@ use super::messages::{
     InputReady, ProducerNews, ProducerState, Push, StreamCancel, StreamConsumerMsg, StreamDemand,
     StreamProducerMsg, StreamSubscribe, name_of,
 };
-use super::outlet::{Outlet, Passed, Published, Publishing};
+use super::outlet::{Outlet, Passed, Published};
 use super::refusal::{GetSinkError, GetSourceError};
-#[cfg(target_os = "linux")]
-use super::remote::PublishedStream;
-use crate::actor::{Actor, Context, IoId, Next, Props, Recipient, ReplyTo, StopReason};
-#[cfg(target_os = "linux")]
-use crate::element::Element;
+use super::stream_producer::Settings;
+use crate::actor::{Actor, Context, IoId, Next, Recipient, ReplyTo, StopReason};
 use crate::primitive::Mutex;
-use crate::stream::{Adoption, Buffer, Conduit, SinkRef, SourceRef, StreamFault, TryPutError};
-#[cfg(target_os = "linux")]
-use crate::stream::{Travel, publish};
+use crate::stream::{Adoption, Conduit, SinkRef, SourceRef, StreamFault, TryPutError};
 use crate::wait::WaitStrategy;
 
-/// What a consumer may ask for at a time where nothing else was said.
-const MAX_DEMAND: u64 = 1024;
-
-/// A producer: an actor that gives out [`SinkRef`]s, and keeps what is put into them until a consumer asks for it.
-///
-/// Spawn what this returns. Its buffer is unbounded, as casty's is, unless a [`buffer_size`](StreamProducer::buffer_size) is
-/// given.
-///
-/// ```
-/// use std::time::Duration;
-/// use millstream::{ActorSystem, GetSink, GetSource, SinkRef, SourceRef, stream_consumer, stream_producer};
-///
-/// let system = ActorSystem::builder("prices").build()?;
-/// let producer = system.spawn("producer", stream_producer().buffer_size(16))?;
-/// let consumer = system.spawn("consumer", stream_consumer(&producer).initial_demand(2))?;
-///
-/// let deadline = Duration::from_secs(5);
-/// let mut sink: SinkRef<f64> = system.ask(&producer, GetSink::new, deadline)?;
-/// let source: SourceRef<f64> = system.ask(&consumer, GetSource::new, deadline)?;
-/// let reader = std::thread::spawn(move || source.sum::<f64>());
-/// for price in [142.5, 143.1, 141.8] {
-///     sink.put(price)?;
-/// }
-/// sink.complete()?;
-/// assert_eq!(reader.join().unwrap(), 142.5 + 143.1 + 141.8);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub fn stream_producer<T: Send + 'static>() -> StreamProducer<T> {
-    StreamProducer {
-        settings: Settings {
-            buffer: Buffer::Unbounded,
-            max_demand: MAX_DEMAND,
-            strategy: WaitStrategy::default(),
-            complete_on_drop: false,
-            publishing: None,
-        },
-        kept: Arc::default(),
-    }
-}
-
-/// How a producer is to be: see [`stream_producer`].
-#[must_use]
-pub struct StreamProducer<T> {
-    settings: Settings<T>,
-    /// What an instance that is restarted leaves to the next: the streams go on.
-    kept: Kept<T>,
-}
-
-struct Settings<T> {
-    buffer: Buffer,
-    max_demand: u64,
-    strategy: WaitStrategy,
-    complete_on_drop: bool,
-    publishing: Option<Publishing<T>>,
-}
-
-impl<T> Clone for Settings<T> {
-    fn clone(&self) -> Self {
-        Self {
-            publishing: self.publishing.clone(),
-            ..*self
-        }
-    }
-}
-
-impl<T: Send + 'static> StreamProducer<T> {
-    /// Elements that wait in each sink's buffer beyond what was asked for, exactly. Without this, or with 0, any number.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use millstream::{ActorSystem, GetSink, SinkRef, stream_producer};
-    /// let system = ActorSystem::builder("prices").build()?;
-    /// let producer = system.spawn("prices", stream_producer().buffer_size(2))?;
-    /// let mut sink: SinkRef<u32> = system.ask(&producer, GetSink::new, Duration::from_secs(5))?;
-    /// sink.try_put(1)?;
-    /// sink.try_put(2)?;
-    /// assert!(sink.try_put(3).is_err());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn buffer_size(mut self, elements: impl Into<Buffer>) -> Self {
-        self.settings.buffer = elements.into();
-        self
-    }
-
-    /// The most that a consumer may ask for at a time, 1,024 without this. Memory for it is set aside with the first sink, so
-    /// give less to a producer of large elements.
-    ///
-    /// ```
-    /// use millstream::stream_producer;
-    /// let producer = stream_producer::<[u8; 4096]>().max_demand(16);
-    /// # drop(producer);
-    /// ```
-    pub fn max_demand(mut self, elements: u64) -> Self {
-        self.settings.max_demand = elements;
-        self
-    }
-
-    /// How the sinks wait for room.
-    ///
-    /// ```
-    /// use millstream::{WaitStrategy, stream_producer};
-    /// let producer = stream_producer::<f64>().sink_wait(WaitStrategy::BusySpin);
-    /// # drop(producer);
-    /// ```
-    pub fn sink_wait(mut self, strategy: WaitStrategy) -> Self {
-        self.settings.strategy = strategy;
-        self
-    }
-
-    /// Dropping a sink completes it. By default it fails it, so that a crash does not look like an end.
-    ///
-    /// ```
-    /// let producer = millstream::stream_producer::<f64>().complete_on_drop();
-    /// # drop(producer);
-    /// ```
-    pub fn complete_on_drop(mut self) -> Self {
-        self.settings.complete_on_drop = true;
-        self
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl<T> StreamProducer<T>
-where
-    T: Element + Send + Travel<Sink = SinkRef<T>, Source = SourceRef<T>>,
-{
-    /// Publishes the stream under `name`, for a consumer in another process:
-    /// [`lookup_stream`](crate::SystemRef::lookup_stream) finds it there. The actor takes the elements from the sinks then,
-    /// and puts as many into shared memory as were asked for.
-    ///
-    /// Where the name cannot be had, asking for a sink says why.
-    ///
-    /// ```no_run
-    /// use millstream::{ActorSystem, stream_producer};
-    /// let system = ActorSystem::builder("prices").build()?;
-    /// system.spawn("prices", stream_producer::<f64>().published("prices"))?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn published(mut self, name: impl Into<String>) -> Self {
-        self.settings.publishing = Some(Publishing {
-            name: name.into(),
-            directory: None,
-            open: |wanted| {
-                let mut publication = publish::<T>(wanted.name)
-                    .buffer_size(Buffer::Rendezvous)
-                    .max_demand(wanted.max_demand);
-                if let Some(directory) = wanted.directory {
-                    publication = publication.directory(directory);
-                }
-                publication.open().map_err(|error| error.to_string())
-            },
-            find: PublishedStream::new,
-        });
-        self
-    }
-
-    /// The runtime directory of the published name; as in [`PublishBuilder::directory`](crate::PublishBuilder::directory).
-    ///
-    /// ```
-    /// # let dir = tempfile::tempdir()?;
-    /// let producer = millstream::stream_producer::<f64>().published("prices").directory(dir.path().join("run"));
-    /// # drop(producer);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
-        if let Some(publishing) = &mut self.settings.publishing {
-            publishing.directory = Some(path.into());
-        }
-        self
-    }
-}
-
-impl<T> fmt::Debug for StreamProducer<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StreamProducer")
-            .field("buffer", &self.settings.buffer)
-            .field("max_demand", &self.settings.max_demand)
-            .field(
-                "published",
-                &self
-                    .settings
-                    .publishing
-                    .as_ref()
-                    .map(|publishing| &publishing.name),
-            )
-            .finish_non_exhaustive()
-    }
-}
-
-impl<T: Send + 'static> Props for StreamProducer<T> {
-    type Msg = StreamProducerMsg<T>;
-    type Actor = Producer<T>;
-
-    fn create(&mut self) -> Producer<T> {
-        let standing = self.kept.lock().ok().and_then(|mut kept| kept.take());
-        Producer {
-            settings: self.settings.clone(),
-            kept: self.kept.clone(),
-            standing: standing.unwrap_or_default(),
-            watched: Vec::new(),
-        }
-    }
-}
-
-type Kept<T> = Arc<Mutex<Option<Standing<T>>>>;
+pub(super) type Kept<T> = Arc<Mutex<Option<Standing<T>>>>;
 
 /// The actor.
 #[allow(unreachable_pub, reason = "the associated type of a public trait")]
@@ -247,7 +36,7 @@ impl<T> fmt::Debug for Producer<T> {
 }
 
 /// What a producer has.
-struct Standing<T> {
+pub(super) struct Standing<T> {
     conduit: Option<Conduit<T>>,
     /// The stream's source, as long as no consumer has it.
     source: Option<SourceRef<T>>,
@@ -275,6 +64,15 @@ impl<T> Default for Standing<T> {
 }
 
 impl<T: Send + 'static> Producer<T> {
+    pub(super) fn new(settings: Settings<T>, kept: Kept<T>, standing: Standing<T>) -> Self {
+        Self {
+            settings,
+            kept,
+            standing,
+            watched: Vec::new(),
+        }
+    }
+
     /// The stream, which is made when it is first needed.
     fn conduit(&mut self) -> Result<&Conduit<T>, GetSinkError> {
         if let Some(why) = &self.standing.unpublished {
@@ -326,7 +124,12 @@ impl<T: Send + 'static> Producer<T> {
                 None => consumer
                     .tell_past(super::messages::StreamFailed(StreamFault::new(0, why.to_string())).into()),
             };
-        let (consumer, demand, window, link) = subscribe.into_parts();
+        let StreamSubscribe {
+            consumer,
+            demand,
+            window,
+            link,
+        } = subscribe;
         let is_linked = link.is_some();
         if let Some(by) = &self.standing.subscriber {
             let by = name_of(by.path());
