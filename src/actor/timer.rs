@@ -93,46 +93,6 @@ pub(super) fn next_tick(at: Instant, interval: Duration, now: Instant) -> Option
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::primitive::Arc;
-
-    /// Is wanted as long as somebody else holds it.
-    struct Held(Arc<()>);
-
-    impl Reminder for Held {
-        fn is_wanted(&self) -> bool {
-            Arc::strong_count(&self.0) > 1
-        }
-        fn remind(&self) {}
-        fn give_up(&self) {}
-    }
-
-    #[test]
-    fn reminders_that_nobody_wants_do_not_stay_until_their_time() {
-        let mut timers = Timers::default();
-        let at = Instant::now() + Duration::from_secs(3600);
-        let actor = Due::Actor { actor: 1, timer: 1 };
-        let key = timers.set(at, actor);
-        let wanted: Vec<_> = (0..100).map(|_| Arc::new(())).collect();
-        for one in &wanted {
-            timers.remind(at, Box::new(Held(one.clone())));
-        }
-        for _ in 0..100_000 {
-            timers.remind(at, Box::new(Held(Arc::new(()))));
-        }
-        assert!(
-            timers.due.len() <= 2 * (wanted.len() + 1) + REMINDERS,
-            "{}",
-            timers.due.len()
-        );
-        let wants = |due: &Due| matches!(due, Due::Remind(reminder) if reminder.is_wanted());
-        assert_eq!(timers.due.values().filter(|due| wants(due)).count(), wanted.len());
-        assert!(timers.due.contains_key(&key), "what is an actor's stays");
-    }
-}
-
 impl<M: Send + 'static> Context<'_, M> {
     /// Sends itself a message made by `make` each `interval`, the first after one interval. A timer of the same key is
     /// replaced. Ticks that come too late are not made up for.
@@ -204,5 +164,45 @@ impl<M: Send + 'static> Context<'_, M> {
         if let Some(timer) = self.body.keys.get(&key.into()).copied() {
             self.body.cancel_timer(self.worker, timer);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::primitive::Arc;
+
+    /// Is wanted as long as somebody else holds it.
+    struct Held(Arc<()>);
+
+    impl Reminder for Held {
+        fn is_wanted(&self) -> bool {
+            Arc::strong_count(&self.0) > 1
+        }
+        fn remind(&self) {}
+        fn give_up(&self) {}
+    }
+
+    #[test]
+    fn reminders_that_nobody_wants_do_not_stay_until_their_time() {
+        let mut timers = Timers::default();
+        let at = Instant::now() + Duration::from_secs(3600);
+        let actor = Due::Actor { actor: 1, timer: 1 };
+        let key = timers.set(at, actor);
+        let wanted: Vec<_> = (0..100).map(|_| Arc::new(())).collect();
+        for one in &wanted {
+            timers.remind(at, Box::new(Held(one.clone())));
+        }
+        for _ in 0..100_000 {
+            timers.remind(at, Box::new(Held(Arc::new(()))));
+        }
+        assert!(
+            timers.due.len() <= 2 * (wanted.len() + 1) + REMINDERS,
+            "{}",
+            timers.due.len()
+        );
+        let wants = |due: &Due| matches!(due, Due::Remind(reminder) if reminder.is_wanted());
+        assert_eq!(timers.due.values().filter(|due| wants(due)).count(), wanted.len());
+        assert!(timers.due.contains_key(&key), "what is an actor's stays");
     }
 }

@@ -12,7 +12,7 @@ use crate::stream::settings::SourceSettings;
 use crate::wait::WaitStrategy;
 
 /// A consumer: an actor that subscribes to `producer` when it starts, demands nothing until it is asked for its
-/// [`SourceRef`], and cancels when it stops.
+/// [`SourceRef`](crate::SourceRef), and cancels when it stops.
 ///
 /// Spawn what this returns. `producer` is the reference of a [`stream_producer`](crate::stream_producer), of an actor of the
 /// user's own that speaks the protocol, or a [`PublishedStream`](crate::PublishedStream). For the parameters see the methods;
@@ -57,7 +57,7 @@ impl<T: Send + 'static> StreamConsumer<T> {
         self
     }
 
-    /// The source asks by hand, with [`SourceRef::request`]. `initial_demand` is then the most that is open at a time.
+    /// The source asks by hand, with [`SourceRef::request`](crate::SourceRef::request). `initial_demand` is then the most that is open at a time.
     ///
     /// ```
     /// # use millstream::{ActorSystem, stream_consumer, stream_producer};
