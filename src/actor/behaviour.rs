@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::cell::{Actor, Next};
 use super::context::Context;
+use super::definition::{Actor, Next};
 
 type Receive<M> = Box<dyn FnMut(&mut Context<'_, M>, M) -> Next<Behaviour<M>>>;
 type Setup<M> = Box<dyn FnOnce(&mut Context<'_, M>) -> Behaviour<M>>;

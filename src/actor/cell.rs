@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::address::AnyAddress;
 use super::body::Body;
 use super::context::Context;
+use super::definition::{Actor, Next};
 use super::event::{ActorRestarted, ActorStarted, ActorStopped};
 use super::failure::{Failure, StopReason, fenced, quietly};
 use super::io::Readiness;
@@ -24,76 +25,6 @@ const MESSAGES_A_RUN: usize = 64;
 
 /// Wake-ups, results and answers that an actor handles in a row while messages wait: each may bring about the next.
 const SIGNALS_IN_A_ROW: usize = 16;
-
-/// What an actor is to do after a message.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Next<A: Actor> {
-    /// Go on.
-    Same,
-    /// Go on as this one.
-    Become(A),
-    /// Stop.
-    Stop,
-    /// Be made anew, without having failed.
-    Restart,
-    /// The message was not for it: the system counts it, and tells who listens.
-    Unhandled(A::Msg),
-    /// It has failed: its supervisor decides, as after a panic.
-    Fail(Failure),
-}
-
-/// What handles one message at a time, with a state of its own.
-///
-/// It is owned by one worker, and runs on that one's thread alone: `&mut self` needs no lock. It must not block; what blocks
-/// goes to [`Context::spawn_blocking`]. A panic in any method is a failure: the actor's
-/// [supervisor](crate::SpawnOptions::supervisor) decides, and nobody else on the worker notices.
-///
-/// ```
-/// use millstream::{Actor, ActorSystem, Context, Next};
-///
-/// struct Book {
-///     best: f64,
-/// }
-///
-/// impl Actor for Book {
-///     type Msg = f64;
-///
-///     fn receive(&mut self, _: &mut Context<'_, f64>, price: f64) -> Next<Self> {
-///         self.best = self.best.max(price);
-///         Next::Same
-///     }
-///
-///     fn on_stop(&mut self, _: &mut Context<'_, f64>) {
-///         println!("best: {}", self.best);
-///     }
-/// }
-///
-/// let system = ActorSystem::builder("prices").build()?;
-/// let book = system.spawn("book", || Book { best: 0.0 })?;
-/// book.tell(142.5);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub trait Actor: Sized + 'static {
-    /// What it is told.
-    type Msg: Send + 'static;
-
-    /// Handles a message.
-    fn receive(&mut self, context: &mut Context<'_, Self::Msg>, message: Self::Msg) -> Next<Self>;
-
-    /// Runs before the first message, also after a restart.
-    fn on_start(&mut self, _context: &mut Context<'_, Self::Msg>) {}
-
-    /// Runs once, when the actor stops, however that comes about; its children have stopped by then. Not after a failure to
-    /// start, and not for what a restart replaces.
-    fn on_stop(&mut self, _context: &mut Context<'_, Self::Msg>) {}
-
-    /// Runs before the actor is replaced by a new one. `failure` is `None` when it asked for that itself.
-    fn before_restart(&mut self, _context: &mut Context<'_, Self::Msg>, _failure: Option<&Failure>) {}
-
-    /// Runs after the start hook of one that replaced another.
-    fn after_restart(&mut self, _context: &mut Context<'_, Self::Msg>) {}
-}
 
 /// An actor whose type does not matter.
 pub(super) trait AnyCell {
@@ -373,6 +304,16 @@ impl<P: Props> Cell<P> {
         }
     }
 
+    /// Whether the actor has something to finish before it stops for a shutdown.
+    fn goes_on(&mut self, worker: &mut Worker) -> bool {
+        if !self.is_running() {
+            return false;
+        }
+        // One that fails at the question has nothing to finish.
+        let is_ready = self.call(worker, |actor, context| actor.is_ready_to_stop(context));
+        matches!(is_ready, Some(Ok(false)))
+    }
+
     fn next_signal(&mut self) -> Option<Signal<P::Msg>> {
         let early = self.early.pop_front();
         early.or_else(|| self.body.me.address.next_signal())
@@ -380,6 +321,7 @@ impl<P: Props> Cell<P> {
 
     fn attend(&mut self, worker: &mut Worker, signal: Signal<P::Msg>) {
         match signal {
+            Signal::Stop(StopReason::Shutdown) if self.goes_on(worker) => {}
             Signal::Stop(reason) => self.stop(worker, reason),
             Signal::Message(message) | Signal::Control(message) if self.is_running() => {
                 self.handle(worker, message);

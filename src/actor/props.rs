@@ -1,6 +1,6 @@
 //! What an actor is made of.
 
-use super::cell::Actor;
+use super::definition::Actor;
 
 /// How to make an actor, as often as it is restarted.
 ///

@@ -222,6 +222,11 @@ impl<T> Conduit<T> {
         });
     }
 
+    /// Whether nothing more is put into the stream: its sinks have ended, or it was ended from outside.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.0.overseen.oversight.is_complete()
+    }
+
     /// Whether the stream was ended from outside, or the source takes nothing any more.
     pub(crate) fn is_ended(&self) -> bool {
         self.0.overseen.oversight.ruling().reason().is_some()

@@ -283,6 +283,19 @@ fn c16_systems_shut_down_on_either_side() {
 }
 
 #[test]
+fn c12_what_was_completed_is_passed_on_before_the_system_shuts_down() {
+    far("stream", "demand=2", |_, mut writer, mut reader| {
+        assert_eq!(writer.ask("put 0 6"), "ok");
+        assert_eq!(writer.ask("complete"), "ok");
+        writer.say("shutdown");
+        let all: Vec<_> = (0..6).map(|element| element.to_string()).collect();
+        assert_eq!(reader.ask("take 6"), all.join(" "));
+        assert_eq!(reader.ask("next"), "end Completed");
+        assert_eq!(writer.hear(), "0 0");
+    });
+}
+
+#[test]
 fn c38_a_far_producer_says_nothing() {
     far("stream", "demand=4 timeout=20", |_, mut writer, mut reader| {
         assert_eq!(reader.ask("next"), "end IdleTimeout");

@@ -229,7 +229,7 @@ fn here(scene: &Scene, producer: &Producer, system: &ActorSystem) -> ActorRef<St
         Place::OneSystem => stream_consumer(producer),
         _ => {
             let name = producer.path().name();
-            stream_consumer(&system.lookup_stream_in(&scene.ground.dir, name, LONGEST).unwrap())
+            stream_consumer(system.lookup_stream_in(&scene.ground.dir, name, LONGEST).unwrap())
         }
     };
     system.spawn("reader", consumer.timeout(None)).unwrap()

@@ -79,7 +79,7 @@ impl Desk {
             Upstream::Actor(producer) => stream_consumer(producer),
             Upstream::Published(directory, name) => {
                 let stream = self.handle.lookup_stream_in::<u64>(directory, name, LONGEST);
-                stream_consumer(&stream.unwrap())
+                stream_consumer(stream.unwrap())
             }
         };
         // A name of its own, for one scene may have several consumers.

@@ -87,6 +87,12 @@ impl Oversight {
         }
     }
 
+    /// Whether all sinks have ended, or the stream was ended from outside.
+    pub(crate) fn is_complete(&self) -> bool {
+        let ruling = self.ruling();
+        ruling.verdict.is_some() || ruling.handed > 0 && ruling.ended >= ruling.handed
+    }
+
     fn rule(&self, mut ruling: MutexGuard<'_, Ruling>, end: End) {
         if ruling.reason().is_some() {
             return;

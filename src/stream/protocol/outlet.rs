@@ -17,7 +17,6 @@ const A_GO: u64 = 1024;
 /// Under which name a producer's elements can be had, and how that is brought about.
 pub(super) struct Publishing<T> {
     pub(super) name: String,
-    pub(super) directory: Option<PathBuf>,
     pub(super) open: fn(&Published<'_>) -> Result<SinkRef<T>, String>,
     /// The stream as a consumer in this process finds it.
     #[cfg(target_os = "linux")]
@@ -35,7 +34,6 @@ impl<T> Clone for Publishing<T> {
     fn clone(&self) -> Self {
         Self {
             name: self.name.clone(),
-            directory: self.directory.clone(),
             open: self.open,
             #[cfg(target_os = "linux")]
             find: self.find,

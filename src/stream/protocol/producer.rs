@@ -140,7 +140,7 @@ impl<T: Send + 'static> Producer<T> {
         }
         #[cfg(target_os = "linux")]
         if let Some(publishing) = &self.settings.publishing {
-            let stream = (publishing.find)(publishing.name.clone(), publishing.directory.clone());
+            let stream = (publishing.find)(publishing.name.clone(), self.settings.directory.clone());
             match link {
                 // The published name has the stream's one seat; who asks here is shown the way there.
                 Some(link) => link.send(Linked::Named(stream)),
@@ -310,12 +310,15 @@ impl<T: Send + 'static> Producer<T> {
         }
         let published = Published {
             name: &publishing.name,
-            directory: publishing.directory.as_ref(),
+            directory: self.settings.directory.as_ref(),
             max_demand: self.settings.max_demand,
         };
         let opened = (publishing.open)(&published);
         match opened {
-            Err(why) => self.standing.unpublished = Some(why),
+            Err(why) => {
+                log::error!("the stream {:?} is not published: {why}", publishing.name);
+                self.standing.unpublished = Some(why);
+            }
             Ok(sink) => {
                 if let Err(why) = self.conduit().map(drop) {
                     self.standing.unpublished = Some(why.to_string());
@@ -413,6 +416,19 @@ impl<T: Send + 'static> Actor for Producer<T> {
         if let Ok(mut kept) = self.kept.lock() {
             *kept = Some(std::mem::take(&mut self.standing));
         }
+    }
+
+    /// What was completed, and has a reader in another process, is passed on to the end.
+    fn is_ready_to_stop(&mut self, _: &mut Context<'_, Self::Msg>) -> bool {
+        let Standing {
+            conduit: Some(conduit),
+            outlet: Some(Outlet::Published(sink)),
+            ..
+        } = &self.standing
+        else {
+            return true;
+        };
+        !(conduit.is_complete() && sink.has_consumer() && !sink.is_closed())
     }
 
     fn on_stop(&mut self, context: &mut Context<'_, Self::Msg>) {

@@ -1,7 +1,6 @@
 //! `stream_producer`: how a producer is to be.
 
 use std::fmt;
-#[cfg(target_os = "linux")]
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -53,6 +52,7 @@ pub fn stream_producer<T: Send + 'static>() -> StreamProducer<T> {
             strategy: WaitStrategy::default(),
             complete_on_drop: false,
             publishing: None,
+            directory: None,
         },
         kept: Arc::default(),
     }
@@ -72,12 +72,15 @@ pub(super) struct Settings<T> {
     pub(super) strategy: WaitStrategy,
     pub(super) complete_on_drop: bool,
     pub(super) publishing: Option<Publishing<T>>,
+    /// The runtime directory, if it is not the default one.
+    pub(super) directory: Option<PathBuf>,
 }
 
 impl<T> Clone for Settings<T> {
     fn clone(&self) -> Self {
         Self {
             publishing: self.publishing.clone(),
+            directory: self.directory.clone(),
             ..*self
         }
     }
@@ -159,7 +162,6 @@ where
     pub fn published(mut self, name: impl Into<String>) -> Self {
         self.settings.publishing = Some(Publishing {
             name: name.into(),
-            directory: None,
             open: |wanted| {
                 let mut publication = publish::<T>(wanted.name)
                     .buffer_size(Buffer::Rendezvous)
@@ -183,9 +185,7 @@ where
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
-        if let Some(publishing) = &mut self.settings.publishing {
-            publishing.directory = Some(path.into());
-        }
+        self.settings.directory = Some(path.into());
         self
     }
 }

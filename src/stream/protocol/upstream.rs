@@ -36,9 +36,26 @@ where
     }
 }
 
+impl<T, M> From<ActorRef<M>> for Upstream<T>
+where
+    T: Send + 'static,
+    M: Send + 'static + From<StreamProducerMsg<T>>,
+{
+    fn from(producer: ActorRef<M>) -> Self {
+        Self::from(&producer)
+    }
+}
+
 impl<T> From<Recipient<StreamProducerMsg<T>>> for Upstream<T> {
     fn from(producer: Recipient<StreamProducerMsg<T>>) -> Self {
         Self(Kind::Actor(producer))
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl<T> From<PublishedStream<T>> for Upstream<T> {
+    fn from(stream: PublishedStream<T>) -> Self {
+        Self(Kind::Published(stream))
     }
 }
 
