@@ -32,7 +32,7 @@ impl<T> SourceRef<T> {
     /// nothing is woken, if that is so already; a look then finds it. Whatever else is done with the source before may
     /// make the waking late or superfluous, not lost: only who finds nothing need arm it again.
     ///
-    /// Between processes the waker is not used: the descriptors of [`bell_fds`](Self::bell_fds) become readable.
+    /// Between processes the waker is not used: the descriptors of its bell become readable.
     pub(crate) fn arm(&mut self, waker: &Waker) -> bool {
         if self.ring.ready() {
             return true;

@@ -18,6 +18,7 @@ rows! {
         c16_a_panicking_producer_says_so
         c16_a_producer_that_stops_before_anybody_asks
         c16_a_completed_stream_survives_its_producer
+        c16_what_was_asked_for_comes_before_the_stop
         c16_the_producers_system_shuts_down
         c31_a_stopped_consumer_releases_a_blocked_put
         c31_a_stopped_consumer_that_gave_nothing_out
@@ -150,6 +151,19 @@ fn c16_a_completed_stream_survives_its_producer(scene: &Scene) {
     scene.system.stop_and_wait(&producer, LONGEST).unwrap();
     assert_eq!(reader.ask("count 0"), "8 Completed");
     assert_eq!(reader.ask("stopped"), "Stopped");
+}
+
+fn c16_what_was_asked_for_comes_before_the_stop(scene: &Scene) {
+    for round in 0..20 {
+        let (producer, mut sink, mut reader) = scene.stream(8, "demand=64");
+        eventually(|| sink.demand() == 64);
+        for element in 0..round {
+            sink.put(element).unwrap();
+        }
+        scene.system.stop_and_wait(&producer, LONGEST).unwrap();
+        assert_eq!(reader.ask("count 0"), format!("{round} {}", stopped()));
+        scene.ends_well(&producer, &mut reader);
+    }
 }
 
 fn c16_the_producers_system_shuts_down(scene: &Scene) {

@@ -146,11 +146,12 @@ fn a_restarted_consumer_goes_on(scene: &Scene) {
                         consumer = Some(subscribe.accept().0);
                     }
                     Word::Demand(demand) => {
-                        for _ in 0..demand.n.get().min(30 - next) {
+                        let left = 30 - next;
+                        for _ in 0..demand.n.get().min(left) {
                             consumer.iter().for_each(|to| to.tell(StreamElement(next).into()));
                             next += 1;
                         }
-                        if next == 30 {
+                        if next == 30 && left > 0 {
                             consumer.iter().for_each(|to| to.tell(StreamCompleted.into()));
                         }
                     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use millstream::{
     ActorRef, ActorSystem, AskError, Buffer, GetSink, GetState, ProducerState, SinkRef, StreamProducer,
-    StreamProducerMsg, stream_producer,
+    StreamProducerMsg, Workers, stream_producer,
 };
 
 use crate::reader::{Desk, Reader, Upstream};
@@ -32,7 +32,11 @@ impl Scene {
         Self {
             place,
             ground: Ground::new(),
-            system: ActorSystem::builder("home").build().unwrap(),
+            // So that a producer and its consumer are on different workers.
+            system: ActorSystem::builder("home")
+                .workers(Workers::unpinned(2))
+                .build()
+                .unwrap(),
         }
     }
 

@@ -2,8 +2,8 @@
 //! C47.
 
 use millstream::{
-    AskError, CompleteStream, GetSink, GetSinkError, ProducerState, StreamCancel, stream_consumer,
-    stream_producer,
+    AskError, CompleteStream, GetSink, GetSinkError, ProducerState, StreamCancel, StreamDemand,
+    stream_consumer, stream_producer,
 };
 
 use crate::scene::{Scene, rows};
@@ -16,6 +16,7 @@ rows! {
         c4_cancelled_before_anybody_subscribed
         c12_c27_completed_before_anybody_subscribed
         c17_a_second_consumer_changes_nothing
+        c17_a_strangers_cancel_changes_nothing
         c27_a_late_source_finds_the_end
         c29_the_source_is_given_once
         c30_c31_waiting_active_stopped
@@ -107,6 +108,21 @@ fn c17_a_second_consumer_changes_nothing(scene: &Scene) {
     assert_eq!(first.ask("count 0"), "40 Completed");
     assert_eq!(second.ask("letters"), "0 0");
     scene.ends_well(&producer, &mut first);
+}
+
+fn c17_a_strangers_cancel_changes_nothing(scene: &Scene) {
+    let (producer, mut sink, mut reader) = scene.stream(4, "demand=4");
+    let stranger = scene.producer("stranger", stream_producer());
+    producer.tell(StreamCancel::new(&stranger));
+    producer.tell(StreamDemand::new(&stranger, std::num::NonZeroU64::MIN));
+    eventually(|| scene.system.events().unhandled() == 2);
+    for element in 0..40 {
+        sink.put(element).unwrap();
+        assert_eq!(reader.ask("next"), format!("item {element}"));
+    }
+    sink.complete().unwrap();
+    assert_eq!(reader.ask("next"), "end Completed");
+    assert_eq!(reader.ask("stopped"), "Stopped");
 }
 
 fn c17_of_ten_racing_consumers_one_wins(scene: &Scene) {

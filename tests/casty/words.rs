@@ -253,8 +253,9 @@ fn send(consumer: &Recipient<StreamConsumerMsg<u64>>, count: u64, next: &mut u64
 
 fn c44_a_hand_written_producer(scene: &Scene) {
     let (producer, heard) = counter(scene, |consumer, n, next| {
-        send(consumer, n.min(100 - *next), next);
-        if *next == 100 {
+        let left = 100 - *next;
+        send(consumer, n.min(left), next);
+        if *next == 100 && left > 0 {
             consumer.tell(StreamCompleted.into());
         }
         true
