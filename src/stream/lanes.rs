@@ -212,6 +212,11 @@ impl<T> Lanes<T> {
         self.overseen.oversight.notice().load(Ordering::Acquire)
     }
 
+    /// Whether there is one sink, and nothing was said from outside.
+    fn is_quiet(&self) -> bool {
+        self.queue.is_empty() && !self.attends && self.notice() == 0
+    }
+
     /// Whether all sinks have ended but the overseer's own.
     fn is_deserted(&self) -> bool {
         self.attends && self.has_retired && self.queue.is_empty() && self.notice() & LANES == 0
@@ -303,6 +308,19 @@ impl<T> ColdSource<T> {
         if let Some(place) = self.aside.take() {
             ring.set_place(place);
         }
+        if lanes.is_quiet() {
+            // One sink, as most streams have: as if there were no lanes.
+            match self.look_here(ring) {
+                Vacancy::Ended => {}
+                vacancy => return vacancy,
+            }
+            if self.retire(ring).is_none() {
+                return Vacancy::Ended;
+            }
+        }
+        let Some(lanes) = &mut self.lanes else {
+            return Vacancy::Empty;
+        };
         if lanes.is_deserted() {
             lanes
                 .overseen
@@ -333,6 +351,15 @@ impl<T> ColdSource<T> {
             }
         }
         Vacancy::Empty
+    }
+
+    /// What there is in the present lane.
+    fn look_here(&mut self, ring: &mut Consumer<Fixed<T>>) -> Vacancy {
+        if self.unbounded.is_some() {
+            *ring = self.moved_on(ring.clone());
+        }
+        let (endpoint, there) = self.around(ring);
+        endpoint.vacant_mark(ring.pos(), there).0
     }
 
     /// Goes on to the next lane, if there is another. The present one has given its credit.

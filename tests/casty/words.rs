@@ -380,6 +380,7 @@ fn c51_full_mailboxes_lose_nothing_of_the_protocol(scene: &Scene) {
             let (say, from) = (say.clone(), from.clone());
             setup(move |context| {
                 from.tell(StreamSubscribe::new(context.me(), 64));
+                let _ = say.send("asked".to_string());
                 receive(move |_, message| {
                     let _ = say.send(told(&message));
                     Next::Same
@@ -388,6 +389,8 @@ fn c51_full_mailboxes_lose_nothing_of_the_protocol(scene: &Scene) {
         },
         SpawnOptions::new().mailbox(one),
     );
+    // Questions may find the mailbox full, and are asked again; the subscription lies in it already.
+    assert_eq!(hear(&heard), "asked");
     eventually(|| {
         matches!(
             scene.state(&producer),
@@ -395,6 +398,7 @@ fn c51_full_mailboxes_lose_nothing_of_the_protocol(scene: &Scene) {
         )
     });
     let mut sink = scene.sink(&producer);
+    let dropped = scene.system.dropped();
     for element in 0..64 {
         sink.put(element).unwrap();
     }
@@ -403,7 +407,7 @@ fn c51_full_mailboxes_lose_nothing_of_the_protocol(scene: &Scene) {
         assert_eq!(hear(&heard), element.to_string());
     }
     assert_eq!(hear(&heard), "completed");
-    assert_eq!(scene.system.dropped(), 0);
+    assert_eq!(scene.system.dropped(), dropped);
 }
 
 fn c51_wake_ups_leave_messages_their_turn(scene: &Scene) {
