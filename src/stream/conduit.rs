@@ -10,7 +10,8 @@ use super::endpoint::{
     Audience, ConsumerEndpoint, ConsumerLines, ConsumerSettings, Demand, Oversight, ProducerEndpoint,
     ProducerLines, ProducerSettings,
 };
-use super::lanes::{Lane, Lanes, Overseen};
+use super::lane::{Lane, Overseen};
+use super::lanes::Lanes;
 use super::settings::{MOST_ELEMENTS, SinkSettings, SourceSettings};
 use super::sink::SinkRef;
 use super::source::SourceRef;

@@ -6,97 +6,19 @@
 //! goes along from lane to lane.
 
 use std::collections::VecDeque;
-use std::sync::PoisonError;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::cold_source::ColdSource;
 use super::end::{CloseReason, End};
-use super::endpoint::{ConsumerEndpoint, Demand, Lookout, Oversight, Patience, Vacancy, Waited};
-use super::source::is_there;
+use super::endpoint::{ConsumerEndpoint, Demand, Lookout, Patience, Vacancy, Waited};
+use super::lane::{Lane, Overseen};
+use crate::primitive::Arc;
 use crate::primitive::atomic::Ordering;
-use crate::primitive::{Arc, Mutex, MutexGuard};
+use crate::ring::Consumer;
 use crate::ring::block::Fixed;
 use crate::ring::notice::{CANCEL, COMPLETE, FAIL, LANES};
-use crate::ring::{Consumer, Corruption, HeapRing};
 use crate::wait::{Doorbell, Fence, WaitStrategy};
-
-/// What a source shares with whoever oversees it and opens lanes.
-pub(super) struct Overseen<T> {
-    pub(super) oversight: Arc<Oversight>,
-    /// Lanes that the source has not seen yet.
-    desk: Mutex<Vec<Lane<T>>>,
-}
-
-impl<T> Overseen<T> {
-    pub(super) fn new(oversight: Arc<Oversight>) -> Self {
-        Self {
-            oversight,
-            desk: Mutex::new(Vec::new()),
-        }
-    }
-
-    pub(super) fn desk(&self) -> MutexGuard<'_, Vec<Lane<T>>> {
-        // Whole, whoever panicked.
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A ring that the source does not read just now.
-pub(super) struct Lane<T> {
-    ring: Consumer<Fixed<T>>,
-    endpoint: Box<ConsumerEndpoint>,
-    /// The ring itself, if it is unbounded.
-    unbounded: Option<Arc<HeapRing<T>>>,
-    /// Whether it is the one that has the window.
-    is_first: bool,
-    /// Whether it is the overseer's own, which does not keep the stream open when all others have ended.
-    attends: bool,
-}
-
-impl<T> Lane<T> {
-    /// A lane beside the first: its sink has a buffer, and no window.
-    pub(super) fn new(
-        ring: Consumer<Fixed<T>>,
-        endpoint: Box<ConsumerEndpoint>,
-        unbounded: Option<Arc<HeapRing<T>>>,
-        attends: bool,
-    ) -> Self {
-        Self {
-            ring,
-            endpoint,
-            unbounded,
-            is_first: false,
-            attends,
-        }
-    }
-
-    fn there(&self) -> Result<bool, Corruption> {
-        let pos = self.ring.pos();
-        Ok(is_there(self.ring.stamp(), pos, self.ring.highest_stamp())?
-            || self.unbounded.as_ref().is_some_and(|all| all.continues(pos)))
-    }
-
-    /// Drops what is there, and closes.
-    fn hang_up(mut self) {
-        if !std::mem::needs_drop::<T>() {
-            return;
-        }
-        let mut left = self.endpoint.most_in_ring();
-        while left > 0 && self.endpoint.end().is_none() && self.ring.ready() {
-            left -= 1;
-            // SAFETY: ready.
-            drop(unsafe { self.ring.take(|at| at.cast::<T>().read()) });
-        }
-    }
-}
-
-impl<T> Drop for Lane<T> {
-    fn drop(&mut self) {
-        // Also when an element of another lane panics as it is dropped: each sink must learn of the end.
-        self.endpoint.close(End::Cancelled, self.ring.pos());
-    }
-}
 
 /// How a source asks that was adopted.
 #[derive(Clone, Copy, Debug)]
