@@ -1,4 +1,17 @@
 //! Streams between a producer and a consumer at memory speed, paced by the consumer's demand.
+//!
+//! | To | Begin with |
+//! |---|---|
+//! | stream between two threads | [`channel`] gives a [`SinkRef`] and a [`SourceRef`] |
+//! | stream between two processes | [`publish`] here, [`subscribe`] there; `#[millstream::element]` for what may travel |
+//! | send bytes, or what only a schema describes | the same with `[u8]`: [`FrameSink`], [`FrameSource`] |
+//! | look at what is published | [`list`], [`observe`] |
+//! | run actors on pinned workers | [`ActorSystem::builder`], [`receive`] or the trait [`Actor`] |
+//! | supervise them | [`SpawnOptions::supervisor`], [`OneForOne`] |
+//! | own a socket in an actor | [`Context::watch_io`] |
+//! | see what actors do | [`SystemRef::events`], [`SystemRef::workers`], [`SpawnOptions::spy`] |
+//! | set streams up by actors, as casty does | [`stream_producer`], [`stream_consumer`], [`GetSink`], [`GetSource`] |
+//! | do that between processes | [`StreamProducer::published`], [`SystemRef::lookup_stream`] |
 
 #![cfg_attr(
     millstream_loom,
@@ -33,6 +46,9 @@ pub use actor::{
     TryTellError, UnhandledMessage, WatchId, WorkerReport, Workers, receive, setup,
 };
 pub use element::{Element, Field, Fingerprint, Kind, Scalar, Schema, SchemaError, Value, ValueError};
+#[cfg(not(millstream_loom))]
+/// The crate of the histogram in a [`WorkerReport`].
+pub use hdrhistogram;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub use memory::{HugePages, MemoryError};
 /// Implements [`Element`](trait@Element) for a struct whose fields are elements.

@@ -107,10 +107,11 @@ impl IoTable {
 
 impl<M: Send + 'static> Context<'_, M> {
     /// Lets the worker watch a file descriptor, which the actor keeps: each time that it becomes ready, `make` makes a message
-    /// of it. Read, or write, until it would block: readiness is told once.
+    /// of it. Read, or write, until it would block: readiness is told once. So the descriptor must not block; else the last
+    /// read would hold up the worker.
     ///
     /// # Errors
-    /// Those of `epoll_ctl(2)`: among them a descriptor that is watched on this worker already, and a regular file.
+    /// `InvalidInput` when the descriptor blocks (on Linux), and those of `epoll_ctl(2)`: among them a descriptor that is watched on this worker already, and a regular file.
     ///
     /// ```
     /// # use std::net::UdpSocket;
@@ -132,6 +133,24 @@ impl<M: Send + 'static> Context<'_, M> {
     /// ```
     #[cfg(unix)]
     pub fn watch_io(
+        &mut self,
+        descriptor: &impl std::os::fd::AsFd,
+        interest: Interest,
+        make: impl FnMut(Readiness) -> M + 'static,
+    ) -> std::io::Result<IoId> {
+        #[cfg(target_os = "linux")]
+        if !rustix::fs::fcntl_getfl(descriptor)?.contains(rustix::fs::OFlags::NONBLOCK) {
+            return Err(std::io::Error::new(
+                std::io::ErrorKind::InvalidInput,
+                "the descriptor blocks, and would hold up the worker: call set_nonblocking(true) first",
+            ));
+        }
+        self.watch_any_io(descriptor, interest, make)
+    }
+
+    /// As [`watch_io`](Self::watch_io), of a descriptor that is never read in a way that blocks.
+    #[cfg(unix)]
+    pub(crate) fn watch_any_io(
         &mut self,
         descriptor: &impl std::os::fd::AsFd,
         interest: Interest,

@@ -4,6 +4,8 @@ use super::definition::Actor;
 
 /// How to make an actor, as often as it is restarted.
 ///
+/// What the closure captures it needs again at the next restart: clone it inside.
+///
 /// A closure that returns an actor is one: `system.spawn("feed", || Feed::new())`. It is sent to the worker, and runs
 /// there; the actor itself never leaves its worker, so it need not be `Send`.
 ///
@@ -25,6 +27,10 @@ use super::definition::Actor;
 /// counter.tell(5u64);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say how to make an actor",
+    note = "give a closure that makes the actor, such as `|| receive(...)` or `move || Feed::new(address.clone())`: it runs on the worker, and again at each restart, so it is sent there and clones what it captured"
+)]
 pub trait Props: Send + 'static {
     /// What the actor is told.
     type Msg: Send + 'static;

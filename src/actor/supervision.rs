@@ -11,7 +11,7 @@ use super::path::ActorPath;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Directive {
-    /// Make the actor anew; what waits for it stays.
+    /// Make the actor anew; what waits for it stays. The message at which it failed is gone with the old one.
     Restart,
     /// Stop it.
     Stop,

@@ -350,6 +350,8 @@ impl<T> ColdSource<T> {
         let lanes = self.lanes.as_mut()?;
         let end = self.endpoint.end().cloned().unwrap_or(End::Cancelled);
         if end != End::Completed {
+            // The other sinks take nothing more; what they have put is delivered before the end.
+            lanes.overseen.oversight.end(end.clone());
             lanes.fault.get_or_insert(end);
         }
         lanes.has_retired = true;

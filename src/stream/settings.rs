@@ -148,7 +148,8 @@ macro_rules! source_setters {
         }
 
         /// The consumer asks by hand, with [`SourceRef::request`](crate::SourceRef::request). `initial_demand` is then the
-        /// most that is open at a time; at first nothing is.
+        /// most that is open at a time; at first nothing is, and a `next` without demand waits as for a producer that says
+        /// nothing, up to the idle timeout.
         ///
         /// ```
         /// let (sink, _source) = millstream::channel::<u8>().manual_demand().build()?;

@@ -10,7 +10,8 @@ use crate::stream::{SinkRef, SourceRef, StreamFault, TryPutError};
 /// Asks a producer for a sink: `system.ask(&producer, GetSink::new, deadline)`.
 ///
 /// Each one asked for is a sink of its own, with a buffer of the producer's size. What one puts stays in order; the source
-/// takes from all of them in turn. The stream completes when each of them has completed, and fails when one of them fails.
+/// takes from all of them in turn. The stream is complete when all that were asked for have completed: where more are to come, say
+/// how many by [`StreamProducer::sinks`](crate::StreamProducer::sinks). It fails when one of them fails.
 pub struct GetSink<T> {
     /// Who gets it.
     pub reply_to: ReplyTo<SinkRef<T>>,

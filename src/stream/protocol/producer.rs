@@ -43,6 +43,10 @@ pub(super) struct Standing<T> {
     /// Where the actor passes elements on to.
     outlet: Option<Outlet<T>>,
     subscriber: Option<Recipient<StreamConsumerMsg<T>>>,
+    /// Sinks that were given out.
+    given: u64,
+    /// A sink that keeps the stream open until as many were given out as will be asked for.
+    holder: Option<SinkRef<T>>,
     /// For what is pushed.
     pushes: Option<SinkRef<T>>,
     waker: Option<Waker>,
@@ -56,6 +60,8 @@ impl<T> Default for Standing<T> {
             source: None,
             outlet: None,
             subscriber: None,
+            given: 0,
+            holder: None,
             pushes: None,
             waker: None,
             unpublished: None,
@@ -88,7 +94,19 @@ impl<T: Send + 'static> Producer<T> {
 
     fn new_sink(&mut self) -> Result<SinkRef<T>, GetSinkError> {
         let (strategy, complete_on_drop) = (self.settings.strategy, self.settings.complete_on_drop);
-        Ok(self.conduit()?.sink(strategy, complete_on_drop)?)
+        let wanted = self.settings.sinks;
+        let sink = self.conduit()?.sink(strategy, complete_on_drop)?;
+        self.standing.given += 1;
+        if self.standing.given >= wanted {
+            // The stream ends with the sinks that were given out.
+            if let Some(mut holder) = self.standing.holder.take() {
+                let _ = holder.complete();
+            }
+        } else if self.standing.holder.is_none() {
+            // Refused where there is no buffer: such a stream has one sink.
+            self.standing.holder = self.conduit()?.sink(strategy, true).ok();
+        }
+        Ok(sink)
     }
 
     fn push(&mut self, push: Push<T>, context: &mut Context<'_, StreamProducerMsg<T>>) {
@@ -288,7 +306,7 @@ impl<T: Send + 'static> Producer<T> {
             context.unwatch_io(io);
         }
         for bell in &bells {
-            match context.watch_io(bell, crate::actor::Interest::Readable, |_| InputReady.into()) {
+            match context.watch_any_io(bell, crate::actor::Interest::Readable, |_| InputReady.into()) {
                 Ok(io) => self.watched.push((bell.as_raw_fd(), io)),
                 Err(refused) => log::error!("a published stream's bell cannot be watched: {refused}"),
             }

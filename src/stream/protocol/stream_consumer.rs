@@ -57,7 +57,9 @@ impl<T: Send + 'static> StreamConsumer<T> {
         self
     }
 
-    /// The source asks by hand, with [`SourceRef::request`](crate::SourceRef::request). `initial_demand` is then the most that is open at a time.
+    /// The source asks by hand, with [`SourceRef::request`](crate::SourceRef::request). `initial_demand` is then the most that
+    /// is open at a time; at first nothing is, and a `next` without demand waits as for a producer that says nothing, up to the
+    /// timeout.
     ///
     /// ```
     /// # use millstream::{ActorSystem, stream_consumer, stream_producer};

@@ -51,6 +51,7 @@ pub fn stream_producer<T: Send + 'static>() -> StreamProducer<T> {
             max_demand: MAX_DEMAND,
             strategy: WaitStrategy::default(),
             complete_on_drop: false,
+            sinks: 1,
             publishing: None,
             directory: None,
         },
@@ -71,6 +72,8 @@ pub(super) struct Settings<T> {
     pub(super) max_demand: u64,
     pub(super) strategy: WaitStrategy,
     pub(super) complete_on_drop: bool,
+    /// Sinks that are given out before the stream can be complete.
+    pub(super) sinks: u64,
     pub(super) publishing: Option<Publishing<T>>,
     /// The runtime directory, if it is not the default one.
     pub(super) directory: Option<PathBuf>,
@@ -118,6 +121,35 @@ impl<T: Send + 'static> StreamProducer<T> {
         self
     }
 
+    /// How many sinks will be asked for, at least: the stream is not complete before so many have been given out, and all of
+    /// them have completed. 1 without this.
+    ///
+    /// Say it where each of several threads asks for its own: else one that is done before another has asked completes the
+    /// stream.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use millstream::{ActorSystem, GetSink, GetSource, SinkRef, SourceRef, stream_consumer, stream_producer};
+    /// let system = ActorSystem::builder("prices").build()?;
+    /// let producer = system.spawn("prices", stream_producer().sinks(3))?;
+    /// let consumer = system.spawn("reader", stream_consumer(&producer))?;
+    /// let source: SourceRef<u64> = system.ask(&consumer, GetSource::new, Duration::from_secs(5))?;
+    /// for number in 0..3 {
+    ///     let (system, producer) = (system.handle(), producer.clone());
+    ///     std::thread::spawn(move || {
+    ///         let mut sink: SinkRef<u64> = system.ask(&producer, GetSink::new, Duration::from_secs(5)).unwrap();
+    ///         sink.put(number).unwrap();
+    ///         sink.complete().unwrap();
+    ///     });
+    /// }
+    /// assert_eq!(source.sum::<u64>(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn sinks(mut self, count: u64) -> Self {
+        self.settings.sinks = count;
+        self
+    }
+
     /// How the sinks wait for room.
     ///
     /// ```
@@ -151,7 +183,9 @@ where
     /// [`lookup_stream`](crate::SystemRef::lookup_stream) finds it there. The actor takes the elements from the sinks then,
     /// and puts as many into shared memory as were asked for.
     ///
-    /// Where the name cannot be had, asking for a sink says why.
+    /// Where the name cannot be had, asking for a sink says why. What waits in the sinks' buffers is this process's alone: if it
+    /// is killed, its consumer gets what was carried over, which is at most what it had asked for. What
+    /// [`publish`](crate::publish) opens lies in shared memory from the `put` on.
     ///
     /// ```no_run
     /// use millstream::{ActorSystem, stream_producer};
