@@ -437,8 +437,11 @@ impl<T> ColdSource<T> {
             let mut ruling = overseen.oversight.ruling();
             // A lane comes to the desk under the ruling's lock.
             if overseen.desk().is_empty() {
-                let end = ruling.verdict.clone();
-                let end = end.or(lanes.fault.take()).unwrap_or(End::Completed);
+                // Who completes the stream completes what has not ended: a sink that had failed has failed all the same.
+                let end = match (ruling.verdict.clone(), lanes.fault.take()) {
+                    (None | Some(End::Completed), Some(fault)) => fault,
+                    (verdict, _) => verdict.unwrap_or(End::Completed),
+                };
                 ruling.closed = Some(CloseReason::of(&end));
                 drop(ruling);
                 self.endpoint.set_end(end);
