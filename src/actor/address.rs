@@ -145,7 +145,8 @@ impl<M: Send + 'static> Address<M> {
         match signal {
             Signal::Watch(_, notify) => notify(self.terminated()),
             Signal::Message(message) => self.bury_one(message),
-            _ => {}
+            // What a waker made, or an actor of this crate was told, may panic as it is dropped, too.
+            other => quietly(|| drop(other)),
         }
     }
 

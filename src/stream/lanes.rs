@@ -6,6 +6,7 @@
 //! goes along from lane to lane.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -192,7 +193,7 @@ impl<T> Lookout for Round<'_, T> {
     }
 
     fn give_up(&mut self) {
-        self.cold.close_lanes(&mut self.ring, End::IdleTimeout);
+        self.cold.give_lanes_up(&mut self.ring, End::IdleTimeout);
     }
 }
 
@@ -255,7 +256,7 @@ impl<T> ColdSource<T> {
             self.endpoint.set_rotates(!lanes.queue.is_empty());
         }
         if notice & CANCEL != 0 {
-            self.close_lanes(ring, End::Cancelled);
+            self.give_lanes_up(ring, End::Cancelled);
             return Vacancy::Ended;
         }
         let over = notice & (COMPLETE | FAIL) != 0;
@@ -360,8 +361,11 @@ impl<T> ColdSource<T> {
             let mut ruling = overseen.oversight.ruling();
             // A lane comes to the desk under the ruling's lock.
             if overseen.desk().is_empty() {
-                let end = ruling.verdict.clone();
-                let end = end.or(lanes.fault.take()).unwrap_or(End::Completed);
+                // Who completes the stream completes what has not ended: a sink that had failed has failed all the same.
+                let end = match (ruling.verdict.clone(), lanes.fault.take()) {
+                    (None | Some(End::Completed), Some(fault)) => fault,
+                    (verdict, _) => verdict.unwrap_or(End::Completed),
+                };
                 ruling.closed = Some(CloseReason::of(&end));
                 drop(ruling);
                 self.endpoint.set_end(end);
@@ -397,6 +401,16 @@ impl<T> ColdSource<T> {
         // Should an element panic as it is dropped, the lanes that are left close as they are dropped themselves.
         self.hang_up_here(ring, end);
         others.into_iter().for_each(Lane::hang_up);
+    }
+
+    /// As [`close_lanes`](Self::close_lanes), in a look. A panic of an element that is dropped is caught: it would keep the
+    /// cursors here from their handle, whose own would go on to stand where elements were dropped or returned.
+    fn give_lanes_up(&mut self, ring: &mut Consumer<Fixed<T>>, end: End) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.close_lanes(ring, end))) {
+            log::error!("an element has panicked as it was dropped at the end of its stream");
+            // Nor is the payload's own drop to panic.
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(payload))).map_err(std::mem::forget);
+        }
     }
 
     /// Waits at all lanes.

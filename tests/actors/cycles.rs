@@ -92,6 +92,7 @@ fn a_thousand_actors_leave_nothing() {
             context.every("tick", LONG, crate::support::nothing);
             context.spawn_blocking(|| (), |_| crate::support::nothing());
             let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            socket.set_nonblocking(true).unwrap();
             context
                 .watch_io(&socket, Interest::Readable, {
                     let socket = socket.try_clone().unwrap();

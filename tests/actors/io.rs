@@ -287,7 +287,7 @@ fn a_descriptor_is_watched_once_on_a_worker() {
         std::mem::forget(near);
         (again.kind(), regular.kind())
     });
-    assert_eq!(kind, (ErrorKind::AlreadyExists, ErrorKind::PermissionDenied));
+    assert_eq!(kind, (ErrorKind::AlreadyExists, ErrorKind::InvalidInput));
     send();
     heard.recv().unwrap();
 }

@@ -9,7 +9,7 @@ use millstream::{
     SpawnOptions, SpyEvent, StopReason, TaskPanicked, receive,
 };
 
-use crate::support::{Do, LONG, Strings, assert_lives, mute, order, probe, system, tests, until};
+use crate::support::{Do, LONG, Strings, assert_lives, mute, nothing, order, probe, system, tests, until};
 
 tests! {
     in_any_method
@@ -17,6 +17,7 @@ tests! {
     in_the_drop_of_an_actor
     in_the_drop_of_a_message
     in_the_drop_of_what_a_timer_holds
+    in_the_drop_of_what_a_waker_made
     in_a_timers_closure
     in_a_descriptors_closure
     in_a_watchs_closure
@@ -265,6 +266,44 @@ fn in_the_drop_of_what_a_timer_holds() {
         assert!(system.lookup::<Do>("/actor").is_err());
         all_is_well();
     }
+}
+
+/// It comes to an actor that stops, and to one that has stopped.
+fn in_the_drop_of_what_a_waker_made() {
+    let (system, bystanders_live) = stage();
+    let (told, wakers) = mpsc();
+    let (release, released) = mpsc::<()>();
+    let mut ends = Some((told, released));
+    let props = move || {
+        let (told, released) = ends.take().unwrap();
+        receive(move |context: &mut Context<'_, Option<Grenade>>, _| {
+            told.send(context.waker(|| Some(Grenade))).unwrap();
+            let _ = released.recv();
+            Next::Same
+        })
+    };
+    let options = SpawnOptions::new().on_worker(0);
+    let actor = system.spawn_with("actor", props, options).unwrap();
+    let watcher = system
+        .spawn_with("watcher", mute(), SpawnOptions::new().on_worker(1))
+        .unwrap();
+    let (told, terminated) = mpsc();
+    let watched = actor.clone();
+    watcher.get(move |_, context| {
+        context.watch_with(&watched, move |end| {
+            told.send(end.reason).unwrap();
+            nothing()
+        });
+    });
+    actor.tell(None);
+    let waker = wakers.recv().unwrap();
+    system.stop(&actor);
+    waker.wake_by_ref();
+    drop(release);
+    assert_eq!(terminated.recv_timeout(LONG), Ok(StopReason::Stopped));
+    waker.wake();
+    bystanders_live();
+    system.shutdown(LONG).unwrap();
 }
 
 fn in_a_timers_closure() {

@@ -1,10 +1,14 @@
 //! How a stream ends: rows C12, C14 to C16, C22, C24, C25, C32, C38 to C43, C45, C49.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
-use millstream::{CloseReason, PutError, StreamFault, TryPutError, stream_producer};
+use millstream::{
+    ActorSystem, CloseReason, End, GetSink, GetSource, PutError, StreamFault, TryNext, TryPutError,
+    stream_consumer, stream_producer,
+};
 
-use crate::scene::{Scene, rows};
+use crate::scene::{Scene, rows, within};
 use crate::stage::{LONGEST, eventually, soon};
 
 rows! {
@@ -301,4 +305,43 @@ fn c49_one_after_another_by_hand(scene: &Scene) {
     sink.complete().unwrap();
     assert_eq!(reader.hear(), "2000 Completed");
     scene.ends_well(&producer, &mut reader);
+}
+
+/// Panics as it is dropped, if it is said to.
+#[derive(Debug)]
+struct Thorn(bool);
+
+impl Drop for Thorn {
+    fn drop(&mut self) {
+        assert!(!self.0, "as the test asked for");
+    }
+}
+
+/// The source is used on by whoever catches the panic: what was returned to a sink is not there for it.
+#[test]
+fn c40_a_source_stays_ended_when_an_element_panics_as_it_is_dropped() {
+    within(|| {
+        let system = ActorSystem::builder("test").build().unwrap();
+        let producer = stream_producer::<Thorn>().buffer_size(4);
+        let producer = system.spawn("producer", producer).unwrap();
+        let mut first = system.ask(&producer, GetSink::new, LONGEST).unwrap();
+        let mut second = system.ask(&producer, GetSink::new, LONGEST).unwrap();
+        let consumer = system.spawn("consumer", stream_consumer(&producer)).unwrap();
+        let mut source = system.ask(&consumer, GetSource::new, LONGEST).unwrap();
+        // So that the first sink knows of room, and the source stands at its lane.
+        first.put(Thorn(false)).unwrap();
+        assert!(source.next().is_some());
+        second.put(Thorn(true)).unwrap();
+        system.stop_and_wait(&consumer, LONGEST).unwrap();
+        let looked = catch_unwind(AssertUnwindSafe(|| {
+            matches!(source.try_next(), TryNext::End(End::Cancelled))
+        }));
+        let refused = first.try_put(Thorn(false));
+        assert!(matches!(
+            refused,
+            Err(TryPutError::Closed(_, CloseReason::Cancelled))
+        ));
+        assert!(matches!(source.try_next(), TryNext::End(End::Cancelled)));
+        assert!(matches!(looked, Ok(true)));
+    });
 }

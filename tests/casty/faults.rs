@@ -1,6 +1,7 @@
 //! Actors and systems that stop, fail and are shut down under their streams: rows C6, C16, C29, C31, C39, section 6.
 
 use std::thread;
+use std::time::Instant;
 
 use millstream::{
     ActorRef, ActorSystem, AskError, CloseReason, End, GetSink, GetSource, PutError, SourceRef,
@@ -30,6 +31,7 @@ rows! {
         c31_a_consumer_that_stops_during_its_handshake
     }
     in_one_system {
+        c31_a_stopped_consumer_releases_a_drain
         c6_handles_outlive_their_system
         c6_a_stopped_actor_answers_at_once
         c6_who_asks_cannot_fail_who_answers
@@ -234,6 +236,19 @@ fn c31_a_stopped_consumer_of_an_idle_stream(scene: &Scene) {
     assert_eq!(reader.ask("stop"), "ok");
     scene.system.wait_stopped(&producer, LONGEST).unwrap();
     assert_left(scene, putting(sink));
+    assert_eq!(reader.ask("next"), "end Cancelled");
+    scene.ends_well(&producer, &mut reader);
+}
+
+/// What was put stays where it is: its source is held by somebody who does not touch it.
+fn c31_a_stopped_consumer_releases_a_drain(scene: &Scene) {
+    let (producer, mut sink, mut reader) = scene.stream(1, "");
+    sink.put(1).unwrap();
+    sink.complete().unwrap();
+    let draining = thread::spawn(move || sink.complete_and_drain(Instant::now() + LONGEST));
+    assert_eq!(reader.ask("stop"), "ok");
+    let drained = draining.join().unwrap().unwrap_err();
+    assert_eq!((drained.left, drained.reason), (1, Some(CloseReason::Cancelled)));
     assert_eq!(reader.ask("next"), "end Cancelled");
     scene.ends_well(&producer, &mut reader);
 }

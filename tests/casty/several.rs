@@ -2,7 +2,10 @@
 
 use std::thread;
 
-use millstream::{ActorSystem, GetSource, SourceRef, StreamFault, stream_consumer, stream_producer};
+use millstream::{
+    ActorSystem, CloseReason, CompleteStream, GetSource, SourceRef, StreamFault, TryPutError,
+    stream_consumer, stream_producer,
+};
 
 use crate::reader::{Desk, Reader};
 use crate::scene::{Place, Scene, Sink, fill, rows};
@@ -13,6 +16,7 @@ rows! {
         c18_several_sinks_each_in_order
         c18_completed_when_all_have_completed
         c18_failed_when_one_has_failed
+        c18_a_fault_outlives_the_completion_of_the_others
         c18_the_demand_holds_over_all_sinks
         c23_sinks_take_turns
         c18_sinks_come_while_the_stream_flows
@@ -81,12 +85,48 @@ fn c18_failed_when_one_has_failed(scene: &Scene) {
     let (mut good, mut bad) = (scene.sink(&producer), scene.sink(&producer));
     let mut reader = scene.source(&producer, "");
     let fault = StreamFault::new(5, "one of two");
-    bad.fail(fault.clone()).unwrap();
     good.put(1).unwrap();
+    bad.fail(fault.clone()).unwrap();
     assert_eq!(reader.ask("next"), "item 1");
-    good.complete().unwrap();
     assert_eq!(reader.ask("next"), format!("end Failed({fault:?})"));
+    // The other one takes nothing more, whether it goes on or not.
+    eventually(|| good.is_closed());
+    assert_eq!(
+        good.put(2),
+        Err(millstream::PutError::Closed(2, millstream::CloseReason::Failed))
+    );
     scene.ends_well(&producer, &mut reader);
+}
+
+/// Whoever completes the stream completes what has not ended yet.
+fn c18_a_fault_outlives_the_completion_of_the_others(scene: &Scene) {
+    let producer = scene.producer("stream", stream_producer());
+    let (mut good, mut bad) = (scene.sink(&producer), scene.sink(&producer));
+    let mut reader = scene.source(&producer, "");
+    let fault = StreamFault::new(5, "one of two");
+    good.put(1).unwrap();
+    bad.fail(fault.clone()).unwrap();
+    producer.tell(CompleteStream);
+    assert_eq!(reader.ask("next"), "item 1");
+    assert_eq!(reader.ask("next"), format!("end Failed({fault:?})"));
+    // Whichever came first closed it.
+    let refused = good.try_put(2);
+    assert!(
+        matches!(
+            refused,
+            Err(TryPutError::Closed(
+                2,
+                CloseReason::Completed | CloseReason::Failed
+            ))
+        ),
+        "{refused:?}"
+    );
+    // Not without a dead letter, where the word of completion came after the end.
+    assert_eq!(reader.ask("stopped"), "Stopped");
+    scene
+        .system
+        .wait_stopped(&producer, crate::stage::LONGEST)
+        .unwrap();
 }
 
 fn c18_the_demand_holds_over_all_sinks(scene: &Scene) {

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use super::*;
-use crate::stream::error::TryPutError;
+use crate::stream::error::{PutError, TryPutError};
 use crate::stream::lanes::Adoption;
 use crate::stream::source::TryNext;
 
@@ -325,14 +325,14 @@ fn the_first_fault_of_a_lane_is_the_sources() {
     one.put(1).unwrap();
     two.put(2).unwrap();
     two.fail(StreamFault::new(7, "the second")).unwrap();
-    assert_eq!(source.drain(9, |_| {}), 2);
-    assert_eq!(source.end(), None);
-    one.complete().unwrap();
     three.put(3).unwrap();
-    drop(three);
-    assert_eq!(source.next(), Some(3));
-    assert_eq!(source.next(), None);
+    let mut taken = Vec::new();
+    source.by_ref().for_each(|element| taken.push(element));
+    taken.sort_unstable();
+    assert_eq!(taken, [1, 2, 3]);
     assert_eq!(source.end(), Some(End::Failed(StreamFault::new(7, "the second"))));
+    assert_eq!(one.put(4), Err(PutError::Closed(4, CloseReason::Failed)));
+    assert!(three.is_closed());
     assert_eq!(source.next(), None);
     assert_eq!(source.position(), 3);
 }

@@ -6,6 +6,7 @@ use crate::primitive::Arc;
 use crate::primitive::atomic::Ordering;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 use crate::ring::Ledger;
+use crate::ring::notice::CANCEL;
 use crate::ring::page::{END_COMPLETED, WORD_CLOSED};
 use crate::stream::end::CloseReason;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
@@ -53,6 +54,16 @@ impl ProducerEndpoint {
             _ => None,
         }
         .unwrap_or(CloseReason::Cancelled)
+    }
+
+    /// Why nothing more will be taken, where somebody outside has said so and the source may not have looked since.
+    pub(super) fn dismissed(&self) -> Option<CloseReason> {
+        match &self.audience {
+            Audience::Overseen(oversight) if oversight.notice().load(Ordering::Acquire) & CANCEL != 0 => {
+                Some(self.reason_of_close())
+            }
+            _ => None,
+        }
     }
 
     /// Attends to the word that the process's background thread writes.

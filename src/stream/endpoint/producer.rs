@@ -451,7 +451,7 @@ impl ProducerEndpoint {
                 } else if gone {
                     Some(CloseReason::PeerGone)
                 } else {
-                    None
+                    self.dismissed()
                 };
                 (pos.wrapping_sub(released), reason)
             }
