@@ -23,7 +23,7 @@ use super::worker::Worker;
 /// Messages that an actor handles before the next one has its turn.
 const MESSAGES_A_RUN: usize = 64;
 
-/// Wake-ups, results and answers that an actor handles in a row while messages wait: each may bring about the next.
+/// Signals that an actor attends to in a row while messages wait: each may bring about the next.
 const SIGNALS_IN_A_ROW: usize = 16;
 
 /// An actor whose type does not matter.
@@ -395,7 +395,7 @@ impl<P: Props> AnyCell for Cell<P> {
                 }
             }
             if let Some(signal) = self.next_signal() {
-                in_a_row += usize::from(signal.is_message());
+                in_a_row += 1;
                 self.attend(worker, signal);
             } else if !self.is_running() {
                 break;

@@ -14,6 +14,9 @@ use super::path::ActorPath;
 use crate::primitive::Mutex;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 
+/// The most events that wait in a subscription, for which there is memory from the start.
+const MOST_EVENTS: usize = 1 << 16;
+
 /// An actor has started: its start hook has run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -70,7 +73,7 @@ type Listeners<E> = Arc<Vec<Listener<E>>>;
 
 impl Events {
     /// Listens to events of type `E`: [`DeadLetter`], [`UnhandledMessage`], [`ActorStarted`], [`ActorStopped`],
-    /// [`ActorRestarted`], or a type of the user's own. At most `capacity` (at least 1) wait to be read; what comes on
+    /// [`ActorRestarted`], or a type of the user's own. At most `capacity` (1 to 65,536) wait to be read; what comes on
     /// top is missed, and counted. Dropping the subscription ends it.
     ///
     /// ```
@@ -83,7 +86,7 @@ impl Events {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn subscribe<E: Clone + Send + 'static>(&self, capacity: usize) -> EventSubscription<E> {
-        let (sender, receiver) = crossbeam_channel::bounded(capacity.max(1));
+        let (sender, receiver) = crossbeam_channel::bounded(capacity.clamp(1, MOST_EVENTS));
         let missed = Arc::new(AtomicU64::new(0));
         let listener = Listener {
             sender,

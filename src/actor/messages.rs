@@ -35,16 +35,6 @@ pub(super) enum Signal<M> {
     Escalated(ActorPath, Failure),
 }
 
-impl<M> Signal<M> {
-    /// Whether it comes to the actor as a message, of which there may be any number.
-    pub(super) fn is_message(&self) -> bool {
-        matches!(
-            self,
-            Self::Message(_) | Self::Control(_) | Self::Timer(_) | Self::Ready(..)
-        )
-    }
-}
-
 /// Tells a watcher.
 pub(super) type Notify = Box<dyn FnOnce(Terminated) + Send>;
 

@@ -97,6 +97,28 @@ pub(super) fn wait_stopped(actor: &Arc<dyn AnyAddress>, deadline: Deadline) -> O
     terminated
 }
 
+/// As [`shut_down`], on a thread of its own, for a worker of the system that would wait for itself. What runs now.
+pub(super) fn hand_over(
+    system: Arc<SystemCore>,
+    threads: Vec<JoinHandle<()>>,
+    leaving: Receiver<usize>,
+    deadline: Deadline,
+) -> ShutdownTimeout {
+    let running = ShutdownTimeout {
+        actors: system.registry.paths(),
+        workers: (0..threads.len()).map(|worker| (worker, None)).collect(),
+    };
+    let run = move || {
+        if let Err(timeout) = shut_down(&system, threads, &leaving, deadline) {
+            log::error!("system {}: {timeout}", system.name);
+        }
+    };
+    if let Err(refused) = std::thread::Builder::new().name("shutdown".into()).spawn(run) {
+        log::error!("a system is not shut down, for there is no thread to do it: {refused}");
+    }
+    running
+}
+
 /// Stops all actors, then ends the workers.
 pub(super) fn shut_down(
     system: &Arc<SystemCore>,

@@ -163,7 +163,8 @@ impl ActorSystem {
     /// Stops all actors, those at the root in the order in which they were made, each after its children; then ends the workers.
     ///
     /// # Errors
-    /// What has not stopped when the deadline is over. It is left to itself: its worker ends when the actor lets it.
+    /// What has not stopped when the deadline is over. It is left to itself: its worker ends when the actor lets it. An actor of
+    /// the system that calls this does not wait for itself: it gets all that has not stopped yet, and a thread sees to the rest.
     ///
     /// ```
     /// use std::time::Duration;
@@ -174,7 +175,23 @@ impl ActorSystem {
     /// ```
     pub fn shutdown(mut self, deadline: impl Into<Deadline>) -> Result<ShutdownReport, ShutdownTimeout> {
         let threads = std::mem::take(&mut self.threads);
-        shutdown::shut_down(&self.system.0, threads, &self.leaving, deadline.into())
+        self.shut_down(threads, deadline.into())
+    }
+
+    fn shut_down(
+        &self,
+        threads: Vec<JoinHandle<()>>,
+        deadline: Deadline,
+    ) -> Result<ShutdownReport, ShutdownTimeout> {
+        if route::is_worker_of(self.system.0.id) {
+            return Err(shutdown::hand_over(
+                self.system.0.clone(),
+                threads,
+                self.leaving.clone(),
+                deadline,
+            ));
+        }
+        shutdown::shut_down(&self.system.0, threads, &self.leaving, deadline)
     }
 }
 
@@ -184,9 +201,10 @@ impl Drop for ActorSystem {
         if threads.is_empty() {
             return;
         }
-        let deadline = Deadline::from(self.drop_deadline);
-        if let Err(timeout) = shutdown::shut_down(&self.system.0, threads, &self.leaving, deadline) {
-            log::error!("system {}: {timeout}", self.system.name());
+        let is_own_worker = route::is_worker_of(self.system.0.id);
+        match self.shut_down(threads, Deadline::from(self.drop_deadline)) {
+            Err(timeout) if !is_own_worker => log::error!("system {}: {timeout}", self.system.name()),
+            _ => {}
         }
     }
 }

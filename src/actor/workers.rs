@@ -13,6 +13,9 @@ use super::worker::Worker;
 use crate::primitive::atomic::Ordering;
 use crate::wait::WaitStrategy;
 
+/// The most workers of a system: between each two of them there is a lane.
+const MOST_WORKERS: usize = 256;
+
 /// How many workers, and where.
 ///
 /// ```
@@ -43,8 +46,18 @@ impl Workers {
     }
 
     /// The core of each worker.
-    fn cores(&self) -> Vec<Option<usize>> {
-        match &self.0 {
+    fn cores(&self) -> Result<Vec<Option<usize>>, BuildError> {
+        let asked = match &self.0 {
+            Kind::Cores(cores) => cores.len(),
+            Kind::Unpinned(count) | Kind::Count(count) => *count,
+        };
+        if asked == 0 {
+            return Err(BuildError::NoWorkers);
+        }
+        if asked > MOST_WORKERS {
+            return Err(BuildError::TooManyWorkers { asked });
+        }
+        Ok(match &self.0 {
             Kind::Cores(cores) => cores.iter().copied().map(Some).collect(),
             Kind::Unpinned(count) => vec![None; *count],
             Kind::Count(count) => {
@@ -52,7 +65,7 @@ impl Workers {
                 let mut cores = allowed.iter().copied().cycle();
                 (0..*count).map(|_| cores.next()).collect()
             }
-        }
+        })
     }
 }
 
@@ -210,22 +223,21 @@ impl SystemBuilder {
     /// Starts the workers.
     ///
     /// # Errors
-    /// `NoWorkers`; `Refused`, when a worker cannot be pinned and pinning is required; `System`, when the kernel gives no
+    /// `NoWorkers`, `TooManyWorkers`; `Refused`, when a worker cannot be pinned and pinning is required; `System`, when the kernel gives no
     /// thread or no event queue.
     ///
     /// ```
     /// use millstream::{ActorSystem, BuildError};
     /// assert!(matches!(ActorSystem::builder("prices").workers(0).build(), Err(BuildError::NoWorkers)));
+    /// let many = ActorSystem::builder("prices").workers(usize::MAX).build();
+    /// assert!(matches!(many, Err(BuildError::TooManyWorkers { .. })));
     /// let refused = ActorSystem::builder("prices").workers([100_000]).build();
     /// assert!(matches!(refused, Err(BuildError::Refused { worker: 0, core: 100_000, .. })));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn build(self) -> Result<ActorSystem, BuildError> {
-        let cores = self.workers.cores();
+        let cores = self.workers.cores()?;
         let count = cores.len();
-        if count == 0 {
-            return Err(BuildError::NoWorkers);
-        }
         let system = |source| BuildError::System { source };
         let polls: Vec<_> = (0..count)
             .map(|_| mio::Poll::new())
@@ -389,6 +401,12 @@ pub enum BuildError {
     /// There must be one worker.
     #[error("no workers were asked for; a system has at least one")]
     NoWorkers,
+    /// More workers than a system can have: there is a lane between each two.
+    #[error("{asked} workers were asked for; a system has 256 at the most")]
+    TooManyWorkers {
+        /// How many.
+        asked: usize,
+    },
     /// The kernel does not let a worker run on its core.
     #[error(
         "worker {worker} could not be pinned to core {core}: it may run on {runs_on:?}; name a core that this process \

@@ -178,18 +178,28 @@ fn k1_nothing_new_is_made() {
     ));
 }
 
-/// It waits for itself, so its deadline passes; then its worker ends.
+/// It does not wait for itself, whatever the deadline.
 fn k1_an_actor_that_asks_for_the_end_of_its_own_system() {
-    let system = system(1);
-    let actor = system.spawn("actor", mute()).unwrap();
-    let (told, heard) = mpsc();
+    for deadline in [Duration::from_millis(5), Duration::MAX] {
+        let system = system(1);
+        let actor = system.spawn("actor", mute()).unwrap();
+        let (told, heard) = mpsc();
+        actor.make(move |_, _| {
+            told.send(system.shutdown(deadline)).unwrap();
+            Next::Same
+        });
+        let running = heard.recv().unwrap().unwrap_err();
+        assert_eq!(running.actors.len(), 1);
+        until(|| actor.is_stopped());
+    }
+    let builder = ActorSystem::builder("own").drop_deadline(Duration::MAX);
+    let system = builder.build().unwrap();
+    let [actor, other] = ["actor", "other"].map(|name| system.spawn(name, mute()).unwrap());
     actor.make(move |_, _| {
-        told.send(system.shutdown(Duration::from_millis(5))).unwrap();
+        drop(system);
         Next::Same
     });
-    let timeout = heard.recv().unwrap().unwrap_err();
-    assert_eq!(timeout.actors.len(), 1);
-    until(|| actor.is_stopped());
+    until(|| actor.is_stopped() && other.is_stopped());
 }
 
 fn k1_a_system_without_actors_ends() {

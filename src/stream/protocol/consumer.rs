@@ -200,14 +200,19 @@ impl<T: Send + 'static> Consumer<T> {
         let Kind::Actor(producer) = &self.upstream else {
             return;
         };
-        let made = Conduit::new(Buffer::Rendezvous, self.settings.window);
-        let (conduit, mut source) = match made {
+        let made = Conduit::new(Buffer::Rendezvous, self.settings.window).map_err(GetSourceError::from);
+        let made = made.and_then(|(conduit, source)| {
+            let sink = conduit.sink(WaitStrategy::default(), false);
+            let sink = sink.map_err(|why| GetSourceError::Refused(why.to_string()))?;
+            Ok((conduit, source, sink))
+        });
+        let (conduit, mut source, sink) = match made {
             Ok(made) => made,
-            Err(why) => return self.refused(why.into()),
-        };
-        let sink = match conduit.sink(WaitStrategy::default(), false) {
-            Ok(sink) => sink,
-            Err(why) => return self.refused(GetSourceError::Refused(why.to_string())),
+            Err(why) => {
+                // It has accepted a consumer that will take nothing.
+                producer.tell_past(StreamCancel::new(context.me()).into());
+                return self.refused(why);
+            }
         };
         let me = context.me().clone();
         source.on_end(Box::new(move |_| me.tell_past(ConsumerNews::Ended.into())));
