@@ -10,7 +10,7 @@ use super::messages::{Notify, Signal};
 use super::path::ActorPath;
 use super::reference::TryTellError;
 use super::route::Note;
-use super::system::SystemCore;
+use super::system_core::SystemCore;
 use super::watch::Terminated;
 use crate::primitive::Mutex;
 use crate::primitive::atomic::{AtomicU64, Ordering};

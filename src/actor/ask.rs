@@ -12,7 +12,7 @@ use super::deadline::Deadline;
 use super::failure::quietly;
 use super::reference::{ActorRef, TryTellError};
 use super::route;
-use super::system::SystemCore;
+use super::system_core::SystemCore;
 use super::timer::Reminder;
 use crate::primitive::{Mutex, hint};
 

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::failure::Failure;
-use super::system::SystemCore;
+use super::system_core::SystemCore;
 use crate::primitive::atomic::Ordering;
 
 /// A task that [`spawn_blocking`](crate::Context::spawn_blocking) ran, or was to run, came to no result.

@@ -35,6 +35,7 @@ mod spawn;
 mod spy;
 mod supervision;
 mod system;
+mod system_core;
 mod telemetry;
 mod timer;
 mod watch;

@@ -12,7 +12,7 @@ use super::deadline::Deadline;
 use super::failure::StopReason;
 use super::path::ActorPath;
 use super::route::Note;
-use super::system::{self, SystemCore};
+use super::system_core::{self, SystemCore};
 use super::watch::Terminated;
 use crate::primitive::atomic::Ordering;
 
@@ -81,7 +81,7 @@ pub enum NotStopped {
 /// Waits until an actor has stopped.
 pub(super) fn wait_stopped(actor: &Arc<dyn AnyAddress>, deadline: Deadline) -> Option<Terminated> {
     let (told, heard) = crossbeam_channel::bounded(1);
-    let watch = system::number();
+    let watch = system_core::number();
     let notify = Box::new(move |terminated| {
         // Nobody listens any more when the deadline was over before.
         let _ = told.send(terminated);

@@ -16,7 +16,7 @@ use super::route::Note;
 use super::service::ServiceKey;
 use super::spy::{Spy, SpyEvent};
 use super::supervision::Supervisor;
-use super::system::{self, SystemCore};
+use super::system_core::{self, SystemCore};
 
 /// Swallows a message, if it returns true.
 pub(super) type Intercept<M> = Box<dyn FnMut(&M) -> bool + Send>;
@@ -204,7 +204,7 @@ pub(super) fn spawn<P: Props>(
             .map_or_else(|| system.place(), |parent| parent.worker)
     };
     let worker = options.worker.unwrap_or_else(placed);
-    let id = system::number();
+    let id = system_core::number();
     let address = Arc::new(Address::new(
         id,
         path.clone(),

@@ -10,7 +10,7 @@ use super::messages::Signal;
 use super::path::ActorPath;
 use super::recipient::Recipient;
 use super::reference::ActorRef;
-use super::system;
+use super::system_core;
 
 /// An actor has stopped, and its name is free again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,7 +123,7 @@ impl<M: Send + 'static> Context<'_, M> {
         make: impl FnOnce(Terminated) -> M + 'static,
     ) -> WatchId {
         // Of the whole system, for it tells one watcher's watches from another's at the target.
-        let watch = system::number();
+        let watch = system_core::number();
         let me = self.body.me.clone();
         let id = WatchId {
             watch,

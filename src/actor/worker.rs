@@ -10,7 +10,7 @@ use super::failure::{fenced, quietly};
 use super::io::{IoTable, Readiness, WAKE};
 use super::phase::Ran;
 use super::route::{self, Note};
-use super::system::SystemCore;
+use super::system_core::SystemCore;
 use super::telemetry::{Tally, Telemetry};
 use super::timer::{Due, Timers};
 use crate::primitive::atomic::Ordering;

@@ -12,6 +12,7 @@ use super::settings::{MOST_ELEMENTS, SinkSettings, SourceSettings, sink_setters,
 use super::sink::SinkRef;
 use super::source::SourceRef;
 use crate::primitive::Arc;
+use crate::primitive::atomic::AtomicU64;
 use crate::ring::block::Fixed;
 use crate::ring::{Consumer, HeapLines, HeapRing, Ledger, Producer};
 use crate::wait::{Doorbell, Fence};
@@ -125,40 +126,66 @@ pub(super) fn capacity(sink: &SinkSettings, source: &SourceSettings) -> Result<u
     usize::try_from(elements).map_err(|_| too_large(usize::MAX as u64))
 }
 
+/// How the two endpoints of a stream within one process reach each other.
+pub(super) struct Wiring {
+    pub(super) fence: Fence,
+    pub(super) sink_bell: Doorbell,
+    pub(super) source_bell: Doorbell,
+    /// The word by which others than the peer speak to both.
+    pub(super) notice: *const AtomicU64,
+    pub(super) audience: Audience,
+    /// The most that the consumer may ask for at a time.
+    pub(super) max_window: u64,
+}
+
+impl Wiring {
+    /// Of two ends that have nobody besides them.
+    pub(super) fn direct(lines: &HeapLines, window: u64) -> Self {
+        let (sink_bell, source_bell) = Doorbell::pair();
+        Self {
+            fence: Fence::within_process(),
+            sink_bell,
+            source_bell,
+            notice: &lines.notice,
+            audience: Audience::Local,
+            max_window: window,
+        }
+    }
+}
+
 /// The endpoints of a stream whose lines `keep` keeps alive.
 ///
 /// # Safety
-/// `lines` belong to `keep`.
+/// `lines`, and the wiring's notice, belong to `keep`.
 pub(super) unsafe fn endpoints<K: Clone + Send + 'static>(
     lines: &HeapLines,
     keep: &K,
     sink: &SinkSettings,
     source: &SourceSettings,
+    wiring: Wiring,
 ) -> (Box<ProducerEndpoint>, Box<ConsumerEndpoint>) {
-    let (sink_bell, source_bell) = Doorbell::pair();
-    let fence = Fence::within_process();
     // SAFETY: the endpoint that gets the ledger keeps the lines.
-    let ledger = unsafe { Ledger::new(&lines.credit, &lines.control, source.window, sink.start, 0) };
-    // SAFETY: the endpoint keeps the lines.
+    let ledger = unsafe { Ledger::new(&lines.credit, &lines.control, wiring.max_window, sink.start, 0) };
+    // SAFETY: the endpoint keeps the lines and the notice.
     let producer = unsafe {
         ProducerEndpoint::new(ProducerSettings {
             lines: ProducerLines {
                 waiting: &lines.waiting,
                 end: &lines.end,
-                notice: &lines.notice,
+                notice: wiring.notice,
             },
             base: sink.start,
             buffer: sink.buffer.bound(),
             complete_on_drop: sink.complete_on_drop,
             strategy: sink.strategy,
-            fence,
-            bell: sink_bell,
-            audience: Audience::Local,
+            fence: wiring.fence,
+            bell: wiring.sink_bell,
+            audience: wiring.audience,
             ledger: Some(ledger),
             keep: Box::new(keep.clone()),
         })
     };
-    // SAFETY: the endpoint keeps the lines.
+    // SAFETY: the endpoint keeps the lines and the notice.
     let consumer = unsafe {
         ConsumerEndpoint::new(ConsumerSettings {
             lines: ConsumerLines {
@@ -166,7 +193,7 @@ pub(super) unsafe fn endpoints<K: Clone + Send + 'static>(
                 credit: &lines.credit,
                 waiting: &lines.waiting,
                 end: &lines.end,
-                notice: &lines.notice,
+                notice: wiring.notice,
             },
             start: sink.start,
             start_byte: 0,
@@ -174,8 +201,8 @@ pub(super) unsafe fn endpoints<K: Clone + Send + 'static>(
             idle: source.idle,
             resumable: false,
             strategy: source.strategy,
-            fence,
-            bell: source_bell,
+            fence: wiring.fence,
+            bell: wiring.source_bell,
             keep: Box::new(keep.clone()),
         })
     };
@@ -196,7 +223,10 @@ impl<T: Send + 'static> Payload for T {
         let (ring, place) = HeapRing::<T>::new(capacity, sink.start).ok_or(no_memory)?;
         let ring = Arc::new(ring);
         // SAFETY: the lines belong to the ring.
-        let (mut producer, consumer) = unsafe { endpoints(&ring.lines, &ring, &sink, &source) };
+        let (mut producer, consumer) = unsafe {
+            let wiring = Wiring::direct(&ring.lines, source.window);
+            endpoints(&ring.lines, &ring, &sink, &source, wiring)
+        };
         // SAFETY: the first place belongs to the first position; this is the only producer and the only consumer,
         // and both keep the ring.
         let (put, take) = unsafe {

@@ -4,12 +4,9 @@ use std::fmt;
 use std::sync::PoisonError;
 
 use super::buffer::Buffer;
-use super::channel::{ChannelError, capacity};
+use super::channel::{ChannelError, Wiring, capacity, endpoints};
 use super::end::{CloseReason, End, StreamFault};
-use super::endpoint::{
-    Audience, ConsumerEndpoint, ConsumerLines, ConsumerSettings, Demand, Oversight, ProducerEndpoint,
-    ProducerLines, ProducerSettings,
-};
+use super::endpoint::{Audience, ConsumerEndpoint, Oversight};
 use super::lane::{Lane, Overseen};
 use super::lanes::Lanes;
 use super::settings::{MOST_ELEMENTS, SinkSettings, SourceSettings};
@@ -17,7 +14,7 @@ use super::sink::SinkRef;
 use super::source::SourceRef;
 use crate::primitive::{Arc, Mutex, MutexGuard};
 use crate::ring::block::Fixed;
-use crate::ring::{Consumer, HeapRing, Ledger, Producer};
+use crate::ring::{Consumer, HeapRing, Producer};
 use crate::wait::{Doorbell, Fence, Ringer, WaitStrategy};
 
 #[cfg(all(test, not(millstream_loom)))]
@@ -264,52 +261,23 @@ fn halves<T: Send + 'static>(
 ) -> Option<Halves<T>> {
     let (ring, place) = HeapRing::<T>::new(elements, 0)?;
     let ring = Arc::new(ring);
-    let lines = &ring.lines;
     let sink_bell = Doorbell::toward(source.clone());
-    let source_bell = Doorbell::toward(sink_bell.ringer()?);
+    let wiring = Wiring {
+        fence,
+        source_bell: Doorbell::toward(sink_bell.ringer()?),
+        sink_bell,
+        notice: oversight.notice(),
+        audience: Audience::Overseen(Arc::clone(oversight)),
+        max_window,
+    };
+    let sink = SinkSettings {
+        buffer,
+        ..SinkSettings::default()
+    };
     let keep = (Arc::clone(&ring), Arc::clone(oversight));
-    // SAFETY: the endpoint that gets the ledger keeps the lines.
-    let ledger = unsafe { Ledger::new(&lines.credit, &lines.control, max_window, 0, 0) };
-    // SAFETY: the endpoint keeps the ring, to which the lines belong, and the oversight, to which the notice does.
-    let mut producer = unsafe {
-        ProducerEndpoint::new(ProducerSettings {
-            lines: ProducerLines {
-                waiting: &lines.waiting,
-                end: &lines.end,
-                notice: oversight.notice(),
-            },
-            base: 0,
-            buffer: buffer.bound(),
-            complete_on_drop: false,
-            strategy: WaitStrategy::default(),
-            fence,
-            bell: sink_bell,
-            audience: Audience::Overseen(Arc::clone(oversight)),
-            ledger: Some(ledger),
-            keep: Box::new(keep.clone()),
-        })
-    };
-    // SAFETY: as above.
-    let endpoint = unsafe {
-        ConsumerEndpoint::new(ConsumerSettings {
-            lines: ConsumerLines {
-                control: &lines.control,
-                credit: &lines.credit,
-                waiting: &lines.waiting,
-                end: &lines.end,
-                notice: oversight.notice(),
-            },
-            start: 0,
-            start_byte: 0,
-            demand: Demand::new(0, true, false, false),
-            idle: None,
-            resumable: false,
-            strategy: WaitStrategy::default(),
-            fence,
-            bell: source_bell,
-            keep: Box::new(keep),
-        })
-    };
+    // SAFETY: the lines belong to the ring, the notice to the oversight.
+    let (mut producer, endpoint) =
+        unsafe { endpoints(&ring.lines, &keep, &sink, &SourceSettings::by_hand(0), wiring) };
     // SAFETY: the first place belongs to the first position; this is the only producer and the only consumer, and both keep
     // the ring.
     let (put, take) = unsafe {
@@ -325,7 +293,7 @@ fn halves<T: Send + 'static>(
     Some(Halves {
         sink: SinkRef {
             ring: put,
-            endpoint: Box::new(producer),
+            endpoint: producer,
             capacity: if unbounded.is_some() {
                 usize::try_from(MOST_ELEMENTS).unwrap_or(usize::MAX)
             } else {
@@ -333,7 +301,7 @@ fn halves<T: Send + 'static>(
             },
         },
         ring: take,
-        endpoint: Box::new(endpoint),
+        endpoint,
         unbounded,
     })
 }

@@ -13,13 +13,13 @@ use super::cold_source::Hook;
 #[cfg(not(millstream_loom))]
 use super::end::CloseReason;
 use super::endpoint::Vacancy;
-use super::lanes::Adoption;
+use super::settings::SourceSettings;
 use super::sink::SinkRef;
 use super::source::SourceRef;
 
 impl<T> SourceRef<T> {
     /// Asks as the adoption says from now on, which gives its credit at once.
-    pub(crate) fn adopt(&mut self, adoption: Adoption) {
+    pub(crate) fn adopt(&mut self, adoption: SourceSettings) {
         self.cold.adopt(self.ring.pos(), adoption);
         let mark = self.cold.endpoint.mark();
         self.set_mark(mark);

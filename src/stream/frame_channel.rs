@@ -2,7 +2,7 @@
 
 use super::buffer::Buffer;
 use super::channel::sealed::Settings;
-use super::channel::{ChannelError, Payload, capacity, endpoints};
+use super::channel::{ChannelError, Payload, Wiring, capacity, endpoints};
 use super::frame_sink::{self, FrameSink};
 use super::frame_source::{self, FrameSource};
 use super::settings::SinkSettings;
@@ -41,7 +41,10 @@ impl Payload for [u8] {
         };
         let ring = Arc::new(HeapFrames::new(area, sink.start).ok_or(no_memory)?);
         // SAFETY: the lines belong to the ring.
-        let (producer, consumer) = unsafe { endpoints(&ring.lines, &ring, &sink, &source) };
+        let (producer, consumer) = unsafe {
+            let wiring = Wiring::direct(&ring.lines, source.window);
+            endpoints(&ring.lines, &ring, &sink, &source, wiring)
+        };
         // SAFETY: the area is zeroed; this is the only producer and the only consumer, and both keep the ring.
         let (put, mut take) = unsafe {
             (

@@ -14,25 +14,13 @@ use super::cold_source::ColdSource;
 use super::end::{CloseReason, End};
 use super::endpoint::{ConsumerEndpoint, Demand, Lookout, Patience, Vacancy, Waited};
 use super::lane::{Lane, Overseen};
+use super::settings::SourceSettings;
 use crate::primitive::Arc;
 use crate::primitive::atomic::Ordering;
 use crate::ring::Consumer;
 use crate::ring::block::Fixed;
 use crate::ring::notice::{CANCEL, COMPLETE, FAIL, LANES};
 use crate::wait::{Doorbell, Fence, WaitStrategy};
-
-/// How a source asks that was adopted.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Adoption {
-    /// The most that is open at a time.
-    pub(crate) window: u64,
-    /// Whether it asks by hand.
-    pub(crate) manual: bool,
-    /// Whether it gives credit with every element.
-    pub(crate) eager: bool,
-    pub(crate) idle: Option<Duration>,
-    pub(crate) strategy: WaitStrategy,
-}
 
 /// What a source of several lanes needs beside the lane that it reads.
 pub(super) struct Lanes<T> {
@@ -454,7 +442,7 @@ impl<T> ColdSource<T> {
     }
 
     /// Asks as the adoption says from now on, and gives the credit that follows from it.
-    pub(super) fn adopt(&mut self, pos: u64, adoption: Adoption) {
+    pub(super) fn adopt(&mut self, pos: u64, adoption: SourceSettings) {
         let Some(lanes) = &mut self.lanes else {
             self.endpoint.adopt(pos, adoption);
             return;

@@ -60,8 +60,6 @@ pub use frame_error::{PutFrameDeadlineError, PutFrameError, PutFramesError, TryP
 pub use frame_sink::{FrameClaim, FrameSink};
 #[cfg(not(millstream_loom))]
 pub use frame_source::{Frame, FrameSource};
-#[cfg(not(millstream_loom))]
-pub(crate) use lanes::Adoption;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub use observation::{Content, Observation, ObservedConsumer, State, list, observe};
 pub use peek::{Peek, PeekIter};
@@ -76,6 +74,8 @@ pub use protocol::{
 pub use protocol::{LookupStreamError, PublishedStream};
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub use publish::{PublishBuilder, Travel, publish};
+#[cfg(not(millstream_loom))]
+pub(crate) use settings::SourceSettings;
 pub use sink::SinkRef;
 pub use source::{SourceRef, TryNext};
 #[cfg(all(target_os = "linux", not(millstream_loom)))]

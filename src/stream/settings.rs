@@ -34,7 +34,7 @@ impl Default for SinkSettings {
 }
 
 /// How the consumer's side is to be.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct SourceSettings {
     pub(crate) window: u64,
     pub(crate) manual: bool,
@@ -56,6 +56,16 @@ impl Default for SourceSettings {
 }
 
 impl SourceSettings {
+    /// Of a source that asks by hand, and waits for ever.
+    pub(crate) fn by_hand(window: u64) -> Self {
+        Self {
+            window,
+            manual: true,
+            idle: None,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn demand(&self, resumable: bool) -> Demand {
         Demand::new(self.window, self.manual, self.eager, resumable)
     }

@@ -8,6 +8,7 @@
 mod ask;
 mod blocking;
 mod cycles;
+mod drops;
 mod events;
 #[cfg(unix)]
 mod io;

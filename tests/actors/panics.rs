@@ -5,19 +5,15 @@ use std::sync::mpsc::channel as mpsc;
 use std::time::Duration;
 
 use millstream::{
-    Actor, ActorPath, ActorRef, ActorSystem, AskError, Context, Directive, Failure, Next, OneForOne, ReplyTo,
+    Actor, ActorPath, ActorRef, ActorSystem, AskError, Context, Directive, Failure, Next, ReplyTo,
     SpawnOptions, SpyEvent, StopReason, TaskPanicked, receive,
 };
 
-use crate::support::{Do, LONG, Strings, assert_lives, mute, nothing, order, probe, system, tests, until};
+use crate::support::{Do, LONG, Strings, assert_lives, mute, order, probe, system, tests};
 
 tests! {
     in_any_method
     in_create
-    in_the_drop_of_an_actor
-    in_the_drop_of_a_message
-    in_the_drop_of_what_a_timer_holds
-    in_the_drop_of_what_a_waker_made
     in_a_timers_closure
     in_a_descriptors_closure
     in_a_watchs_closure
@@ -28,12 +24,11 @@ tests! {
     in_a_supervisor
     in_an_interceptor
     in_the_copy_for_a_spy
-    in_the_drop_of_the_payload_of_a_panic
     while_a_question_is_held
 }
 
 /// A value that panics as it is dropped, once.
-struct Grenade;
+pub(crate) struct Grenade;
 
 impl Drop for Grenade {
     fn drop(&mut self) {
@@ -44,7 +39,7 @@ impl Drop for Grenade {
 }
 
 /// Two workers' worth of bystanders, one of them on the worker of whatever fails; all at worker 0 but the last.
-fn stage() -> (ActorSystem, impl Fn()) {
+pub(crate) fn stage() -> (ActorSystem, impl Fn()) {
     let system = system(2);
     let bystanders: Vec<_> = [0, 0, 1]
         .into_iter()
@@ -59,11 +54,11 @@ fn stage() -> (ActorSystem, impl Fn()) {
     (system, move || bystanders.iter().for_each(assert_lives))
 }
 
-fn at_0() -> SpawnOptions<Do> {
+pub(crate) fn at_0() -> SpawnOptions<Do> {
     SpawnOptions::new().on_worker(0)
 }
 
-fn failure(system: &ActorSystem, actor: &ActorRef<impl Send + 'static>) -> Failure {
+pub(crate) fn failure(system: &ActorSystem, actor: &ActorRef<impl Send + 'static>) -> Failure {
     match system.wait_stopped(actor, LONG).unwrap().reason {
         StopReason::Failed(failure) => failure,
         other => panic!("{other}"),
@@ -71,10 +66,10 @@ fn failure(system: &ActorSystem, actor: &ActorRef<impl Send + 'static>) -> Failu
 }
 
 /// Panics in the method of this name.
-struct Broken(&'static str);
+pub(crate) struct Broken(pub(crate) &'static str);
 
 impl Broken {
-    fn at(&self, method: &'static str) {
+    pub(crate) fn at(&self, method: &'static str) {
         assert!(self.0 != method, "in {method}");
     }
 }
@@ -149,161 +144,6 @@ fn in_create() {
         .unwrap();
     assert_eq!(failure(&system, &broken).message(), "not made");
     all_is_well();
-}
-
-fn in_the_drop_of_an_actor() {
-    let (system, all_is_well) = stage();
-    for message in ["same", "become", "restart", "stop", "fail"] {
-        let options = SpawnOptions::new().on_worker(0).supervisor(OneForOne::default());
-        let make = || {
-            let grenade = Grenade;
-            receive(move |_, message: &'static str| {
-                let _held = &grenade;
-                match message {
-                    "become" => Next::Become(receive(|_, _| Next::Same)),
-                    "restart" => Next::Restart,
-                    "stop" => Next::Stop,
-                    "fail" => panic!("broken"),
-                    _ => Next::Same,
-                }
-            })
-        };
-        let broken = system.spawn_with("broken", make, options).unwrap();
-        broken.tell(message);
-        all_is_well();
-        system.stop_and_wait(&broken, LONG).unwrap();
-        all_is_well();
-    }
-    let (_, heard) = probe::<()>(&system, "probe");
-    drop(heard);
-    system.shutdown(LONG).unwrap();
-}
-
-fn in_the_drop_of_a_message() {
-    let (system, all_is_well) = stage();
-    let actor = system.spawn_with(
-        "actor",
-        || receive(|_, _: Grenade| Next::Same),
-        SpawnOptions::new().on_worker(0),
-    );
-    let actor = actor.unwrap();
-    actor.tell(Grenade);
-    assert_eq!(failure(&system, &actor).message(), "dropped");
-    // To one that is gone: the panic of who sends it, if anybody's.
-    let sender = system.spawn_with("sender", mute(), at_0()).unwrap();
-    let gone = actor.clone();
-    sender.make(move |_, _| {
-        gone.tell(Grenade);
-        Next::Same
-    });
-    all_is_well();
-    // In a burial.
-    let buried = system.spawn_with(
-        "buried",
-        || receive(|_, _: Grenade| Next::Same),
-        SpawnOptions::new().on_worker(0),
-    );
-    let buried = buried.unwrap();
-    let busy = system.spawn_with("busy", mute(), at_0()).unwrap();
-    let held = busy.hold();
-    system.stop(&buried);
-    for _ in 0..5 {
-        buried.tell(Grenade);
-    }
-    let before = system.events().dead_letters();
-    drop(held);
-    system.wait_stopped(&buried, LONG).unwrap();
-    until(|| system.events().dead_letters() == before + 5);
-    all_is_well();
-    // As a full mailbox drops it: that is not the sender's fault either.
-    let mailbox = millstream::Mailbox::bounded(1, millstream::Overflow::DropOldest);
-    let options = SpawnOptions::new().on_worker(0).mailbox(mailbox);
-    let full = system
-        .spawn_with("full", || receive(|_, _: Grenade| Next::Same), options)
-        .unwrap();
-    let held = busy.hold();
-    for _ in 0..3 {
-        full.tell(Grenade);
-    }
-    assert_eq!(full.dropped(), 2);
-    drop(held);
-    failure(&system, &full);
-    all_is_well();
-}
-
-fn in_the_drop_of_what_a_timer_holds() {
-    let (system, all_is_well) = stage();
-    for end in ["stop", "restart", "fail"] {
-        let options = at_0().supervisor(OneForOne::default());
-        let actor = system.spawn_with("actor", mute(), options).unwrap();
-        actor.get(|_, context| {
-            for key in ["a", "b", "c"] {
-                let grenade = Grenade;
-                context.after(
-                    key,
-                    LONG,
-                    order(move |_, _| {
-                        drop(grenade);
-                        Next::Same
-                    }),
-                );
-            }
-            let grenade = Grenade;
-            context.watch_with(&context.me().clone(), move |_| {
-                let _grenade = grenade;
-                crate::support::nothing()
-            });
-        });
-        match end {
-            "stop" => actor.make(|_, _| Next::Stop),
-            "restart" => actor.make(|_, _| Next::Restart),
-            _ => actor.fail("broken"),
-        }
-        if end != "stop" {
-            assert_eq!(actor.get(|puppet, _| puppet.handled), 1, "made anew, once");
-        }
-        system.stop_and_wait(&actor, LONG).unwrap();
-        assert!(system.lookup::<Do>("/actor").is_err());
-        all_is_well();
-    }
-}
-
-/// It comes to an actor that stops, and to one that has stopped.
-fn in_the_drop_of_what_a_waker_made() {
-    let (system, bystanders_live) = stage();
-    let (told, wakers) = mpsc();
-    let (release, released) = mpsc::<()>();
-    let mut ends = Some((told, released));
-    let props = move || {
-        let (told, released) = ends.take().unwrap();
-        receive(move |context: &mut Context<'_, Option<Grenade>>, _| {
-            told.send(context.waker(|| Some(Grenade))).unwrap();
-            let _ = released.recv();
-            Next::Same
-        })
-    };
-    let options = SpawnOptions::new().on_worker(0);
-    let actor = system.spawn_with("actor", props, options).unwrap();
-    let watcher = system
-        .spawn_with("watcher", mute(), SpawnOptions::new().on_worker(1))
-        .unwrap();
-    let (told, terminated) = mpsc();
-    let watched = actor.clone();
-    watcher.get(move |_, context| {
-        context.watch_with(&watched, move |end| {
-            told.send(end.reason).unwrap();
-            nothing()
-        });
-    });
-    actor.tell(None);
-    let waker = wakers.recv().unwrap();
-    system.stop(&actor);
-    waker.wake_by_ref();
-    drop(release);
-    assert_eq!(terminated.recv_timeout(LONG), Ok(StopReason::Stopped));
-    waker.wake();
-    bystanders_live();
-    system.shutdown(LONG).unwrap();
 }
 
 fn in_a_timers_closure() {
@@ -503,14 +343,6 @@ fn in_the_copy_for_a_spy() {
         system.wait_stopped(&actor, LONG).unwrap().reason,
         StopReason::Stopped
     );
-    all_is_well();
-}
-
-fn in_the_drop_of_the_payload_of_a_panic() {
-    let (system, all_is_well) = stage();
-    let actor = system.spawn_with("actor", mute(), at_0()).unwrap();
-    actor.make(|_, _| panic_any(Grenade));
-    assert!(failure(&system, &actor).is_panic());
     all_is_well();
 }
 

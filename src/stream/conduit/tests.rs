@@ -8,13 +8,13 @@ use std::thread;
 
 use super::*;
 use crate::stream::error::{PutError, TryPutError};
-use crate::stream::lanes::Adoption;
+use crate::stream::settings::SourceSettings;
 use crate::stream::source::TryNext;
 
 mod ends;
 
-fn adoption(window: u64) -> Adoption {
-    Adoption {
+fn adoption(window: u64) -> SourceSettings {
+    SourceSettings {
         window,
         manual: false,
         eager: false,
@@ -23,8 +23,8 @@ fn adoption(window: u64) -> Adoption {
     }
 }
 
-fn by_hand(window: u64) -> Adoption {
-    Adoption {
+fn by_hand(window: u64) -> SourceSettings {
+    SourceSettings {
         manual: true,
         ..adoption(window)
     }
@@ -160,7 +160,7 @@ fn a_rendezvous_has_one_sink() {
 fn merged(
     sinks: u64,
     each: u64,
-    adoption: Adoption,
+    adoption: SourceSettings,
     mut read: impl FnMut(&mut SourceRef<u64>, &mut dyn FnMut(u64)),
 ) {
     let (conduit, mut source) = made::<u64>(5, 8);
@@ -230,7 +230,7 @@ fn a_busy_sink_does_not_starve_another() {
     for adoption in [
         adoption(8),
         adoption(0),
-        Adoption {
+        SourceSettings {
             eager: true,
             ..adoption(8)
         },

@@ -9,7 +9,7 @@ use crate::primitive::atomic::Ordering;
 use crate::process::HangUp;
 use crate::ring::page::END_OPEN;
 use crate::stream::end::End;
-use crate::stream::lanes::Adoption;
+use crate::stream::settings::SourceSettings;
 
 impl ConsumerEndpoint {
     /// By which the connection is ended from outside.
@@ -42,7 +42,7 @@ impl ConsumerEndpoint {
 
     /// Asks as the adoption says from now on, and gives the credit that follows from it. The window stays what it was agreed to be
     /// when that is smaller.
-    pub(crate) fn adopt(&mut self, pos: u64, adoption: Adoption) {
+    pub(crate) fn adopt(&mut self, pos: u64, adoption: SourceSettings) {
         let asked = if adoption.manual {
             self.demand.asked
         } else {

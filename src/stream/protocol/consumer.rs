@@ -17,8 +17,7 @@ use super::remote::{PublishedStream, Wanted};
 use super::upstream::Kind;
 use crate::actor::{Actor, AskError, Context, Next, Recipient, ReplyTo, StopReason, Terminated};
 use crate::primitive::Mutex;
-use crate::stream::settings::SourceSettings;
-use crate::stream::{Adoption, Buffer, Conduit, SinkRef, SourceRef, StreamFault, TryPutError};
+use crate::stream::{Buffer, Conduit, SinkRef, SourceRef, SourceSettings, StreamFault, TryPutError};
 use crate::wait::WaitStrategy;
 
 /// The code of the fault by which a stream ends whose producer sends more than was asked for.
@@ -174,13 +173,7 @@ impl<T: Send + 'static> Consumer<T> {
             }
             Subscription::Given => asker.refuse(GetSourceError::Taken),
             Subscription::Reached(mut source) => {
-                source.adopt(Adoption {
-                    window: self.settings.window,
-                    manual: self.settings.manual,
-                    eager: self.settings.eager,
-                    idle: self.settings.idle,
-                    strategy: self.settings.strategy,
-                });
+                source.adopt(self.settings);
                 self.standing.is_given = true;
                 asker.send(source);
             }

@@ -14,8 +14,7 @@ use super::refusal::{GetSinkError, GetSourceError};
 use super::stream_producer::Settings;
 use crate::actor::{Actor, Context, IoId, Next, Recipient, ReplyTo, StopReason};
 use crate::primitive::Mutex;
-use crate::stream::{Adoption, Conduit, SinkRef, SourceRef, StreamFault, TryPutError};
-use crate::wait::WaitStrategy;
+use crate::stream::{ChannelError, Conduit, SinkRef, SourceRef, SourceSettings, StreamFault, TryPutError};
 
 pub(super) type Kept<T> = Arc<Mutex<Option<Standing<T>>>>;
 
@@ -85,11 +84,16 @@ impl<T: Send + 'static> Producer<T> {
             return Err(GetSinkError::Unpublished(why.clone()));
         }
         if self.standing.conduit.is_none() {
-            let (conduit, source) = Conduit::new(self.settings.buffer, self.settings.max_demand.max(1))?;
-            self.standing.source = Some(source);
-            self.standing.conduit = Some(conduit);
+            self.make_conduit(self.settings.max_demand)?;
         }
         self.standing.conduit.as_ref().ok_or(GetSinkError::NoMemory)
+    }
+
+    fn make_conduit(&mut self, window: u64) -> Result<(), ChannelError> {
+        let (conduit, source) = Conduit::new(self.settings.buffer, window.max(1))?;
+        self.standing.source = Some(source);
+        self.standing.conduit = Some(conduit);
+        Ok(())
     }
 
     fn new_sink(&mut self) -> Result<SinkRef<T>, GetSinkError> {
@@ -148,7 +152,6 @@ impl<T: Send + 'static> Producer<T> {
             window,
             link,
         } = subscribe;
-        let is_linked = link.is_some();
         if let Some(by) = &self.standing.subscriber {
             let by = name_of(by.path());
             return refuse(link, &consumer, GetSourceError::AlreadySubscribed { by });
@@ -174,15 +177,12 @@ impl<T: Send + 'static> Producer<T> {
             let why = GetSourceError::DemandTooLarge { asked: window, most };
             return refuse(link, &consumer, why);
         }
-        if self.standing.conduit.is_none() && is_linked {
-            // Nobody has a sink yet, so the ring can be as large as this consumer needs it.
-            match Conduit::new(self.settings.buffer, window.max(1)) {
-                Ok((conduit, source)) => {
-                    self.standing.source = Some(source);
-                    self.standing.conduit = Some(conduit);
-                }
-                Err(why) => return refuse(link, &consumer, why.into()),
-            }
+        // Nobody has a sink yet, so the ring can be as large as this consumer needs it.
+        if self.standing.conduit.is_none()
+            && link.is_some()
+            && let Err(why) = self.make_conduit(window)
+        {
+            return refuse(link, &consumer, why.into());
         }
         let made = self.conduit().cloned();
         let (conduit, mut source) = match (made, self.standing.source.take()) {
@@ -206,13 +206,7 @@ impl<T: Send + 'static> Producer<T> {
             link.send(Linked::Stream(Reached { source, overseer }));
             return;
         }
-        source.adopt(Adoption {
-            window: most,
-            manual: true,
-            eager: false,
-            idle: None,
-            strategy: WaitStrategy::default(),
-        });
+        source.adopt(SourceSettings::by_hand(most));
         if let Some(demand) = std::num::NonZeroU64::new(demand) {
             // It has just begun, and asks by hand.
             let _ = source.request(demand);
@@ -344,13 +338,7 @@ impl<T: Send + 'static> Producer<T> {
                 }
                 if let Some(source) = &mut self.standing.source {
                     // What is asked for is asked for by the published stream's consumer.
-                    source.adopt(Adoption {
-                        window: self.settings.max_demand,
-                        manual: true,
-                        eager: false,
-                        idle: None,
-                        strategy: WaitStrategy::default(),
-                    });
+                    source.adopt(SourceSettings::by_hand(self.settings.max_demand));
                 }
                 self.standing.outlet = Some(Outlet::Published(sink));
             }

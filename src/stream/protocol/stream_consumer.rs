@@ -134,7 +134,7 @@ impl<T: Send + 'static> Props for StreamConsumer<T> {
         let standing = self.kept.lock().ok().and_then(|mut kept| kept.take());
         Consumer::new(
             self.upstream.0.clone(),
-            self.settings.clone(),
+            self.settings,
             self.kept.clone(),
             standing.unwrap_or_default(),
         )

@@ -11,7 +11,7 @@ use crate::stream::buffer::Buffer;
 use crate::stream::channel::channel;
 use crate::stream::conduit::Conduit;
 use crate::stream::error::TryPutError;
-use crate::stream::lanes::Adoption;
+use crate::stream::settings::SourceSettings;
 use crate::stream::sink::SinkRef;
 use crate::stream::source::{SourceRef, TryNext};
 use crate::wait::WaitStrategy;
@@ -52,7 +52,7 @@ fn own_waker() -> Waker {
 
 fn adopted<T: Send + 'static>(buffer: usize, window: u64, manual: bool) -> (Conduit<T>, SourceRef<T>) {
     let (conduit, mut source) = Conduit::new(Buffer::from(buffer), window).unwrap();
-    source.adopt(Adoption {
+    source.adopt(SourceSettings {
         window,
         manual,
         eager: false,

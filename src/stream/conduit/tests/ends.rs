@@ -38,7 +38,7 @@ fn cancelling_closes_all_lanes_and_drops_each_element_once() {
     for how in 0..4 {
         let drops = drops();
         let (conduit, mut source) = made::<Counted>(4, 4);
-        source.adopt(Adoption {
+        source.adopt(SourceSettings {
             idle: Some(Duration::from_millis(1)),
             ..adoption(4)
         });
