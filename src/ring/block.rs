@@ -349,10 +349,17 @@ impl Place {
         }
     }
 
+    /// Moves to the next block, as the producer does when it is about to write there.
+    #[inline(always)]
+    pub(crate) fn enter_next(&mut self, shape: impl Shape) {
+        self.next_block(shape);
+        self.claim_ahead(shape);
+    }
+
     /// Asks for ownership of the lines that the producer will write a little later, one for each line of
     /// this block.
     #[inline(always)]
-    pub(crate) fn claim_ahead(&self, shape: impl Shape) {
+    fn claim_ahead(&self, shape: impl Shape) {
         let from = self.block.wrapping_add(self.ahead);
         let mut line = 0;
         while line < shape.stride() {

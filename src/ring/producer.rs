@@ -139,8 +139,7 @@ impl<S: Shape> Producer<S> {
 
     #[inline(always)]
     fn enter_next(&mut self) {
-        self.place.next_block(self.shape);
-        self.place.claim_ahead(self.shape);
+        self.place.enter_next(self.shape);
         if self.shape.per() > 1 {
             self.slot = self.place.first(self.shape);
         }
@@ -194,35 +193,68 @@ impl<S: Shape> Producer<S> {
     /// `count` is at most [`free`](Self::free), and that many elements were written by a [`walk`](Self::walk).
     #[inline(always)]
     pub(crate) unsafe fn publish(&mut self, count: usize) {
+        self.stamp_all(count, Place::next_block, |_, _, _| ());
+    }
+
+    /// Writes the next `count` elements and publishes them together: the consumer sees none of them, then all.
+    ///
+    /// # Safety
+    /// `count` is at most [`free`](Self::free), and so many elements lie at `from`.
+    #[inline(always)]
+    pub(crate) unsafe fn put_all(&mut self, from: *const u8, count: usize) {
+        let (shape, begin) = (self.shape, self.pos);
+        let write = |place: &Place, pos: u64, some: usize| {
+            for each in 0..some as u64 {
+                place.writing(shape, pos.wrapping_add(each));
+            }
+            // At most `count` elements in.
+            let at = from.wrapping_add(pos.wrapping_sub(begin) as usize * shape.size());
+            // SAFETY: `some` elements lie there, as the caller promises, and as many slots of the block are free.
+            unsafe { at.copy_to_nonoverlapping(place.element(shape, pos), some * shape.size()) };
+        };
+        self.stamp_all(count, Place::enter_next, write);
+    }
+
+    /// Goes through the blocks of the next `count` elements, with `next` from each to the one after it: has `write` put a
+    /// block's elements where they belong, by the block, the position of the first and their number, and stamps it.
+    #[inline(always)]
+    fn stamp_all(&mut self, count: usize, next: impl Fn(&mut Place, S), write: impl Fn(&Place, u64, usize)) {
         debug_assert!(count as u64 <= self.free());
         if count == 0 {
             return;
         }
-        let end = self.pos.wrapping_add(count as u64);
-        if self.pos == self.place.edge() {
-            self.enter_next();
+        let (begin, end) = (self.pos, self.pos.wrapping_add(count as u64));
+        if begin == self.place.edge() {
+            next(&mut self.place, self.shape);
         }
         let first = self.place.clone();
-        let in_first = first.edge().wrapping_sub(self.pos).min(count as u64);
-        let mut left = count as u64 - in_first;
-        while left > 0 {
-            self.enter_next();
-            let some = left.min(self.shape.per() as u64);
-            left -= some;
+        let in_first = first.edge().wrapping_sub(begin).min(count as u64);
+        let mut at = begin.wrapping_add(in_first);
+        while at != end {
+            next(&mut self.place, self.shape);
+            let (left, per) = (end.wrapping_sub(at), self.shape.per() as u64);
+            if left >= per {
+                // A whole block, by constants.
+                write(&self.place, at, self.shape.per());
+                at = at.wrapping_add(per);
+            } else {
+                write(&self.place, at, left as usize);
+                at = end;
+            }
             // Nobody looks here before the first stamp is there; Release for observers that scan.
-            self.place
-                .stamp()
-                .store(end.wrapping_sub(left), Ordering::Release);
+            self.place.stamp().store(at, Ordering::Release);
         }
-        // The consumer polls this stamp alone, so it is stored last: it cannot chase inside the batch. Pairs with the
-        // Acquire in `Consumer::ready`.
+        // The consumer polls the first line alone, so that one is written last: it cannot chase inside the batch, and takes
+        // the line away from its writer once rather than twice. At most the elements of a block.
+        write(&first, begin, in_first as usize);
+        // Pairs with the Acquire in `Consumer::ready`.
         first
             .stamp()
-            .store(self.pos.wrapping_add(in_first), Ordering::Release);
+            .store(begin.wrapping_add(in_first), Ordering::Release);
         self.pos = end;
         self.stop = end;
         if self.shape.per() == 1 {
-            self.enter_next();
+            next(&mut self.place, self.shape);
         } else {
             self.slot = self.place.element(self.shape, end);
         }
@@ -241,7 +273,10 @@ impl<S: Shape> Walk<S> {
     /// The next slot.
     #[inline(always)]
     pub(crate) fn next_slot(&mut self) -> *mut u8 {
-        self.place.reach(self.shape, self.pos);
+        if self.pos == self.place.edge() {
+            crate::primitive::hint::keep_branch();
+            self.place.enter_next(self.shape);
+        }
         let at = self.place.element(self.shape, self.pos);
         self.place.writing(self.shape, self.pos);
         self.pos = self.pos.wrapping_add(1);

@@ -343,13 +343,9 @@ impl<T> SinkRef<T> {
             .len()
             .min(SLICE_BATCH)
             .min(usize::try_from(self.ring.free()).unwrap_or(usize::MAX));
-        let mut walk = self.ring.walk();
-        for element in &elements[..count] {
-            // SAFETY: the slot is free: `count` is within what is.
-            unsafe { walk.next_slot().cast::<T>().write(*element) };
-        }
-        // SAFETY: that many were written.
-        unsafe { self.publish(count) }
+        // SAFETY: as many slots are free, and the slice has as many elements, which are `Copy`.
+        unsafe { self.ring.put_all(elements.as_ptr().cast(), count) };
+        self.published(count)
     }
 
     /// Publishes `count` written elements. Returns how many of them travel, which is all or, when the consumer
@@ -361,6 +357,13 @@ impl<T> SinkRef<T> {
     pub(super) unsafe fn publish(&mut self, count: usize) -> Result<usize, (usize, CloseReason)> {
         // SAFETY: as this function demands.
         unsafe { self.ring.publish(count) };
+        self.published(count)
+    }
+
+    /// Attends to whatever disturbed the watch after `count` elements were published together. Returns how many of them
+    /// travel, as [`publish`](Self::publish) does.
+    #[inline(always)]
+    fn published(&mut self, count: usize) -> Result<usize, (usize, CloseReason)> {
         if self.ring.watch.disturbed() {
             let (fate, watch) = self.endpoint.attend(self.ring.pos());
             self.ring.watch = watch;
