@@ -48,6 +48,21 @@ mod imp {
                 std::arch::asm!("", options(nomem, nostack, preserves_flags));
             }
         }
+
+        /// A value about which the compiler knows nothing.
+        #[inline(always)]
+        #[cfg_attr(
+            not(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri))),
+            allow(unused_mut)
+        )]
+        pub(crate) fn keep_value(mut value: u64) -> u64 {
+            // SAFETY: no instruction.
+            #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+            unsafe {
+                std::arch::asm!("/* {0} */", inout(reg) value, options(nomem, nostack, preserves_flags));
+            }
+            value
+        }
     }
 }
 
@@ -71,6 +86,9 @@ mod imp {
         pub(crate) fn prefetch_write(_: *const u8) {}
         /// Nor has it predictions.
         pub(crate) fn keep_branch() {}
+        pub(crate) fn keep_value(value: u64) -> u64 {
+            value
+        }
     }
     pub(crate) mod cell {
         pub(crate) use loom::cell::UnsafeCell;

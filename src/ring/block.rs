@@ -210,30 +210,46 @@ impl Area {
     /// The place of the element at position `pos`, which comes `distance` elements after the first of the stream.
     pub(crate) fn place(&self, shape: impl Shape, distance: u64, pos: u64) -> Place {
         let per = shape.per() as u64;
-        let block = (distance / per) % self.blocks as u64;
+        let number = (distance / per) % self.blocks as u64;
+        // It fits: it is below the number of blocks.
+        let block = self.begin.wrapping_add(number as usize * shape.stride());
+        let edge = pos.wrapping_add(per - distance % per);
         Place {
-            // It fits: it is below the number of blocks.
-            block: self.begin.wrapping_add(block as usize * shape.stride()),
-            edge: pos.wrapping_add(per - distance % per),
+            block,
+            edge,
+            origin: origin(shape, block, edge),
             begin: self.begin,
             end: self.begin.wrapping_add(self.blocks * shape.stride()),
             // A ring of a few lines has no line ahead that the consumer is not reading.
             ahead: ahead(shape, self.blocks) * LINE,
             #[cfg(millstream_loom)]
-            index: block as usize,
+            index: number as usize,
             #[cfg(millstream_loom)]
             shadow: self.shadow.clone(),
         }
     }
 }
 
-/// A walk through the blocks. Within a block nothing moves but the position of whoever walks: the element at `pos`
-/// lies `edge - pos` elements before the block's end. So an element costs one addition, not three.
+/// Where the element at position 0 would lie if all were back to back and `edge` were that just after the last of `block`.
+#[inline(always)]
+fn origin(shape: impl Shape, block: *mut u8, edge: u64) -> *mut u8 {
+    block
+        .wrapping_add(shape.first() + shape.per() * shape.size())
+        .wrapping_sub((edge as usize).wrapping_mul(shape.size()))
+}
+
+/// A walk through the blocks. Within a block of several elements nothing moves but the position of whoever walks: the
+/// element at `pos` lies `pos` elements behind the origin. So an element costs one addition, not three.
+///
+/// In blocks of one element a walk enters the next one as soon as it has [`passed`](Self::passed) an element, for there
+/// its position says everything; in others when it [`reach`](Self::reach)es for an element that is not in this one.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     block: *mut u8,
-    /// Position just after the last element of the block.
+    /// Position just after the last element of the block; of no meaning when that is the only one.
     edge: u64,
+    /// As [`origin`] says; of no meaning when the block has one element.
+    origin: *mut u8,
     begin: *mut u8,
     end: *mut u8,
     ahead: usize,
@@ -261,9 +277,12 @@ impl Place {
         unsafe { Area::new(grave.cast(), 1, SHAPE, pos) }.place(SHAPE, 0, pos)
     }
 
-    /// Position just after the last element of the block.
+    /// Position just after the last element of the block, in which the element at `pos` lies, or which it follows.
     #[inline(always)]
-    pub(crate) fn edge(&self) -> u64 {
+    pub(crate) fn edge(&self, shape: impl Shape, pos: u64) -> u64 {
+        if shape.per() == 1 {
+            return pos.wrapping_add(1);
+        }
         self.edge
     }
 
@@ -293,11 +312,9 @@ impl Place {
         if shape.per() == 1 {
             return self.block.wrapping_add(shape.first());
         }
-        // At most the elements of a block, which fit.
-        let before_edge = self.edge.wrapping_sub(pos) as usize;
-        self.block
-            .wrapping_add(shape.first() + shape.per() * shape.size())
-            .wrapping_sub(before_edge * shape.size())
+        // Positions and addresses both wrap.
+        self.origin
+            .wrapping_add((pos as usize).wrapping_mul(shape.size()))
     }
 
     /// Where the first element of this block lies.
@@ -322,17 +339,26 @@ impl Place {
 
     #[cfg(millstream_loom)]
     fn slot(&self, shape: impl Shape, pos: u64) -> usize {
-        self.index * shape.per() + shape.per() - self.edge.wrapping_sub(pos) as usize
+        self.index * shape.per() + shape.per() - self.edge(shape, pos).wrapping_sub(pos) as usize
     }
 
     /// Moves to the next block.
     #[inline(always)]
     pub(crate) fn next_block(&mut self, shape: impl Shape) {
-        self.edge = self.edge.wrapping_add(shape.per() as u64);
         self.block = self.block.wrapping_add(shape.stride());
+        if shape.per() > 1 {
+            self.edge = self.edge.wrapping_add(shape.per() as u64);
+            // What a block has beside its elements lies between those of two blocks.
+            self.origin = self
+                .origin
+                .wrapping_add(shape.stride() - shape.per() * shape.size());
+        }
         if self.block == self.end {
             crate::primitive::hint::keep_branch();
             self.block = self.begin;
+            if shape.per() > 1 {
+                self.origin = self.origin.wrapping_sub(self.end as usize - self.begin as usize);
+            }
         }
         #[cfg(millstream_loom)]
         {
@@ -343,8 +369,16 @@ impl Place {
     /// Moves to the block of the element at `pos`: this one or the next.
     #[inline(always)]
     pub(crate) fn reach(&mut self, shape: impl Shape, pos: u64) {
-        if pos == self.edge {
+        if shape.per() > 1 && pos == self.edge {
             crate::primitive::hint::keep_branch();
+            self.next_block(shape);
+        }
+    }
+
+    /// Leaves an element behind.
+    #[inline(always)]
+    pub(crate) fn passed(&mut self, shape: impl Shape) {
+        if shape.per() == 1 {
             self.next_block(shape);
         }
     }
@@ -365,6 +399,7 @@ impl Place {
         while line < shape.stride() {
             let mut at = from.wrapping_add(line);
             if at >= self.end {
+                crate::primitive::hint::keep_branch();
                 at = at.wrapping_sub(self.end as usize - self.begin as usize);
             }
             crate::primitive::hint::prefetch_write(at);

@@ -4,15 +4,17 @@ use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence};
 
 use super::block::{Place, Shape};
 
-/// The consumer's cursors. `pos..avail` is known to be published, all of it in the present block.
+/// The consumer's cursors.
 #[derive(Clone, Debug)]
 pub(crate) struct Consumer<S> {
     shape: S,
     place: Place,
     pos: u64,
-    avail: u64,
+    /// In blocks of several elements: up to here they are known to be published, lie in the present block, and come before
+    /// the one with which credit is due. So a `next` is one comparison and a load.
+    stop: u64,
     /// Position at which credit is to be given back.
-    pub(crate) mark: u64,
+    mark: u64,
 }
 
 // SAFETY: the pointers lead to memory that the owner of the consumer keeps alive and that is accessed by
@@ -28,7 +30,7 @@ impl<S: Shape> Consumer<S> {
             shape,
             place,
             pos,
-            avail: pos,
+            stop: pos,
             mark: pos,
         }
     }
@@ -43,16 +45,22 @@ impl<S: Shape> Consumer<S> {
         self.pos
     }
 
+    /// Sets the position at which credit is to be given back.
+    #[inline(always)]
+    pub(crate) fn set_mark(&mut self, mark: u64) {
+        self.mark = mark;
+        self.stop = self.pos;
+    }
+
     /// Whether the next element is there. False also when the stamp makes no sense; the caller then finds
     /// out by [`stamp`](Self::stamp), off the hot path.
     #[inline(always)]
     pub(crate) fn ready(&mut self) -> bool {
         if self.shape.per() == 1 {
-            self.place.reach(self.shape, self.pos);
             // Pairs with the Release in `Producer::put` and `Producer::publish`.
-            return self.place.stamp().load(Ordering::Acquire) == self.place.edge();
+            return self.place.stamp().load(Ordering::Acquire) == self.pos.wrapping_add(1);
         }
-        if self.pos != self.avail {
+        if self.pos != self.stop {
             return true;
         }
         self.place.reach(self.shape, self.pos);
@@ -60,10 +68,17 @@ impl<S: Shape> Consumer<S> {
         let stamp = self.place.stamp().load(Ordering::Acquire);
         let fresh = stamp.wrapping_sub(self.pos);
         // One comparison for "nothing yet" (0, or an older lap: huge) and for "more than the block holds".
-        if fresh.wrapping_sub(1) >= self.place.edge().wrapping_sub(self.pos) {
+        if fresh.wrapping_sub(1) >= self.place.edge(self.shape, self.pos).wrapping_sub(self.pos) {
             return false;
         }
-        self.avail = stamp;
+        // None if it is the next element that credit is due with; huge if credit is not to be given at all.
+        let before_due = self.mark.wrapping_sub(self.pos).wrapping_sub(1);
+        self.stop = if fresh <= before_due {
+            stamp
+        } else {
+            crate::primitive::hint::keep_branch();
+            self.pos.wrapping_add(before_due)
+        };
         true
     }
 
@@ -77,8 +92,43 @@ impl<S: Shape> Consumer<S> {
         let value = read(self.place.element(self.shape, self.pos));
         // A peer in another process may write where it must not: what was copied is not fetched again.
         compiler_fence(Ordering::Acquire);
+        let was_due = self.is_due();
+        self.pos = self.pos.wrapping_add(1);
+        if was_due {
+            self.stop = self.pos;
+        }
+        self.place.passed(self.shape);
+        value
+    }
+
+    /// Whether the next element is known to be there, and no credit is due with it: then [`take_open`](Self::take_open) may
+    /// take it. Never in blocks of one element, whose stamp has to be looked at for each.
+    #[inline(always)]
+    pub(crate) fn is_open(&self) -> bool {
+        self.shape.per() > 1 && self.pos != self.stop
+    }
+
+    /// As [`take`](Self::take), for less.
+    ///
+    /// # Safety
+    /// The ring [`is_open`](Self::is_open), and `read` copies the element out.
+    #[inline(always)]
+    pub(crate) unsafe fn take_open<R>(&mut self, read: impl FnOnce(*const u8) -> R) -> R {
+        self.place.reading(self.shape, self.pos);
+        let value = read(self.place.element(self.shape, self.pos));
+        // As in `take`.
+        compiler_fence(Ordering::Acquire);
         self.pos = self.pos.wrapping_add(1);
         value
+    }
+
+    /// Whether credit is due with the next element, which is [`ready`](Self::ready).
+    #[inline(always)]
+    pub(crate) fn is_due(&self) -> bool {
+        if self.shape.per() == 1 {
+            return self.pos.wrapping_add(1) == self.mark;
+        }
+        self.pos == self.stop
     }
 
     /// Where the next element lies.
@@ -96,7 +146,7 @@ impl<S: Shape> Consumer<S> {
     /// The highest stamp that the present block can carry.
     #[inline(always)]
     pub(crate) fn highest_stamp(&self) -> u64 {
-        self.place.edge()
+        self.place.edge(self.shape, self.pos)
     }
 
     /// Where the next element will be looked for.
@@ -109,7 +159,7 @@ impl<S: Shape> Consumer<S> {
     /// Goes on at `place`, which is that of the next element, or one at which nothing comes.
     #[inline(always)]
     pub(crate) fn set_place(&mut self, place: Place) {
-        self.avail = self.pos;
+        self.stop = self.pos;
         self.place = place;
     }
 
@@ -157,18 +207,13 @@ impl<S: Shape> Consumer<S> {
             self.place.reach(self.shape, self.pos);
             let (left, in_block) = (
                 end.wrapping_sub(self.pos),
-                self.place.edge().wrapping_sub(self.pos),
+                self.place.edge(self.shape, self.pos).wrapping_sub(self.pos),
             );
             self.pos = self.pos.wrapping_add(left.min(in_block));
+            self.place.passed(self.shape);
         }
         // Whether more of this block is there, its stamp says again.
-        self.avail = end;
-    }
-
-    /// Whether credit is due with the next element.
-    #[inline(always)]
-    pub(crate) fn is_due(&self) -> bool {
-        self.pos.wrapping_add(1) == self.mark
+        self.stop = end;
     }
 
     /// Whether credit is due.
@@ -182,7 +227,7 @@ impl<S: Shape> Consumer<S> {
     /// # Safety
     /// As [`Place::sealed`].
     pub(crate) unsafe fn seal(&mut self, grave: *mut u64) {
-        self.avail = self.pos;
+        self.stop = self.pos;
         // SAFETY: as the caller promises.
         self.place = unsafe { Place::sealed(grave, self.pos) };
     }
@@ -215,7 +260,7 @@ impl<S: Shape> Run<S> {
             self.place.reach(self.shape, self.pos);
             // Pairs with the Release in `Producer::put` and `Producer::publish`.
             let stamp = self.place.stamp().load(Ordering::Acquire);
-            let edge = self.place.edge();
+            let edge = self.place.edge(self.shape, self.pos);
             if stamp == edge && self.pos == edge.wrapping_sub(per) && end.wrapping_sub(self.pos) >= per {
                 // A whole block, by constants: the address of the next does not wait for the stamp.
                 read(self, Filled::Whole);
@@ -251,17 +296,24 @@ impl<S: Shape> Run<S> {
     pub(crate) fn take(&mut self) {
         self.place.reading(self.shape, self.pos);
         self.pos = self.pos.wrapping_add(1);
+        self.place.passed(self.shape);
     }
 
-    /// Where the next element lies, and moves past it.
+    /// Where the next elements lie, back to back in one block, and how many they are: at least one, at most `most`. Moves
+    /// past them.
     ///
-    /// It was seen to be there.
+    /// So many were seen to be there, and there is one.
     #[inline(always)]
-    pub(crate) fn next_seen(&mut self) -> *const u8 {
+    pub(crate) fn next_seen(&mut self, most: usize) -> (*const u8, usize) {
         self.place.reach(self.shape, self.pos);
         let at = self.head();
-        self.take();
-        at
+        let in_block = self.place.edge(self.shape, self.pos).wrapping_sub(self.pos);
+        // At most the elements of a block.
+        let some = most.min(in_block as usize);
+        for _ in 0..some {
+            self.take();
+        }
+        (at, some)
     }
 }
 
@@ -276,6 +328,6 @@ impl<S: Shape> Drop for Settling<'_, S> {
     fn drop(&mut self) {
         self.ring.place = self.run.place.clone();
         self.ring.pos = self.run.pos;
-        self.ring.avail = self.run.pos;
+        self.ring.stop = self.run.pos;
     }
 }

@@ -159,6 +159,7 @@ impl<T> Drop for HeapRing<T> {
             place.reach(shape, pos);
             // SAFETY: published by the producer, and not taken by the consumer, which says so by `released`.
             unsafe { place.element(shape, pos).cast::<T>().drop_in_place() };
+            place.passed(shape);
         }
     }
 }

@@ -1,16 +1,22 @@
 //! The producer's side of a ring of blocks: cursors, publishing, the watch on the consumer.
 
 use crate::primitive::atomic::{AtomicU64, Ordering};
+use crate::primitive::hint::keep_value;
 
 use super::block::{Place, Shape};
 
 /// What the producer looks at after each publication: a word of its own process (`notice`: a new
 /// subscription, a peer that is gone) and the consumer's control word (parked, closed). As long as they
 /// read `quiet`, nothing happened that was not attended to already.
+///
+/// Its words are of different kinds where they stand side by side, because a compiler that sees two of one kind in a loop
+/// packs them into one vector register, and unpacks them for each element.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub(crate) struct Watch {
+    /// A pointer, by its address.
+    control: usize,
     notice: *const AtomicU64,
-    control: *const AtomicU64,
     quiet: u64,
 }
 
@@ -20,7 +26,7 @@ impl Watch {
     pub(crate) unsafe fn new(notice: *const AtomicU64, control: *const AtomicU64, quiet: u64) -> Self {
         Self {
             notice,
-            control,
+            control: control.expose_provenance(),
             quiet,
         }
     }
@@ -31,8 +37,9 @@ impl Watch {
     /// heavy side of the fence between its `parked` store and its last look (see `wait::fence`).
     #[inline(always)]
     pub(crate) fn word(&self) -> u64 {
+        let control = std::ptr::with_exposed_provenance::<AtomicU64>(self.control);
         // SAFETY: the words outlive the watch, as `new` demands.
-        unsafe { (*self.notice).load(Ordering::Relaxed) | (*self.control).load(Ordering::Relaxed) }
+        unsafe { (*self.notice).load(Ordering::Relaxed) | (*control).load(Ordering::Relaxed) }
     }
 
     /// Whether something happened since it was last attended to.
@@ -48,8 +55,6 @@ impl Watch {
 pub(crate) struct Producer<S> {
     shape: S,
     place: Place,
-    /// Where the element at `pos` goes, unless a block ends there.
-    slot: *mut u8,
     pos: u64,
     limit: u64,
     /// The nearer of the limit and the edge of the block: up to here a put is a store of the element and of the stamp.
@@ -66,7 +71,6 @@ impl<S: Shape> Producer<S> {
     /// `place` is the place of `pos`, in an area that this producer alone writes and that outlives it.
     pub(crate) unsafe fn new(shape: S, place: Place, pos: u64, watch: Watch) -> Self {
         Self {
-            slot: place.element(shape, pos),
             shape,
             place,
             pos,
@@ -107,7 +111,6 @@ impl<S: Shape> Producer<S> {
     /// Goes on at `place`, which is that of the next element.
     #[inline(always)]
     pub(crate) fn set_place(&mut self, place: Place) {
-        self.slot = place.element(self.shape, self.pos);
         self.place = place;
     }
 
@@ -129,19 +132,18 @@ impl<S: Shape> Producer<S> {
             self.stop = self.limit;
             return;
         }
-        if self.pos == self.place.edge() {
-            self.enter_next();
+        if self.pos == self.place.edge(self.shape, self.pos) {
+            self.place.enter_next(self.shape);
         }
-        let edge = self.place.edge();
-        let within = edge.wrapping_sub(self.pos) <= self.limit.wrapping_sub(self.pos);
-        self.stop = if within { edge } else { self.limit };
-    }
-
-    #[inline(always)]
-    fn enter_next(&mut self) {
-        self.place.enter_next(self.shape);
-        if self.shape.per() > 1 {
-            self.slot = self.place.first(self.shape);
+        let edge = self.place.edge(self.shape, self.pos);
+        let free = self.free();
+        if free >= self.shape.per() as u64 {
+            // The usual case, by a constant.
+            self.stop = edge;
+        } else {
+            crate::primitive::hint::keep_branch();
+            let within = edge.wrapping_sub(self.pos) <= free;
+            self.stop = if within { edge } else { self.limit };
         }
     }
 
@@ -152,20 +154,14 @@ impl<S: Shape> Producer<S> {
     #[inline(always)]
     pub(crate) unsafe fn put(&mut self, write: impl FnOnce(*mut u8)) -> *mut u8 {
         debug_assert!(!self.at_stop());
-        let at = if self.shape.per() == 1 {
-            self.place.first(self.shape)
-        } else {
-            self.slot
-        };
+        let at = self.place.element(self.shape, self.pos);
         self.place.writing(self.shape, self.pos);
         write(at);
         self.pos = self.pos.wrapping_add(1);
         // Pairs with the Acquire in `Consumer::ready` and `Run::go`: who reads this stamp sees the element.
         self.place.stamp().store(self.pos, Ordering::Release);
         if self.shape.per() == 1 {
-            self.enter_next();
-        } else {
-            self.slot = at.wrapping_add(self.shape.size());
+            self.place.enter_next(self.shape);
         }
         at
     }
@@ -173,8 +169,19 @@ impl<S: Shape> Producer<S> {
     /// Gives up the element published last, which the consumer will not take, and closes the ring.
     #[inline(always)]
     pub(crate) fn retract(&mut self) {
-        self.pos = self.pos.wrapping_sub(1);
+        // Computed from what is there by now: else every put would keep the position before it.
+        self.pos = keep_value(self.pos).wrapping_sub(1);
         self.set_limit(self.pos);
+    }
+
+    /// Where the element lies that was given up last, which [`put`](Self::put) wrote at `at`.
+    #[inline(always)]
+    pub(crate) fn retracted(&self, at: *mut u8) -> *mut u8 {
+        // As in `retract`: no put is to keep the address either. In a block of one element there is no other way.
+        if self.shape.per() == 1 {
+            return at;
+        }
+        self.place.element(self.shape, self.pos)
     }
 
     /// A walk that starts at the next element and leaves the producer where it is.
@@ -224,11 +231,14 @@ impl<S: Shape> Producer<S> {
             return;
         }
         let (begin, end) = (self.pos, self.pos.wrapping_add(count as u64));
-        if begin == self.place.edge() {
+        if begin == self.place.edge(self.shape, begin) {
             next(&mut self.place, self.shape);
         }
         let first = self.place.clone();
-        let in_first = first.edge().wrapping_sub(begin).min(count as u64);
+        let in_first = first
+            .edge(self.shape, begin)
+            .wrapping_sub(begin)
+            .min(count as u64);
         let mut at = begin.wrapping_add(in_first);
         while at != end {
             next(&mut self.place, self.shape);
@@ -255,8 +265,6 @@ impl<S: Shape> Producer<S> {
         self.stop = end;
         if self.shape.per() == 1 {
             next(&mut self.place, self.shape);
-        } else {
-            self.slot = self.place.element(self.shape, end);
         }
     }
 }
@@ -273,13 +281,16 @@ impl<S: Shape> Walk<S> {
     /// The next slot.
     #[inline(always)]
     pub(crate) fn next_slot(&mut self) -> *mut u8 {
-        if self.pos == self.place.edge() {
+        if self.pos == self.place.edge(self.shape, self.pos) {
             crate::primitive::hint::keep_branch();
             self.place.enter_next(self.shape);
         }
         let at = self.place.element(self.shape, self.pos);
         self.place.writing(self.shape, self.pos);
         self.pos = self.pos.wrapping_add(1);
+        if self.shape.per() == 1 {
+            self.place.enter_next(self.shape);
+        }
         at
     }
 }

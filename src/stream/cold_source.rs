@@ -27,7 +27,7 @@ fn is_anywhere<T>(
 ) -> Result<bool, Corruption> {
     let pos = ring.pos();
     let here = match aside {
-        Some(place) => is_there(place.stamp(), pos, place.edge())?,
+        Some(place) => is_there(place.stamp(), pos, place.edge(ring.shape(), pos))?,
         None => is_there(ring.stamp(), pos, ring.highest_stamp())?,
     };
     Ok(here || unbounded.as_ref().is_some_and(|all| all.continues(pos)))
@@ -86,8 +86,7 @@ impl<T> ColdSource<T> {
 
     /// Whether more is to be looked at than the stamp before the cursors: nothing more was asked for, and the cursors look at
     /// a place where nothing comes, or the stream is unbounded and may go on elsewhere, or it has lanes.
-    #[inline(always)]
-    pub(super) fn is_special(&self) -> bool {
+    fn is_special(&self) -> bool {
         self.aside.is_some() || self.special
     }
 
@@ -95,7 +94,7 @@ impl<T> ColdSource<T> {
     /// source pauses: at no cost to the hot path, its cursors look at a place where nothing comes.
     #[inline(always)]
     pub(super) fn set_mark(&mut self, ring: &mut Consumer<Fixed<T>>, mark: u64) {
-        ring.mark = mark;
+        ring.set_mark(mark);
         let pos = ring.pos();
         if mark == pos {
             let place = self.put_aside(ring.place(), pos);
@@ -125,10 +124,58 @@ impl<T> ColdSource<T> {
         self.aside.take()
     }
 
+    /// What there is at the next element, where the hot look found nothing.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn look(&mut self, ring: Consumer<Fixed<T>>) -> (Vacancy, Consumer<Fixed<T>>) {
+        let (vacancy, mark, mut ring) = if self.is_special() {
+            self.vacant(ring)
+        } else {
+            let (endpoint, there) = self.around(&ring);
+            let (vacancy, mark) = endpoint.vacant_mark(ring.pos(), there);
+            (vacancy, mark, ring)
+        };
+        self.set_mark(&mut ring, mark);
+        (vacancy, ring)
+    }
+
+    /// Waits for the next element, where the hot look found nothing; the whole of it is one call, so that a loop over a
+    /// source has one place at which its cursors leave the registers.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn refill(
+        &mut self,
+        mut ring: Consumer<Fixed<T>>,
+        deadline: Option<Instant>,
+    ) -> (Waited, Consumer<Fixed<T>>) {
+        loop {
+            let (waited, mark);
+            (waited, mark, ring) = if self.is_special() {
+                self.wait(ring, deadline)
+            } else {
+                let (endpoint, there) = self.around(&ring);
+                let (waited, mark) = endpoint.wait_mark(ring.pos(), deadline, there);
+                (waited, mark, ring)
+            };
+            self.set_mark(&mut ring, mark);
+            match waited {
+                Waited::Ready if !ring.ready() => {}
+                Waited::Ended => {
+                    let (waited, followed) = self.wait_to_follow(ring, deadline);
+                    ring = followed;
+                    if let Some(waited) = waited {
+                        return (waited, ring);
+                    }
+                }
+                _ => return (waited, ring),
+            }
+        }
+    }
+
     /// What a [special](Self::is_special) source finds, and the position at which to give credit again.
     #[cold]
     #[inline(never)]
-    pub(super) fn vacant(&mut self, ring: Consumer<Fixed<T>>) -> (Vacancy, u64, Consumer<Fixed<T>>) {
+    fn vacant(&mut self, ring: Consumer<Fixed<T>>) -> (Vacancy, u64, Consumer<Fixed<T>>) {
         if self.lanes.is_some() {
             let mut ring = ring;
             let vacancy = self.go_round(&mut ring);
@@ -144,7 +191,7 @@ impl<T> ColdSource<T> {
     /// As [`vacant`](Self::vacant), but waits.
     #[cold]
     #[inline(never)]
-    pub(super) fn wait(
+    fn wait(
         &mut self,
         ring: Consumer<Fixed<T>>,
         deadline: Option<Instant>,

@@ -215,7 +215,7 @@ impl FrameSource {
     fn set_mark(&mut self, mark: u64) {
         match &mut self.lane {
             Lane::Frames(ring) => ring.credited(mark),
-            Lane::Records(ring) => ring.mark = mark,
+            Lane::Records(ring) => ring.set_mark(mark),
         }
     }
 

@@ -1,7 +1,6 @@
 //! Elements looked at before they are taken.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
 use super::endpoint::Vacancy;
@@ -106,12 +105,19 @@ impl<'a, T> Peek<'a, T> {
     /// ```
     #[inline]
     pub fn iter(&self) -> PeekIter<'_, T> {
-        PeekIter {
-            run: self.source.ring.run(),
-            scratch: self.source.cold.scratch.as_deref(),
-            next: 0,
-            count: self.count,
-            element: PhantomData,
+        let run = self.source.ring.run();
+        match &self.source.cold.scratch {
+            Some(copied) => PeekIter {
+                // SAFETY: `new` filled it with `count` whole elements.
+                block: unsafe { std::slice::from_raw_parts(copied.as_ptr().cast::<T>(), self.count) }.iter(),
+                run,
+                behind: 0,
+            },
+            None => PeekIter {
+                block: [].iter(),
+                run,
+                behind: self.count,
+            },
         }
     }
 
@@ -177,11 +183,27 @@ impl<'a, T> IntoIterator for &'a Peek<'_, T> {
 
 /// The iterator of [`Peek::iter`].
 pub struct PeekIter<'a, T> {
+    /// What is left of the present block, or of the copy of all of them.
+    block: std::slice::Iter<'a, T>,
     run: Run<Fixed<T>>,
-    scratch: Option<&'a [MaybeUninit<T>]>,
-    next: usize,
-    count: usize,
-    element: PhantomData<&'a T>,
+    /// Elements in the blocks behind it.
+    behind: usize,
+}
+
+impl<'a, T> PeekIter<'a, T> {
+    /// The first element of the next block, whose others are next.
+    #[inline(always)]
+    fn enter(&mut self) -> Option<&'a T> {
+        if self.behind == 0 {
+            return None;
+        }
+        let (at, some) = self.run.next_seen(self.behind);
+        self.behind -= some;
+        // SAFETY: `Peek::new` saw them there, back to back. They stay in their slots, which the producer does not write
+        // before they are released, and that takes the peek, which this iterator borrows.
+        self.block = unsafe { std::slice::from_raw_parts(at.cast::<T>(), some) }.iter();
+        self.block.next()
+    }
 }
 
 impl<'a, T> Iterator for PeekIter<'a, T> {
@@ -189,23 +211,12 @@ impl<'a, T> Iterator for PeekIter<'a, T> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<&'a T> {
-        if self.next == self.count {
-            return None;
-        }
-        self.next += 1;
-        if let Some(scratch) = self.scratch {
-            // SAFETY: `Peek::new` filled the scratch with `count` whole elements.
-            return scratch
-                .get(self.next - 1)
-                .map(|element| unsafe { element.assume_init_ref() });
-        }
-        // SAFETY: `Peek::new` saw it there. The element stays in its slot, which the producer does not write before it is
-        // released, and that takes the peek, which this iterator borrows.
-        Some(unsafe { &*self.run.next_seen().cast::<T>() })
+        self.block.next().or_else(|| self.enter())
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.count - self.next, Some(self.count - self.next))
+        let left = self.block.len() + self.behind;
+        (left, Some(left))
     }
 }
 
@@ -214,7 +225,7 @@ impl<T> ExactSizeIterator for PeekIter<'_, T> {}
 impl<T> fmt::Debug for PeekIter<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PeekIter")
-            .field("left", &(self.count - self.next))
+            .field("left", &self.len())
             .finish_non_exhaustive()
     }
 }

@@ -253,6 +253,8 @@ impl<T> SinkRef<T> {
         if self.ring.watch.disturbed()
             && let Some(reason) = self.attend()
         {
+            self.ring.retract();
+            let at = self.ring.retracted(at);
             // SAFETY: written just now; the consumer closed without taking it and takes nothing any more, and the
             // position is given up, so the element is ours alone again.
             return Err((unsafe { at.cast::<T>().read() }, reason));
@@ -285,13 +287,7 @@ impl<T> SinkRef<T> {
 
     #[inline(always)]
     pub(super) fn make_room(&mut self) -> bool {
-        if self.endpoint.grows() {
-            self.grow(1);
-        } else {
-            let room = self.endpoint.room(self.ring.pos());
-            self.ring.set_limit(room.limit);
-            self.ring.watch = room.watch;
-        }
+        self.ring = roomier(&mut self.endpoint, self.ring.clone());
         !self.ring.is_full()
     }
 
@@ -303,19 +299,12 @@ impl<T> SinkRef<T> {
 
     #[inline(always)]
     fn wait_for_room(&mut self, deadline: Option<Instant>) -> Granted {
-        if self.endpoint.grows() {
-            self.grow(1);
-            if !self.ring.is_full() {
-                return Granted::Room;
-            }
-        }
-        let (granted, room) = self.endpoint.wait_room(self.ring.pos(), deadline);
-        self.ring.set_limit(room.limit);
-        self.ring.watch = room.watch;
+        let (granted, ring) = awaited(&mut self.endpoint, self.ring.clone(), deadline);
+        self.ring = ring;
         granted
     }
 
-    /// Attends to a disturbance after one publication; the reason when its last element came back.
+    /// Attends to a disturbance after one publication; the reason when its element is to come back.
     #[inline(always)]
     fn attend(&mut self) -> Option<CloseReason> {
         let (fate, watch) = self.endpoint.attend(self.ring.pos());
@@ -326,10 +315,7 @@ impl<T> SinkRef<T> {
                 self.shut();
                 None
             }
-            Fate::Returned(reason) => {
-                self.ring.retract();
-                Some(reason)
-            }
+            Fate::Returned(reason) => Some(reason),
         }
     }
 
@@ -378,6 +364,39 @@ impl<T> SinkRef<T> {
         }
         Ok(count)
     }
+}
+
+/// Cursors with the room that there is by now. Takes them by value, see `endpoint`.
+#[cold]
+#[inline(never)]
+fn roomier<T>(endpoint: &mut ProducerEndpoint, mut ring: Producer<Fixed<T>>) -> Producer<Fixed<T>> {
+    if endpoint.grows() {
+        return grown(endpoint, ring, 1);
+    }
+    let room = endpoint.room(ring.pos());
+    ring.set_limit(room.limit);
+    ring.watch = room.watch;
+    ring
+}
+
+/// Cursors with room for an element, once there is some. Takes them by value, see `endpoint`.
+#[cold]
+#[inline(never)]
+fn awaited<T>(
+    endpoint: &mut ProducerEndpoint,
+    mut ring: Producer<Fixed<T>>,
+    deadline: Option<Instant>,
+) -> (Granted, Producer<Fixed<T>>) {
+    if endpoint.grows() {
+        ring = grown(endpoint, ring, 1);
+        if !ring.is_full() {
+            return (Granted::Room, ring);
+        }
+    }
+    let (granted, room) = endpoint.wait_room(ring.pos(), deadline);
+    ring.set_limit(room.limit);
+    ring.watch = room.watch;
+    (granted, ring)
 }
 
 /// Cursors with room for `least` elements, if the stream is open and there is memory. Takes them by value, see `endpoint`.

@@ -140,6 +140,9 @@ impl<T> SourceRef<T> {
     /// ```
     #[inline(always)]
     pub fn try_next(&mut self) -> TryNext<T> {
+        if let Some(element) = self.take_open() {
+            return TryNext::Item(element);
+        }
         while !self.ring.ready() {
             match self.vacant() {
                 Vacancy::Appeared => {}
@@ -167,6 +170,9 @@ impl<T> SourceRef<T> {
     /// ```
     #[inline]
     pub fn next_deadline(&mut self, deadline: Instant) -> Result<Option<T>, TimedOut> {
+        if let Some(element) = self.take_open() {
+            return Ok(Some(element));
+        }
         if !self.ring.ready() {
             match self.wait(Some(deadline)) {
                 Waited::Ready => {}
@@ -289,6 +295,16 @@ impl<T> SourceRef<T> {
         }
     }
 
+    /// Takes the next element if the cursors know that it is there.
+    #[inline(always)]
+    fn take_open(&mut self) -> Option<T> {
+        if !self.ring.is_open() {
+            return None;
+        }
+        // SAFETY: it is open, and each element is read out once.
+        Some(unsafe { self.ring.take_open(|at| at.cast::<T>().read()) })
+    }
+
     /// # Safety
     /// `ready` returned true since the last element was taken.
     #[inline(always)]
@@ -313,48 +329,16 @@ impl<T> SourceRef<T> {
 
     #[inline(always)]
     pub(super) fn vacant(&mut self) -> Vacancy {
-        let pos = self.ring.pos();
-        let (vacancy, mark) = if self.cold.is_special() {
-            let (vacancy, mark, ring) = self.cold.vacant(self.ring.clone());
-            self.ring = ring;
-            (vacancy, mark)
-        } else {
-            let (stamp, highest) = (self.ring.stamp(), self.ring.highest_stamp());
-            self.cold
-                .endpoint
-                .vacant_mark(pos, || is_there(stamp, pos, highest))
-        };
-        self.set_mark(mark);
+        let (vacancy, ring) = self.cold.look(self.ring.clone());
+        self.ring = ring;
         vacancy
     }
 
     #[inline(always)]
     fn wait(&mut self, deadline: Option<Instant>) -> Waited {
-        loop {
-            let pos = self.ring.pos();
-            let (waited, mark) = if self.cold.is_special() {
-                let (waited, mark, ring) = self.cold.wait(self.ring.clone(), deadline);
-                self.ring = ring;
-                (waited, mark)
-            } else {
-                let (stamp, highest) = (self.ring.stamp(), self.ring.highest_stamp());
-                self.cold
-                    .endpoint
-                    .wait_mark(pos, deadline, || is_there(stamp, pos, highest))
-            };
-            self.set_mark(mark);
-            match waited {
-                Waited::Ready if !self.ring.ready() => {}
-                Waited::Ended => {
-                    let (waited, ring) = self.cold.wait_to_follow(self.ring.clone(), deadline);
-                    self.ring = ring;
-                    if let Some(waited) = waited {
-                        return waited;
-                    }
-                }
-                _ => return waited,
-            }
-        }
+        let (waited, ring) = self.cold.refill(self.ring.clone(), deadline);
+        self.ring = ring;
+        waited
     }
 
     /// What a source that does not wait says after the end: the end, unless it goes on with the next producer.
@@ -452,6 +436,9 @@ impl<T> Iterator for SourceRef<T> {
     /// the idle timeout does too; from then on always `None`.
     #[inline(always)]
     fn next(&mut self) -> Option<T> {
+        if let Some(element) = self.take_open() {
+            return Some(element);
+        }
         if !self.ring.ready() && self.wait(None) != Waited::Ready {
             return None;
         }

@@ -390,7 +390,7 @@ fn connect_bytes(
     let endpoint = settings.endpoint(subscription, false);
     // SAFETY: as in `connect_typed`.
     let mut ring = unsafe { Consumer::new(shape, place, start) };
-    ring.mark = endpoint.mark();
+    ring.set_mark(endpoint.mark());
     Ok((frame_source::Lane::Records(ring), endpoint, Some(schema)))
 }
 

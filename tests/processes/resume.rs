@@ -189,6 +189,11 @@ fn who_leaves_in_order_is_followed_in_order() {
             while sink.try_put(put).is_ok() {
                 put += 1;
             }
+            if put == element {
+                // This process had not heard yet that the consumer came, whose demand makes room.
+                sink.put(put).unwrap();
+                put += 1;
+            }
             assert_eq!(
                 consumer.ask("next"),
                 format!("item {element}"),
