@@ -43,6 +43,8 @@ pub(super) enum Lane {
 /// assert_eq!(&*source.next().unwrap(), b"");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+// Aligned, as a `SinkRef` is.
+#[repr(align(128))]
 pub struct FrameSink {
     pub(super) lane: Lane,
     pub(super) endpoint: Box<ProducerEndpoint>,

@@ -39,6 +39,8 @@ pub(super) type Connected = (Lane, Box<ConsumerEndpoint>, Option<Schema>);
 /// assert_eq!(source.end(), Some(millstream::End::Completed));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+// Aligned, as a `SinkRef` is.
+#[repr(align(128))]
 pub struct FrameSource {
     pub(super) lane: Lane,
     pub(super) endpoint: Box<ConsumerEndpoint>,

@@ -11,8 +11,8 @@ use super::error::{ClaimError, PutDeadlineError, PutError, PutSliceError, TryPut
 use crate::ring::Producer;
 use crate::ring::block::Fixed;
 
-/// The most elements that one `put_slice` publishes together, in lines' worth: long enough that the
-/// stamp costs nothing, short enough that the consumer starts early.
+/// The most elements that one `put_slice` publishes together: enough that the consumer does not chase the producer line by
+/// line, few enough that it starts early.
 const SLICE_BATCH: usize = 64;
 
 /// The producer's handle of a stream of `T`.
@@ -30,6 +30,8 @@ const SLICE_BATCH: usize = 64;
 /// assert_eq!(reader.join().unwrap(), 5050);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+// Aligned, so that a sink and a source that lie side by side in their owners' memory do not share a line.
+#[repr(align(128))]
 pub struct SinkRef<T> {
     pub(super) ring: Producer<Fixed<T>>,
     // Boxed, and given positions by value: see `endpoint`.

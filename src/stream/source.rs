@@ -80,6 +80,8 @@ impl<T> TryNext<T> {
 /// assert_eq!(source.end(), Some(millstream::End::Completed));
 /// # Ok::<(), millstream::ChannelError>(())
 /// ```
+// Aligned, as a sink is.
+#[repr(align(128))]
 pub struct SourceRef<T> {
     pub(super) ring: Consumer<Fixed<T>>,
     // All else in one box, which is dropped by value: the cursors' address never leaves the handle, so that they can
