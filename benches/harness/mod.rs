@@ -1,9 +1,11 @@
 //! What the benches share: one noun a file.
 //!
-//! `round` runs rows round after round, `probe` and `load` say what the machine was doing meanwhile, `report` prints.
+//! `round` runs rows round after round, `sample` says what counts of them, `probe` and `load` what the machine was doing
+//! meanwhile, `vigil` keeps it from falling asleep in between, `report` prints.
 //! `stream` has the two settings (in one process, between processes), and `process` executes the bench again for the
 //! second one. What is timed: `element_flow` and `frame_flow` (throughput), `round_trip` with its limit `two_lines`, and
-//! `one_way` (at a fixed rate), `mail` (messages of actors) and `spoken` (streams that actors set up). `bare_lines` is the limit of a flow as `two_lines` is that of a trip; `verdict` compares with the design.
+//! `one_way` (at a fixed rate, with `effort` for what the consumer
+//! pays), `mail` (messages of actors) and `spoken` (streams that actors set up). `bare_lines` is the limit of a flow as `two_lines` is that of a trip; `verdict` compares with the design.
 
 #![allow(dead_code, reason = "each bench uses its part")]
 #![allow(
@@ -13,6 +15,7 @@
 
 pub(crate) mod bare_lines;
 pub(crate) mod clock;
+pub(crate) mod effort;
 pub(crate) mod element;
 pub(crate) mod element_flow;
 pub(crate) mod frame_flow;
@@ -27,8 +30,10 @@ pub(crate) mod process;
 pub(crate) mod report;
 pub(crate) mod round;
 pub(crate) mod round_trip;
+pub(crate) mod sample;
 pub(crate) mod spoken;
 pub(crate) mod statistic;
 pub(crate) mod stream;
 pub(crate) mod two_lines;
 pub(crate) mod verdict;
+pub(crate) mod vigil;
