@@ -36,6 +36,31 @@ impl Latency for Histogram<u64> {
     }
 }
 
+/// A figure that is counted.
+pub(crate) struct Fact {
+    name: String,
+    value: f64,
+    below: Option<f64>,
+}
+
+impl Fact {
+    pub(crate) fn new(name: impl Into<String>, value: f64) -> Self {
+        Self {
+            name: name.into(),
+            value,
+            below: None,
+        }
+    }
+
+    /// The design's promise: less than `most`.
+    pub(crate) fn below(self, most: f64) -> Self {
+        Self {
+            below: Some(most),
+            ..self
+        }
+    }
+}
+
 /// The report of one bench.
 pub(crate) struct Report {
     began: Instant,
@@ -144,6 +169,23 @@ impl Report {
             rows.push(kept);
         }
         self.keep(outcome, rows);
+    }
+
+    /// Figures that are counted, not timed.
+    pub(crate) fn facts(&mut self, title: &str, facts: &[Fact]) {
+        println!("\n{title}");
+        let mut rows = Vec::new();
+        for fact in facts {
+            let target = fact.below.map_or_else(String::new, |most| {
+                let verdict = if fact.value < most { "below" } else { "NOT below" };
+                format!("{verdict} {most:.0}")
+            });
+            println!("  {:60}{:>12.0}   {target}", fact.name, fact.value);
+            rows.push(
+                json!({"name": fact.name, "value": fact.value, "below": fact.below, "rounds": [fact.value]}),
+            );
+        }
+        self.groups.push(json!({"name": title, "rows": rows}));
     }
 
     fn keep<M>(&mut self, outcome: &Outcome<M>, rows: Vec<Value>) {

@@ -157,7 +157,7 @@ pub(crate) fn run<M>(groups: Vec<Group<M>>, options: &Options) -> Vec<Outcome<M>
         let note = if lost == 0 {
             String::new()
         } else {
-            format!(", {lost} values {SHARED}")
+            format!(", {SHARED} values: {lost}")
         };
         eprintln!("round {number} of {}{note}", options.rounds);
     }
