@@ -16,6 +16,8 @@ use super::{probe, vigil};
 const BUSY: f64 = 0.05;
 /// How long a row waits for separate cores before it is measured all the same.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// What a run may spend on waiting and measuring again, so that it ends on a machine that never has separate cores.
+const SPARE: Duration = Duration::from_secs(40);
 /// Between two looks whether the cores are separate.
 const REST: Duration = Duration::from_millis(20);
 /// When the bounce of a line differs by more than this factor before and after, a core was moved meanwhile.
@@ -147,10 +149,11 @@ pub(crate) fn run<M>(groups: Vec<Group<M>>, options: &Options) -> Vec<Outcome<M>
     if watched {
         vigil::prepare();
     }
+    let mut spare = SPARE;
     for number in 1..=options.rounds {
         let mut lost = 0;
         for (group, outcome) in groups.iter_mut().zip(&mut outcomes) {
-            let round = pass(group, options.repeats);
+            let round = pass(group, options.repeats, &mut spare);
             lost += round.lost();
             outcome.rounds.push(round);
         }
@@ -165,24 +168,31 @@ pub(crate) fn run<M>(groups: Vec<Group<M>>, options: &Options) -> Vec<Outcome<M>
     outcomes
 }
 
-/// All rows of a group, each of which is measured again, up to `repeats` times, if its value does not count.
-fn pass<M>(group: &mut Group<M>, repeats: usize) -> Round<M> {
+/// All rows of a group, each of which is measured again if its value does not count: up to `repeats` times, and as long as
+/// there is `spare` time.
+fn pass<M>(group: &mut Group<M>, repeats: usize, spare: &mut Duration) -> Round<M> {
     let load = Load::now();
     let (mut probes, mut values, mut repeated) = (Vec::new(), Vec::new(), 0);
     for row in &mut group.rows {
         let mut left = repeats;
         loop {
-            let before = apart(if left == 0 { Duration::ZERO } else { PATIENCE });
+            let began = Instant::now();
+            let before = apart(if left == 0 {
+                Duration::ZERO
+            } else {
+                PATIENCE.min(*spare)
+            });
             let value = (row.run)();
             vigil::keep();
             let around = [before, probe::bounce()];
-            if left == 0 || count(around) {
+            if left == 0 || spare.is_zero() || count(around) {
                 probes.push(around);
                 values.push(value);
                 break;
             }
             left -= 1;
             repeated += 1;
+            *spare = spare.saturating_sub(began.elapsed());
         }
     }
     Round {
