@@ -122,7 +122,7 @@ impl Report {
         heading(outcome);
         print!("  {:34}", outcome.unit);
         for (title, _) in PERCENTILES {
-            print!("{title:>9}");
+            print!(" {title:>8}");
         }
         let columns: String = M::COLUMNS.iter().map(|title| format!("{title:>11}")).collect();
         println!(
@@ -145,9 +145,9 @@ impl Report {
             let at = |quantile| all.value_at_quantile(quantile);
             print!("  {name:34}");
             for (_, quantile) in PERCENTILES {
-                print!("{:>9}", at(quantile));
+                print!(" {:>8}", at(quantile));
             }
-            print!("{:>10}{:>9}", all.max(), all.len());
+            print!(" {:>9} {:>8}", all.max(), all.len());
             let mut kept = json!({
                 "name": name, "max": all.max(), "count": all.len(), "n": sample.counted,
                 "p50_ratios": ratios.iter().map(Sample::median).collect::<Vec<_>>(),
@@ -156,7 +156,7 @@ impl Report {
             });
             for (column, title) in M::COLUMNS.iter().enumerate() {
                 let values: Vec<_> = sample.values.iter().map(|value| value.column(column)).collect();
-                print!("{:>11}", short(median(&values)));
+                print!(" {:>10}", short(median(&values)));
                 kept[*title] = json!(median(&values));
             }
             let printed: Vec<_> = ratios.iter().map(said).collect();
