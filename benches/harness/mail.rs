@@ -10,12 +10,15 @@ use millstream::{
 
 use super::pinning::{CONSUMER, PRODUCER, side_by_side};
 use super::round_trip::{ask, face_to_face, histogram};
+use super::vigil;
 
 /// Messages that are under way at a time, so that the queue does not grow for ever.
 const BURST: u64 = 1024;
 
 /// A system of two workers, on the cores of producer and consumer.
 pub(crate) fn pinned() -> ActorSystem {
+    // Its workers spin from their first moment on.
+    vigil::leave();
     ActorSystem::builder("bench")
         .workers([PRODUCER, CONSUMER])
         .wait(WaitStrategy::BusySpin)

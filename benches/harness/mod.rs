@@ -1,9 +1,12 @@
 //! What the benches share: one noun a file.
 //!
-//! `round` runs rows round after round, `probe` and `load` say what the machine was doing meanwhile, `report` prints.
+//! `round` runs rows round after round, `sample` says what counts of them, `probe` and `load` what the machine was doing
+//! meanwhile, `vigil` keeps it from falling asleep in between, `report` prints.
 //! `stream` has the two settings (in one process, between processes), and `process` executes the bench again for the
 //! second one. What is timed: `element_flow` and `frame_flow` (throughput), `round_trip` with its limit `two_lines`, and
-//! `one_way` (at a fixed rate), `mail` (messages of actors) and `spoken` (streams that actors set up). `bare_lines` is the limit of a flow as `two_lines` is that of a trip; `verdict` compares with the design.
+//! `one_way` (at a fixed rate, with `effort` for what the consumer
+//! pays), `mail` (messages of actors) and `spoken` (streams that actors set up). `attach` is a consumer that comes and
+//! goes, `heap` and `holdings` what streams keep. `bare_lines` is the limit of a flow as `two_lines` is that of a trip; `verdict` compares with the design.
 
 #![allow(dead_code, reason = "each bench uses its part")]
 #![allow(
@@ -11,11 +14,15 @@
     reason = "limits are measured with real atomics; loom has no part here"
 )]
 
+pub(crate) mod attach;
 pub(crate) mod bare_lines;
 pub(crate) mod clock;
+pub(crate) mod effort;
 pub(crate) mod element;
 pub(crate) mod element_flow;
 pub(crate) mod frame_flow;
+pub(crate) mod heap;
+pub(crate) mod holdings;
 pub(crate) mod load;
 pub(crate) mod machine;
 pub(crate) mod mail;
@@ -27,8 +34,10 @@ pub(crate) mod process;
 pub(crate) mod report;
 pub(crate) mod round;
 pub(crate) mod round_trip;
+pub(crate) mod sample;
 pub(crate) mod spoken;
 pub(crate) mod statistic;
 pub(crate) mod stream;
 pub(crate) mod two_lines;
 pub(crate) mod verdict;
+pub(crate) mod vigil;

@@ -12,6 +12,7 @@ use hdrhistogram::Histogram;
 use millstream::{SinkRef, SourceRef, WaitStrategy};
 
 use super::clock::{now, spin_until};
+use super::effort::{Mark, Paid};
 use super::element::{Words, for_width};
 use super::pinning::{CONSUMER, PRODUCER, pin, side_by_side};
 use super::process::{Ground, Role};
@@ -32,23 +33,15 @@ pub(crate) struct Pace {
     pub(crate) words: usize,
     /// Nanoseconds between elements.
     pub(crate) interval: u64,
-    /// Whether the consumer sleeps when there is nothing, rather than spin.
-    pub(crate) parks: bool,
+    /// What the consumer does when there is nothing.
+    pub(crate) wait: WaitStrategy,
 }
 
 impl Pace {
-    fn strategy(self) -> WaitStrategy {
-        if self.parks {
-            WaitStrategy::park()
-        } else {
-            WaitStrategy::BusySpin
-        }
-    }
-
     /// The latencies of `count` elements in one process.
-    pub(crate) fn within(self, count: u64) -> Histogram<u64> {
+    pub(crate) fn within(self, count: u64) -> Paid {
         for_width!(self.words, W => {
-            let builder = stream::channel::<Words<W>>(CAPACITY, self.strategy());
+            let builder = stream::channel::<Words<W>>(CAPACITY, self.wait);
             let (mut sink, source) = builder.build().expect("a ring of this size can be made");
             side_by_side(
                 move || {
@@ -61,13 +54,12 @@ impl Pace {
     }
 
     /// The latencies of `count` elements between processes.
-    pub(crate) fn between(self, count: u64) -> Histogram<u64> {
+    pub(crate) fn between(self, count: u64) -> Paid {
         let ground = Ground::new();
         let mut producer = ground.start(&[&Self::ROLE, &self.words, &self.interval, &count]);
         let latencies = for_width!(self.words, W => {
             let consumer = || {
-                let strategy = self.strategy();
-                let builder = stream::subscribe::<Words<W>>(ground.dir(), NAME, CAPACITY, strategy, Trust::Copied);
+                let builder = stream::subscribe::<Words<W>>(ground.dir(), NAME, CAPACITY, self.wait, Trust::Copied);
                 let source = builder.open().expect("the other process publishes");
                 pin(CONSUMER);
                 producer.go();
@@ -96,7 +88,7 @@ impl Pace {
     }
 
     /// The rival of a spinning consumer: a ring of rtrb.
-    pub(crate) fn rtrb(self, count: u64) -> Histogram<u64> {
+    pub(crate) fn rtrb(self, count: u64) -> Paid {
         for_width!(self.words, W => {
             let (mut producer, mut consumer) = rtrb::RingBuffer::<Words<W>>::new(CAPACITY);
             side_by_side(
@@ -119,7 +111,7 @@ impl Pace {
     }
 
     /// The limit of a spinning consumer: a line with the time in it.
-    pub(crate) fn line(self, count: u64) -> Histogram<u64> {
+    pub(crate) fn line(self, count: u64) -> Paid {
         let (line, begin) = (CachePadded::new(AtomicU64::new(0)), now() + LEAD);
         side_by_side(
             || {
@@ -132,7 +124,7 @@ impl Pace {
     }
 
     /// The limit of a consumer that sleeps: the standard library's `park` and `unpark`, and a line.
-    pub(crate) fn unpark(self, count: u64) -> Histogram<u64> {
+    pub(crate) fn unpark(self, count: u64) -> Paid {
         let (line, begin) = (CachePadded::new(AtomicU64::new(0)), now() + LEAD);
         let line = &line;
         let (say, hear) = mpsc::channel();
@@ -152,8 +144,8 @@ impl Pace {
     }
 
     /// The latencies of times that are written to a line one over the other.
-    fn seen(self, line: &AtomicU64, begin: u64, count: u64, pause: impl Fn()) -> Histogram<u64> {
-        let mut times = Vec::with_capacity((count + WARM_UP) as usize);
+    fn seen(self, line: &AtomicU64, begin: u64, count: u64, pause: impl Fn()) -> Paid {
+        let (mut times, mark) = (Vec::with_capacity((count + WARM_UP) as usize), Mark::now());
         let mut last = begin - self.interval;
         while (times.len() as u64) < count + WARM_UP {
             let due = line.load(Ordering::Acquire);
@@ -175,11 +167,12 @@ impl Pace {
                     .map(|back| arrived.saturating_sub(due - back * self.interval)),
             );
         }
-        collect(&times[WARM_UP as usize..])
+        let all = times.len() as u64;
+        mark.paid(collect(&times[WARM_UP as usize..]), all)
     }
 
     /// The rival of a consumer that sleeps: a channel of crossbeam, which spins a little first.
-    pub(crate) fn crossbeam(self, count: u64) -> Histogram<u64> {
+    pub(crate) fn crossbeam(self, count: u64) -> Paid {
         for_width!(self.words, W => {
             let (sender, receiver) = crossbeam_channel::bounded::<Words<W>>(CAPACITY);
             side_by_side(
@@ -208,8 +201,8 @@ fn paced(begin: u64, interval: u64, count: u64, mut send: impl FnMut(u64)) {
 
 /// Calls `receive` for every element, which returns the time at which it was due.
 #[inline(always)]
-fn latencies(count: u64, mut receive: impl FnMut() -> u64) -> Histogram<u64> {
-    let mut times = Vec::with_capacity(count as usize);
+fn latencies(count: u64, mut receive: impl FnMut() -> u64) -> Paid {
+    let (mut times, mark) = (Vec::with_capacity(count as usize), Mark::now());
     for index in 0..count + WARM_UP {
         let due = receive();
         let time = now().saturating_sub(due);
@@ -217,7 +210,7 @@ fn latencies(count: u64, mut receive: impl FnMut() -> u64) -> Histogram<u64> {
             times.push(time);
         }
     }
-    collect(&times)
+    mark.paid(collect(&times), count + WARM_UP)
 }
 
 fn collect(times: &[u64]) -> Histogram<u64> {
@@ -237,7 +230,7 @@ fn put_all<const W: usize>(sink: &mut SinkRef<Words<W>>, interval: u64, count: u
 }
 
 #[inline(never)]
-fn take_all<const W: usize>(source: SourceRef<Words<W>>, count: u64) -> Histogram<u64> {
+fn take_all<const W: usize>(source: SourceRef<Words<W>>, count: u64) -> Paid {
     let mut source = source;
     latencies(count, || source.next().expect("the producer puts as many")[0])
 }

@@ -1,19 +1,33 @@
 //! Which core a thread runs on.
 
+use std::cell::Cell;
 use std::fs;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use core_affinity::CoreId;
+
+use super::vigil;
 
 /// The core of whoever produces, or asks.
 pub(crate) const PRODUCER: usize = 0;
 /// The core of whoever consumes, or answers.
 pub(crate) const CONSUMER: usize = 1;
 
+thread_local! {
+    static CORE: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
 /// Pins this thread. A refusal shows in [`describe`].
 pub(crate) fn pin(core: usize) {
     core_affinity::set_for_current(CoreId { id: core });
+    CORE.set(Some(core));
+}
+
+/// The core that this thread was pinned to.
+pub(crate) fn here() -> Option<usize> {
+    CORE.get()
 }
 
 /// Runs a producer and a consumer on their cores; what the two return.
@@ -21,17 +35,30 @@ pub(crate) fn both<P: Send, C: Send>(
     producer: impl FnOnce() -> P + Send,
     consumer: impl FnOnce() -> C + Send,
 ) -> (P, C) {
-    let ready = Barrier::new(2);
+    let (ready, working) = (Barrier::new(2), AtomicUsize::new(2));
+    let begin = |core| {
+        pin(core);
+        ready.wait();
+        vigil::relieve();
+    };
+    // Whoever is last, so that the other is not disturbed.
+    let end = || {
+        if working.fetch_sub(1, Ordering::Relaxed) == 1 {
+            vigil::keep();
+        }
+    };
     thread::scope(|scope| {
         let producer = scope.spawn(|| {
-            pin(PRODUCER);
-            ready.wait();
-            producer()
+            begin(PRODUCER);
+            let produced = producer();
+            end();
+            produced
         });
         let consumer = scope.spawn(|| {
-            pin(CONSUMER);
-            ready.wait();
-            consumer()
+            begin(CONSUMER);
+            let consumed = consumer();
+            end();
+            consumed
         });
         let consumed = consumer.join().expect("the consumer gets everything");
         (

@@ -10,6 +10,8 @@ use std::str::FromStr;
 use rustix::process::{Signal, set_parent_process_death_signal};
 use tempfile::TempDir;
 
+use super::vigil;
+
 const ROLE: &str = "MILLSTREAM_BENCH_ROLE";
 const DIRECTORY: &str = "MILLSTREAM_BENCH_DIRECTORY";
 
@@ -56,14 +58,18 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Lets the peer begin: it waits for that in [`Role::begin`].
+    /// Lets the peer begin: it waits for that in [`Role::begin`]. From here on the calling thread has its core for itself, as
+    /// the peer has the other.
     pub(crate) fn go(&mut self) {
         let signal = self.signal.as_mut().expect("it is closed at the end only");
         signal.write_all(b"g").expect("the peer waits to begin");
+        vigil::leave();
+        vigil::relieve();
     }
 
     /// Lets the peer end, and waits for it.
     pub(crate) fn finish(mut self) {
+        vigil::keep();
         self.signal = None;
         let status = self.child.wait().expect("the peer is a child of this process");
         assert!(status.success(), "the peer failed: {status}");

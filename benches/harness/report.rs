@@ -10,7 +10,56 @@ use serde_json::{Value, json};
 use super::machine;
 use super::options::{Extent, Options};
 use super::round::Outcome;
-use super::statistic::{extremes, median, ratio};
+use super::sample::{Figure, SHARED, Sample};
+use super::statistic::median;
+
+/// A value of latencies, and what else was counted meanwhile.
+pub(crate) trait Latency: Figure {
+    /// What else there is.
+    const COLUMNS: &'static [&'static str];
+
+    fn histogram(&self) -> &Histogram<u64>;
+
+    /// The figure of one of the columns.
+    fn column(&self, column: usize) -> f64;
+}
+
+impl Latency for Histogram<u64> {
+    const COLUMNS: &'static [&'static str] = &[];
+
+    fn histogram(&self) -> &Histogram<u64> {
+        self
+    }
+
+    fn column(&self, _: usize) -> f64 {
+        f64::NAN
+    }
+}
+
+/// A figure that is counted.
+pub(crate) struct Fact {
+    name: String,
+    value: f64,
+    below: Option<f64>,
+}
+
+impl Fact {
+    pub(crate) fn new(name: impl Into<String>, value: f64) -> Self {
+        Self {
+            name: name.into(),
+            value,
+            below: None,
+        }
+    }
+
+    /// The design's promise: less than `most`.
+    pub(crate) fn below(self, most: f64) -> Self {
+        Self {
+            below: Some(most),
+            ..self
+        }
+    }
+}
 
 /// The report of one bench.
 pub(crate) struct Report {
@@ -37,85 +86,115 @@ impl Report {
         }
     }
 
-    /// A table of figures: medians, extremes, and the ratio to the first row in the same round.
+    /// A table of figures: medians, extremes, and the ratio to the first row in the same round. `n` values of a row count,
+    /// and as many pairs as stand behind a ratio.
     pub(crate) fn figures(&mut self, outcome: &Outcome<f64>) {
         heading(outcome);
-        let base: Vec<f64> = outcome.values(0).into_iter().copied().collect();
         println!(
-            "  {:42}{:>10}{:>21}   ratio to {}",
-            outcome.unit, "median", "min..max", outcome.rows[0]
+            "  {:42}{:>10}{:>21}{:>4}   ratio to {} (n)",
+            outcome.unit, "median", "min..max", "n", outcome.rows[0]
         );
         let mut rows = Vec::new();
         for (row, name) in outcome.rows.iter().enumerate() {
-            let values: Vec<f64> = outcome.values(row).into_iter().copied().collect();
-            let (least, most) = extremes(&values);
-            let (median, ratio) = (median(&values), ratio(&values, &base));
+            let figures = Sample::of(outcome, &[row], |round| round.values[row]);
+            let ratios = Sample::ratios(outcome, row, 0);
+            let (least, most) = figures.extremes();
+            let (median, n) = (figures.median(), figures.counted);
             let range = format!("{}..{}", short(least), short(most));
-            println!("  {name:42}{:>10}{range:>21}   {ratio:.2}", short(median));
+            println!(
+                "  {name:42}{:>10}{range:>21}{n:>4}   {} {}",
+                short(median),
+                said(&ratios),
+                figures.mark()
+            );
             let all: Vec<_> = outcome.rounds.iter().map(|round| round.values[row]).collect();
-            rows.push(json!({"name": name, "median": median, "min": least, "max": most, "ratio": ratio, "rounds": all}));
+            rows.push(json!({
+                "name": name, "median": median, "min": least, "max": most, "n": n,
+                "ratio": ratios.median(), "ratio_n": ratios.counted, "rounds": all, "counts": counts(outcome, row),
+            }));
         }
         self.keep(outcome, rows);
     }
 
-    /// A table of latencies: percentiles over all rounds, and the ratio of medians to those of the first rows (as many as
-    /// `bases`) in the same round.
-    pub(crate) fn latencies(&mut self, outcome: &Outcome<Histogram<u64>>, bases: usize) {
+    /// A table of latencies: percentiles over all values that count, and the ratio of medians to those of the first rows (as
+    /// many as `bases`) in the same round.
+    pub(crate) fn latencies<M: Latency>(&mut self, outcome: &Outcome<M>, bases: usize) {
         heading(outcome);
-        let middle = |row: usize| -> Vec<f64> {
-            outcome
-                .values(row)
-                .into_iter()
-                .map(|histogram| histogram.value_at_quantile(0.5) as f64)
-                .collect()
-        };
         print!("  {:34}", outcome.unit);
         for (title, _) in PERCENTILES {
-            print!("{title:>9}");
+            print!(" {title:>8}");
         }
+        let columns: String = M::COLUMNS.iter().map(|title| format!("{title:>11}")).collect();
         println!(
-            "{:>10}{:>9}   p50 to {}",
+            "{:>10}{:>9}{columns}{:>4}   p50 to {} (n)",
             "max",
             "count",
+            "n",
             outcome.rows[..bases].join(", to ")
         );
         let mut rows = Vec::new();
         for (row, name) in outcome.rows.iter().enumerate() {
+            let sample = outcome.sample(row);
             let mut all = super::round_trip::histogram();
-            for histogram in outcome.values(row) {
-                all.add(histogram).expect("all have the same bounds");
+            for value in &sample.values {
+                all.add(value.histogram()).expect("all have the same bounds");
             }
-            let ratios: Vec<f64> = (0..bases)
-                .map(|base| ratio(&middle(row), &middle(base)))
+            let ratios: Vec<_> = (0..bases)
+                .map(|base| Sample::ratios(outcome, row, base))
                 .collect();
             let at = |quantile| all.value_at_quantile(quantile);
             print!("  {name:34}");
             for (_, quantile) in PERCENTILES {
-                print!("{:>9}", at(quantile));
+                print!(" {:>8}", at(quantile));
             }
-            let printed: Vec<_> = ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
-            println!("{:>10}{:>9}   {}", all.max(), all.len(), printed.join(", "));
-            let mut kept = json!({"name": name, "max": all.max(), "count": all.len(), "p50_ratios": ratios});
+            print!(" {:>9} {:>8}", all.max(), all.len());
+            let mut kept = json!({
+                "name": name, "max": all.max(), "count": all.len(), "n": sample.counted,
+                "p50_ratios": ratios.iter().map(Sample::median).collect::<Vec<_>>(),
+                "p50_ratios_n": ratios.iter().map(|ratios| ratios.counted).collect::<Vec<_>>(),
+                "counts": counts(outcome, row),
+            });
+            for (column, title) in M::COLUMNS.iter().enumerate() {
+                let values: Vec<_> = sample.values.iter().map(|value| value.column(column)).collect();
+                print!(" {:>10}", short(median(&values)));
+                kept[*title] = json!(median(&values));
+            }
+            let printed: Vec<_> = ratios.iter().map(said).collect();
+            println!("{:>4}   {} {}", sample.counted, printed.join(", "), sample.mark());
             for (title, quantile) in PERCENTILES {
                 kept[title] = json!(at(quantile));
             }
-            let rounds = outcome
-                .rounds
-                .iter()
-                .map(|round| round.values[row].value_at_quantile(0.5));
+            let rounds = outcome.rounds.iter().map(|round| round.values[row].figure());
             kept["p50_rounds"] = rounds.collect::<Vec<_>>().into();
             rows.push(kept);
         }
         self.keep(outcome, rows);
     }
 
+    /// Figures that are counted, not timed.
+    pub(crate) fn facts(&mut self, title: &str, facts: &[Fact]) {
+        println!("\n{title}");
+        let mut rows = Vec::new();
+        for fact in facts {
+            let target = fact.below.map_or_else(String::new, |most| {
+                let verdict = if fact.value < most { "below" } else { "NOT below" };
+                format!("{verdict} {most:.0}")
+            });
+            println!("  {:60}{:>12.0}   {target}", fact.name, fact.value);
+            rows.push(
+                json!({"name": fact.name, "value": fact.value, "below": fact.below, "rounds": [fact.value]}),
+            );
+        }
+        self.groups.push(json!({"name": title, "rows": rows}));
+    }
+
     fn keep<M>(&mut self, outcome: &Outcome<M>, rows: Vec<Value>) {
         let probes: Vec<_> = outcome.rounds.iter().map(|round| &round.probes).collect();
         let others: Vec<_> = outcome.rounds.iter().map(|round| round.others).collect();
-        let shared: Vec<_> = outcome.rounds.iter().map(|round| round.is_shared()).collect();
+        let lost: Vec<_> = outcome.rounds.iter().map(|round| round.lost() > 0).collect();
         self.groups.push(json!({
             "name": outcome.name, "unit": outcome.unit, "rows": rows,
-            "bounce_ns": probes, "others": others, "shared_core": shared, "repeated": outcome.repeated(),
+            "bounce_ns": probes, "others": others, "shared_core": lost, "repeated": outcome.repeated(),
         }));
     }
 
@@ -143,6 +222,19 @@ const PERCENTILES: [(&str, f64); 5] = [
 fn heading<M>(outcome: &Outcome<M>) {
     println!("\n{}", outcome.name);
     println!("  {}", outcome.state());
+}
+
+/// In which rounds the value of a row counts.
+fn counts<M>(outcome: &Outcome<M>, row: usize) -> Vec<bool> {
+    outcome.rounds.iter().map(|round| round.counts(row)).collect()
+}
+
+/// A ratio, and how many pairs of values it is the median of.
+fn said(ratios: &Sample<f64>) -> String {
+    match ratios.counted {
+        0 => format!("{:.2} {SHARED}", ratios.median()),
+        pairs => format!("{:.2} ({pairs})", ratios.median()),
+    }
 }
 
 /// Three significant digits or more.

@@ -7,16 +7,21 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::load::Load;
-use super::options::Options;
-use super::probe;
+use super::options::{Extent, Options};
+use super::sample::{SHARED, Sample};
 use super::statistic::extremes;
+use super::{probe, vigil};
 
 /// Above this share of the machine, others disturb what is measured on two of its cores.
 const BUSY: f64 = 0.05;
 /// How long a row waits for separate cores before it is measured all the same.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// What a run may spend on waiting and measuring again, so that it ends on a machine that never has separate cores.
+const SPARE: Duration = Duration::from_secs(40);
 /// Between two looks whether the cores are separate.
 const REST: Duration = Duration::from_millis(20);
+/// When the bounce of a line differs by more than this factor before and after, a core was moved meanwhile.
+const MOVED: f64 = 2.0;
 
 /// One thing to be measured.
 pub(crate) struct Row<M> {
@@ -44,7 +49,7 @@ pub(crate) struct Group<M> {
 pub(crate) struct Round<M> {
     /// The bounce of a line before and after each row, in nanoseconds.
     pub(crate) probes: Vec<[f64; 2]>,
-    /// Rows measured again because they ran on a shared core.
+    /// How often a row was measured again because it did not count.
     pub(crate) repeated: usize,
     /// The share of the machine that other programs took meanwhile.
     pub(crate) others: f64,
@@ -53,9 +58,14 @@ pub(crate) struct Round<M> {
 }
 
 impl<M> Round<M> {
-    /// Whether the two processors shared a physical core, before or after one of the rows.
-    pub(crate) fn is_shared(&self) -> bool {
-        self.probes.iter().any(|around| shared(*around))
+    /// Whether the value of a row counts: the two processors were on cores of their own before and after, and the same ones.
+    pub(crate) fn counts(&self, row: usize) -> bool {
+        count(self.probes[row])
+    }
+
+    /// How many values do not count.
+    pub(crate) fn lost(&self) -> usize {
+        self.probes.iter().filter(|around| !count(**around)).count()
     }
 }
 
@@ -68,17 +78,7 @@ pub(crate) struct Outcome<M> {
 }
 
 impl<M> Outcome<M> {
-    /// The rounds that count: those on separate cores, or all when there are none.
-    pub(crate) fn counted(&self) -> Vec<&Round<M>> {
-        let separate: Vec<_> = self.rounds.iter().filter(|round| !round.is_shared()).collect();
-        if separate.is_empty() {
-            self.rounds.iter().collect()
-        } else {
-            separate
-        }
-    }
-
-    /// Rows that were measured again because they ran on a shared core.
+    /// How often a row was measured again because it did not count.
     pub(crate) fn repeated(&self) -> usize {
         self.rounds.iter().map(|round| round.repeated).sum()
     }
@@ -93,16 +93,20 @@ impl<M> Outcome<M> {
         let (least, most) = extremes(&probes);
         let others: Vec<f64> = self.rounds.iter().map(|round| round.others * 100.0).collect();
         let (calm, rough) = extremes(&others);
-        let shared = self.rounds.iter().filter(|round| round.is_shared()).count();
         let rounds = self.rounds.len();
-        let state = match shared {
-            0 => format!("{rounds} rounds on separate cores"),
-            _ if shared == rounds => format!("{rounds} rounds, ALL (shared core)"),
-            _ => format!("{rounds} rounds, of which {shared} (shared core) do not count"),
+        let all = rounds * self.rows.len();
+        let lost: usize = self.rounds.iter().map(Round::lost).sum();
+        let state = match lost {
+            0 => format!("{rounds} rounds, every value counts"),
+            _ if lost == all => format!("{rounds} rounds, NO VALUE COUNTS {SHARED}"),
+            _ => format!(
+                "{rounds} rounds, {} of {all} values count, the others were {SHARED}",
+                all - lost
+            ),
         };
         let repeated = match self.repeated() {
             0 => String::new(),
-            rows => format!(", {rows} rows repeated"),
+            values => format!(", {values} measured again"),
         };
         let noise = if rough > BUSY * 100.0 {
             ": NOT A QUIET MACHINE"
@@ -115,24 +119,14 @@ impl<M> Outcome<M> {
         )
     }
 
-    /// The values of a row in the rounds that count.
-    pub(crate) fn values(&self, row: usize) -> Vec<&M> {
-        self.counted()
-            .into_iter()
-            .map(|round| &round.values[row])
-            .collect()
+    /// The values of a row that count.
+    pub(crate) fn sample(&self, row: usize) -> Sample<&M> {
+        Sample::of(self, &[row], |round| &round.values[row])
     }
 
     /// The place of a row.
     pub(crate) fn row(&self, name: &str) -> Option<usize> {
         self.rows.iter().position(|row| row == name)
-    }
-}
-
-impl Outcome<f64> {
-    /// The values of a row, by its name.
-    pub(crate) fn figures(&self, name: &str) -> Option<Vec<f64>> {
-        Some(self.values(self.row(name)?).into_iter().copied().collect())
     }
 }
 
@@ -151,40 +145,54 @@ pub(crate) fn run<M>(groups: Vec<Group<M>>, options: &Options) -> Vec<Outcome<M>
             rounds: Vec::new(),
         })
         .collect();
+    let watched = options.extent != Extent::Test && !groups.is_empty();
+    if watched {
+        vigil::prepare();
+    }
+    let mut spare = SPARE;
     for number in 1..=options.rounds {
-        let mut shared = 0;
+        let mut lost = 0;
         for (group, outcome) in groups.iter_mut().zip(&mut outcomes) {
-            let round = pass(group, options.repeats);
-            shared += usize::from(round.is_shared());
+            let round = pass(group, options.repeats, &mut spare);
+            lost += round.lost();
             outcome.rounds.push(round);
         }
-        let note = if shared == 0 {
+        let note = if lost == 0 {
             String::new()
         } else {
-            format!(" (shared core) in {shared} groups")
+            format!(", {SHARED} values: {lost}")
         };
         eprintln!("round {number} of {}{note}", options.rounds);
     }
+    vigil::leave();
     outcomes
 }
 
-/// All rows of a group, each of which is measured again, up to `repeats` times, if it ran on a shared core.
-fn pass<M>(group: &mut Group<M>, repeats: usize) -> Round<M> {
+/// All rows of a group, each of which is measured again if its value does not count: up to `repeats` times, and as long as
+/// there is `spare` time.
+fn pass<M>(group: &mut Group<M>, repeats: usize, spare: &mut Duration) -> Round<M> {
     let load = Load::now();
     let (mut probes, mut values, mut repeated) = (Vec::new(), Vec::new(), 0);
     for row in &mut group.rows {
         let mut left = repeats;
         loop {
-            let before = apart(if left == 0 { Duration::ZERO } else { PATIENCE });
+            let began = Instant::now();
+            let before = apart(if left == 0 {
+                Duration::ZERO
+            } else {
+                PATIENCE.min(*spare)
+            });
             let value = (row.run)();
+            vigil::keep();
             let around = [before, probe::bounce()];
-            if left == 0 || !shared(around) {
+            if left == 0 || spare.is_zero() || count(around) {
                 probes.push(around);
                 values.push(value);
                 break;
             }
             left -= 1;
             repeated += 1;
+            *spare = spare.saturating_sub(began.elapsed());
         }
     }
     Round {
@@ -199,15 +207,19 @@ fn pass<M>(group: &mut Group<M>, repeats: usize) -> Round<M> {
 fn apart(patience: Duration) -> f64 {
     let until = Instant::now() + patience;
     loop {
+        vigil::keep();
         let bounce = probe::bounce();
         if !probe::is_shared(bounce) || Instant::now() >= until {
             return bounce;
         }
         // The host moves a processor when it is woken rather than while it runs.
+        vigil::leave();
         thread::sleep(REST);
     }
 }
 
-fn shared(around: [f64; 2]) -> bool {
-    around.iter().any(|bounce| probe::is_shared(*bounce))
+/// Whether what was measured between two bounces counts.
+fn count([before, after]: [f64; 2]) -> bool {
+    let separate = !probe::is_shared(before) && !probe::is_shared(after);
+    separate && before.max(after) <= MOVED * before.min(after)
 }

@@ -20,14 +20,3 @@ pub(crate) fn extremes(values: &[f64]) -> (f64, f64) {
             (least.min(*value), most.max(*value))
         })
 }
-
-/// The median of the ratios of values that were measured in the same round.
-pub(crate) fn ratio(values: &[f64], base: &[f64]) -> f64 {
-    median(
-        &values
-            .iter()
-            .zip(base)
-            .map(|(value, base)| value / base)
-            .collect::<Vec<_>>(),
-    )
-}

@@ -9,7 +9,7 @@ use millstream::{ChannelBuilder, Payload, PublishBuilder, SubscribeBuilder, Trav
 pub(crate) const NAME: &str = "bench";
 
 /// The longest that the second process may take to begin.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What peeking and frames of another process refer to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

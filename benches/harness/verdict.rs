@@ -1,7 +1,7 @@
 //! What the design promises beside what was measured. For information: a busy machine is no failure.
 
 use super::round::Outcome;
-use super::statistic::ratio;
+use super::sample::{SHARED, Sample};
 
 /// A promise of the design (the table under "The ring: stamped lines"), as a ratio to rtrb one by one.
 pub(crate) struct Floor {
@@ -38,6 +38,7 @@ pub(crate) fn floors(outcomes: &[Outcome<f64>], floors: &[Floor]) {
             ways.into_iter().flatten().reduce(f64::max)
         };
         let (Some(measured), Some(bare)) = (best(WITHIN), best(BARE)) else {
+            nothing(&floor.group);
             continue;
         };
         let promised = floor.ours / floor.rtrb;
@@ -61,6 +62,7 @@ pub(crate) fn trips(outcome: &Outcome<f64>) {
     println!("\nRound trip over that of two lines, p50");
     for name in outcome.rows.iter().skip(1) {
         let Some(measured) = against(outcome, name, &outcome.rows[0]) else {
+            nothing(name);
             continue;
         };
         let figures = format!("{measured:.2}, design 0.96 to {TRIP}");
@@ -81,11 +83,13 @@ pub(crate) fn settings(outcomes: &[Outcome<f64>]) {
         let ways = outcome.rows.iter().filter_map(|name| {
             let way = name.strip_prefix(BETWEEN)?;
             let plain = way.split(" (").next().unwrap_or(way);
-            let measured = against(outcome, name, &format!("{WITHIN}{plain}"))?;
-            Some(format!(
-                "{way} {measured:.2}{}",
-                if measured < SAME { "!" } else { "" }
-            ))
+            let within = format!("{WITHIN}{plain}");
+            outcome.row(&within)?;
+            Some(match against(outcome, name, &within) {
+                Some(measured) if measured < SAME => format!("{way} {measured:.2}!"),
+                Some(measured) => format!("{way} {measured:.2}"),
+                None => format!("{way} {SHARED}"),
+            })
         });
         let ways: Vec<_> = ways.collect();
         if !ways.is_empty() {
@@ -94,9 +98,14 @@ pub(crate) fn settings(outcomes: &[Outcome<f64>]) {
     }
 }
 
+/// The ratio of two rows' figures, if there are rounds in which both count.
 fn against(outcome: &Outcome<f64>, row: &str, base: &str) -> Option<f64> {
-    let ratio = ratio(&outcome.figures(row)?, &outcome.figures(base)?);
-    (!ratio.is_nan()).then_some(ratio)
+    let ratios = Sample::ratios(outcome, outcome.row(row)?, outcome.row(base)?);
+    (ratios.counted > 0).then(|| ratios.median())
+}
+
+fn nothing(name: &str) {
+    println!("  {name:40}{SHARED}: in no round do both count");
 }
 
 fn say(name: &str, figures: &str, within: &str, reached: bool, off: f64) {
