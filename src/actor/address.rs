@@ -103,11 +103,15 @@ impl<M: Send + 'static> Address<M> {
         }
     }
 
-    /// For the worker, which found nothing more to do: lets the actor go. False when something came meanwhile; messages count
-    /// if the actor still takes any.
+    /// Whether something waits; messages count if the actor still takes any.
+    pub(super) fn has_work(&self, takes_messages: bool) -> bool {
+        (takes_messages && !self.messages.is_empty()) || !self.signals.is_empty()
+    }
+
+    /// For the worker, which found nothing more to do: lets the actor go. False when something came meanwhile.
     pub(super) fn settle(&self, takes_messages: bool) -> bool {
         self.state.fetch_and(!SCHEDULED, Ordering::AcqRel);
-        if (self.messages.is_empty() || !takes_messages) && self.signals.is_empty() {
+        if !self.has_work(takes_messages) {
             return true;
         }
         // Whoever put that may have sent a note already.

@@ -30,6 +30,10 @@ const SIGNALS_IN_A_ROW: usize = 16;
 pub(super) trait AnyCell {
     /// Attends to what waits, for one turn.
     fn run(&mut self, worker: &mut Worker) -> Ran;
+    /// Whether something waits for it.
+    fn has_work(&self) -> bool;
+    /// Lets it go until somebody sends a note. False when something came meanwhile.
+    fn settle(&self) -> bool;
     /// Lets the actor fail in its next turn.
     fn fail_later(&self, failure: Failure);
     /// A timer of it is due.
@@ -410,9 +414,16 @@ impl<P: Props> AnyCell for Cell<P> {
             Phase::Gone => Ran::Gone,
             Phase::New(_) => Ran::More,
             _ if left == 0 => Ran::More,
-            _ if self.body.me.address.settle(self.is_running()) => Ran::Idle,
-            _ => Ran::More,
+            _ => Ran::Idle,
         }
+    }
+
+    fn has_work(&self) -> bool {
+        self.body.me.address.has_work(self.is_running())
+    }
+
+    fn settle(&self) -> bool {
+        self.body.me.address.settle(self.is_running())
     }
 
     fn timer_is_due(&self, timer: u64) {

@@ -5,7 +5,7 @@ use super::failure::{Failure, StopReason};
 /// What a worker knows of an actor that has run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ran {
-    /// Nothing is left to do: whoever brings something sends a note.
+    /// Nothing is left to do. It counts as scheduled until it is settled.
     Idle,
     /// There is more to do.
     More,

@@ -58,6 +58,10 @@ pub(super) struct Worker {
     pub(super) poll: mio::Poll,
     pub(super) happenings: mio::Events,
     cells: HashMap<u64, Box<dyn AnyCell>, BuildHasherDefault<NumberHasher>>,
+    /// The actor that ran last and has nothing to do, if it was not let go yet: as long as the worker is awake it looks there
+    /// itself, so whoever sends to it need not send a note as well. Between two that talk to each other that is most of
+    /// the way.
+    lingering: Option<u64>,
     tally: Tally,
     ends: bool,
     /// Messages handled in this turn.
@@ -82,6 +86,7 @@ impl Worker {
             poll,
             happenings: mio::Events::with_capacity(256),
             cells: HashMap::default(),
+            lingering: None,
             tally: Tally::new(),
             ends: false,
             handled: 0,
@@ -112,6 +117,9 @@ impl Worker {
             }
             let parks = turns.turn() == Turn::Park;
             if parks {
+                if let Some(actor) = self.lingering.take() {
+                    self.let_go(actor);
+                }
                 self.park();
             } else if turns.is_round() {
                 self.look_at_descriptors(Some(Duration::ZERO));
@@ -164,7 +172,20 @@ impl Worker {
             busy = true;
             self.run_actor(actor);
         }
+        if let Some(actor) = self.lingering
+            && self.cells.get(&actor).is_some_and(|cell| cell.has_work())
+        {
+            busy = true;
+            self.run_actor(actor);
+        }
         busy
+    }
+
+    /// Lets an actor go that has nothing to do; what came meanwhile, it does later.
+    fn let_go(&mut self, actor: u64) {
+        if self.cells.get(&actor).is_some_and(|cell| !cell.settle()) {
+            route::push_ready(actor);
+        }
     }
 
     fn take(&mut self, note: Note) {
@@ -186,6 +207,9 @@ impl Worker {
         let Some(mut cell) = self.cells.remove(&actor) else {
             return;
         };
+        if self.lingering == Some(actor) {
+            self.lingering = None;
+        }
         self.telemetry().at.store(actor, Ordering::Relaxed);
         // All that is the user's is called behind a fence of its own; this one is for what drops a value in between.
         let ran = fenced(|| cell.run(self)).unwrap_or_else(|failure| {
@@ -196,6 +220,9 @@ impl Worker {
         match ran {
             Ran::Idle => {
                 self.cells.insert(actor, cell);
+                if let Some(before) = self.lingering.replace(actor) {
+                    self.let_go(before);
+                }
             }
             Ran::More => {
                 self.cells.insert(actor, cell);
@@ -245,7 +272,9 @@ impl Worker {
         post.parked.store(1, Ordering::Relaxed);
         // Between `parked` and the last look; pairs with the load in `Post::wake`.
         self.system.fence.heavy();
-        let is_idle = post.injector.is_empty() && self.incoming.iter().all(rtrb::Consumer::is_empty);
+        let is_idle = post.injector.is_empty()
+            && self.incoming.iter().all(rtrb::Consumer::is_empty)
+            && route::ready() == 0;
         let sleep = match self.timers.first() {
             _ if !is_idle => Duration::ZERO,
             Some(first) => first.saturating_duration_since(Instant::now()).min(LONGEST_SLEEP),
