@@ -1,7 +1,7 @@
 //! Which core a thread runs on.
 
 use std::fs;
-use std::sync::Barrier;
+use std::sync::{Barrier, OnceLock};
 use std::thread;
 
 use core_affinity::CoreId;
@@ -10,6 +10,30 @@ use core_affinity::CoreId;
 pub(crate) const PRODUCER: usize = 0;
 /// The core of whoever consumes, or answers.
 pub(crate) const CONSUMER: usize = 1;
+
+/// What both sides do on their cores right before and right after what is timed, each told which core it is on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Around {
+    pub(crate) before: fn(usize),
+    pub(crate) after: fn(usize),
+}
+
+/// Nothing, unless a program sets it: threads that meet and spin there are not moved by the host meanwhile.
+pub(crate) static AROUND: OnceLock<Around> = OnceLock::new();
+
+/// Runs one side of what is timed, on the core it is pinned to.
+#[inline(always)]
+pub(crate) fn surrounded<R>(core: usize, side: impl FnOnce() -> R) -> R {
+    let around = AROUND.get();
+    if let Some(around) = around {
+        (around.before)(core);
+    }
+    let result = side();
+    if let Some(around) = around {
+        (around.after)(core);
+    }
+    result
+}
 
 /// Pins this thread. A refusal shows in [`describe`].
 pub(crate) fn pin(core: usize) {
@@ -26,12 +50,12 @@ pub(crate) fn both<P: Send, C: Send>(
         let producer = scope.spawn(|| {
             pin(PRODUCER);
             ready.wait();
-            producer()
+            surrounded(PRODUCER, producer)
         });
         let consumer = scope.spawn(|| {
             pin(CONSUMER);
             ready.wait();
-            consumer()
+            surrounded(CONSUMER, consumer)
         });
         let consumed = consumer.join().expect("the consumer gets everything");
         (
