@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use millstream::{ClaimError, SinkRef, SourceRef, WaitStrategy};
 
 use super::element::{Words, expected, for_width, make, sum};
-use super::pinning::{CONSUMER, PRODUCER, pin, side_by_side};
+use super::pinning::{CONSUMER, PRODUCER, pin, side_by_side, surrounded};
 use super::process::{Ground, Role};
 use super::stream::{self, NAME, Trust};
 
@@ -123,7 +123,7 @@ impl Flow {
                 let source = builder.open().expect("the other process publishes");
                 pin(CONSUMER);
                 producer.go();
-                consume(source, self.take, count)
+                surrounded(CONSUMER, || consume(source, self.take, count))
             };
             let taken = thread::scope(|scope| scope.spawn(consumer).join()).expect("the consumer gets everything");
             taken.rate::<W>(count)
@@ -142,7 +142,7 @@ impl Flow {
             let sink = stream::publish::<Words<W>>(&role.dir, NAME, capacity).open().expect("the directory is ours");
             pin(PRODUCER);
             role.begin();
-            let sink = produce(sink, put, capacity, count);
+            let sink = surrounded(PRODUCER, || produce(sink, put, capacity, count));
             role.end();
             drop(sink);
         });

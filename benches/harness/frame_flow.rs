@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use millstream::{ClaimError, FrameSink, FrameSource, WaitStrategy};
 
 use super::element_flow::{Idle, Take};
-use super::pinning::{CONSUMER, PRODUCER, pin, side_by_side};
+use super::pinning::{CONSUMER, PRODUCER, pin, side_by_side, surrounded};
 use super::process::{Ground, Role};
 use super::stream::{self, NAME, Trust};
 
@@ -80,7 +80,7 @@ impl FrameFlow {
             let source = builder.open().expect("the other process publishes");
             pin(CONSUMER);
             producer.go();
-            consume(source, self.take, count)
+            surrounded(CONSUMER, || consume(source, self.take, count))
         };
         let taken =
             thread::scope(|scope| scope.spawn(consumer).join()).expect("the consumer gets everything");
@@ -126,7 +126,7 @@ impl FrameFlow {
         let sink = builder.open().expect("the directory is ours");
         pin(PRODUCER);
         role.begin();
-        let sink = produce(sink, flow, count);
+        let sink = surrounded(PRODUCER, || produce(sink, flow, count));
         role.end();
         drop(sink);
     }

@@ -2,8 +2,8 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Barrier, OnceLock};
 use std::thread;
 
 use core_affinity::CoreId;
@@ -17,6 +17,30 @@ pub(crate) const CONSUMER: usize = 1;
 
 thread_local! {
     static CORE: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// What both sides do on their cores right before and right after what is timed, each told which core it is on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Around {
+    pub(crate) before: fn(usize),
+    pub(crate) after: fn(usize),
+}
+
+/// Nothing, unless a program sets it: threads that meet and spin there are not moved by the host meanwhile.
+pub(crate) static AROUND: OnceLock<Around> = OnceLock::new();
+
+/// Runs one side of what is timed, on the core it is pinned to.
+#[inline(always)]
+pub(crate) fn surrounded<R>(core: usize, side: impl FnOnce() -> R) -> R {
+    let around = AROUND.get();
+    if let Some(around) = around {
+        (around.before)(core);
+    }
+    let result = side();
+    if let Some(around) = around {
+        (around.after)(core);
+    }
+    result
 }
 
 /// Pins this thread. A refusal shows in [`describe`].
@@ -50,13 +74,13 @@ pub(crate) fn both<P: Send, C: Send>(
     thread::scope(|scope| {
         let producer = scope.spawn(|| {
             begin(PRODUCER);
-            let produced = producer();
+            let produced = surrounded(PRODUCER, producer);
             end();
             produced
         });
         let consumer = scope.spawn(|| {
             begin(CONSUMER);
-            let consumed = consumer();
+            let consumed = surrounded(CONSUMER, consumer);
             end();
             consumed
         });

@@ -23,35 +23,44 @@ const BOUNCES: u64 = 250;
 pub(crate) fn bounce() -> f64 {
     let line = CachePadded::new(AtomicU64::new(0));
     let ready = Barrier::new(2);
-    let last = 2 * BATCHES * BOUNCES;
-    let batches = thread::scope(|scope| {
+    thread::scope(|scope| {
         scope.spawn(|| {
             pin(CONSUMER);
             ready.wait();
-            for turn in (1..last).step_by(2) {
-                while line.load(Ordering::Acquire) != turn {}
-                line.store(turn + 1, Ordering::Release);
-            }
+            answer(&line);
         });
         let asking = scope.spawn(|| {
             pin(PRODUCER);
             ready.wait();
-            let mut turn = 0;
-            let batch = |_| {
-                let from = Instant::now();
-                for _ in 0..BOUNCES {
-                    line.store(turn + 1, Ordering::Release);
-                    turn += 2;
-                    while line.load(Ordering::Acquire) != turn {}
-                }
-                from.elapsed().as_nanos() as f64 / BOUNCES as f64
-            };
-            (0..BATCHES).map(batch).collect::<Vec<_>>()
+            ask(&line)
         });
         asking.join().expect("the probe does not panic")
-    });
+    })
+}
+
+/// The side that bounces a line, which holds zero, off [`answer`] on the other core; nanoseconds there and back.
+pub(crate) fn ask(line: &AtomicU64) -> f64 {
+    let mut turn = 0;
+    let batch = |_| {
+        let from = Instant::now();
+        for _ in 0..BOUNCES {
+            line.store(turn + 1, Ordering::Release);
+            turn += 2;
+            while line.load(Ordering::Acquire) != turn {}
+        }
+        from.elapsed().as_nanos() as f64 / BOUNCES as f64
+    };
+    let batches: Vec<_> = (0..BATCHES).map(batch).collect();
     // The median of batches, for one that was interrupted says nothing.
     median(&batches)
+}
+
+/// The side that gives the line back to [`ask`].
+pub(crate) fn answer(line: &AtomicU64) {
+    for turn in (1..2 * BATCHES * BOUNCES).step_by(2) {
+        while line.load(Ordering::Acquire) != turn {}
+        line.store(turn + 1, Ordering::Release);
+    }
 }
 
 /// Whether cores at this distance share a physical core.

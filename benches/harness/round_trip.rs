@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 use millstream::{SinkRef, SourceRef, WaitStrategy};
 
 use super::element::{Words, for_width, make, sum};
-use super::pinning::{CONSUMER, PRODUCER, both, pin};
+use super::pinning::{CONSUMER, PRODUCER, both, pin, surrounded};
 use super::process::{Ground, Role};
 use super::stream::{self, Trust};
 
@@ -86,7 +86,7 @@ pub(crate) fn between(words: usize, count: u64) -> Histogram<u64> {
             let back = back.expect("the other process publishes");
             pin(PRODUCER);
             peer.go();
-            ask_all(there, back, count)
+            surrounded(PRODUCER, || ask_all(there, back, count))
         })
     };
     let times = thread::scope(|scope| scope.spawn(asking).join()).expect("every element comes back");
@@ -106,7 +106,7 @@ pub(crate) fn play(role: &mut Role) {
         let there = there.expect("the other process publishes");
         pin(CONSUMER);
         role.begin();
-        answer(there, back);
+        surrounded(CONSUMER, || answer(there, back));
     });
 }
 

@@ -1,0 +1,82 @@
+//! millstream beside its rivals and its limits, measured by one command; README.md beside says what each figure means.
+
+mod catalogue;
+mod child;
+mod command;
+mod contender;
+mod data;
+mod flow;
+#[path = "../../harness/mod.rs"]
+mod harness;
+mod labour;
+mod measured;
+mod outcome;
+mod plot;
+mod regimes;
+mod rivals;
+mod rounds;
+mod seam;
+mod sides;
+mod table;
+mod target;
+mod wake;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+
+use crate::command::Command;
+use crate::harness::machine;
+use crate::harness::process::Role;
+use crate::rounds::Conductor;
+
+fn main() -> anyhow::Result<ExitCode> {
+    // The order matters: a second process has the environment of the first one, too.
+    if let Some(mut role) = Role::played() {
+        child::play(&mut role)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(job) = child::job()? {
+        child::measure(job)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let command = Command::parse();
+    let groups: Vec<_> = catalogue::groups()
+        .into_iter()
+        .filter(|group| group.name.contains(&command.filter))
+        .collect();
+    anyhow::ensure!(
+        !groups.is_empty(),
+        "no group has {:?} in its name; --list names them all",
+        command.filter
+    );
+    if command.list {
+        table::list(&groups);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let machine = machine::describe();
+    let mut conductor = Conductor::new(command.extent(), command.repeats())?;
+    table::begin(&command, conductor.bounce()?);
+    if command.regimes {
+        return Ok(regimes::run(&mut conductor, &command));
+    }
+    let outcomes = conductor.run(groups, command.rounds());
+    for outcome in &outcomes {
+        table::outcome(outcome);
+    }
+    let verdicts = target::verdicts(&outcomes);
+    if !command.test {
+        table::cells(&outcomes);
+        table::verdicts(&verdicts);
+    }
+    table::end(&conductor);
+    if let Some(path) = &command.json {
+        let data = data::collect(&machine, &command, &outcomes, &verdicts);
+        data::write(path, &data).with_context(|| format!("{} cannot be written", path.display()))?;
+    }
+    if let Some(dir) = &command.svg {
+        plot::all(dir, &outcomes).with_context(|| format!("no plots in {}", dir.display()))?;
+    }
+    Ok(conductor.code())
+}

@@ -1,0 +1,41 @@
+//! kanal's bounded channel.
+
+use crate::contender::{Contender, Figure, Job, Setting, Task, Way, single};
+use crate::flow;
+use crate::harness::element::{for_width, sum};
+
+pub(crate) struct Kanal;
+
+const WAYS: &[Way] = &[single("kanal send/recv")];
+
+impl Contender for Kanal {
+    fn ways(&self, setting: Setting, task: Task) -> &'static [Way] {
+        match (setting, task) {
+            (Setting::Within, Task::Flow { .. } | Task::Trip { .. }) => WAYS,
+            _ => &[],
+        }
+    }
+
+    fn run(&self, _way: &str, job: Job) -> Figure {
+        for_width!(job.task.words(), W => match job.task {
+            Task::Trip { .. } => {
+                let (there, arrived) = kanal::bounded::<[u64; W]>(job.task.capacity());
+                let (back, returned) = kanal::bounded::<[u64; W]>(job.task.capacity());
+                let stays = "the other side stays";
+                flow::trips(
+                    job.count,
+                    (move |element| back.send(element).expect(stays), move || arrived.recv().expect(stays)),
+                    (move |element| there.send(element).expect(stays), move || returned.recv().expect(stays)),
+                )
+            }
+            _ => {
+                let (to, from) = kanal::bounded::<[u64; W]>(job.task.capacity());
+                flow::singles::<W>(
+                    job.count,
+                    move |element| to.send(element).expect("the consumer stays"),
+                    move || sum(&from.recv().expect("it is there before the producer goes")),
+                )
+            }
+        })
+    }
+}
