@@ -60,7 +60,7 @@ pub(crate) fn measure(job: Job) -> anyhow::Result<()> {
     let contender = rivals::all()[job.contender];
     let way = contender.ways(job.setting, job.task)[job.way].name;
     let figure = contender.run(way, job);
-    let measured = Measured::new(&figure, seam::page().around());
+    let measured = Measured::new(&figure, seam::page().around(), seam::page().preempted());
     println!("{}", serde_json::to_string(&measured)?);
     Ok(())
 }

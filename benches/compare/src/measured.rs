@@ -18,10 +18,12 @@ pub(crate) struct Measured {
     pub(crate) quantiles: Vec<(f64, u64)>,
     /// The bounce of a line before and after, in nanoseconds.
     pub(crate) around: [f64; 2],
+    /// How often another program took a core away meanwhile.
+    pub(crate) preempted: u64,
 }
 
 impl Measured {
-    pub(crate) fn new(figure: &Figure, around: [f64; 2]) -> Self {
+    pub(crate) fn new(figure: &Figure, around: [f64; 2], preempted: u64) -> Self {
         let (value, quantiles) = match figure {
             Figure::Rate(rate) => (*rate, Vec::new()),
             Figure::Times(times) => {
@@ -33,6 +35,7 @@ impl Measured {
             value,
             quantiles,
             around,
+            preempted,
         }
     }
 
@@ -75,7 +78,7 @@ mod tests {
         let mut times = Histogram::new_with_bounds(1, 1_000_000, 3).expect("the bounds are valid");
         times.record_n(250, 90).expect("it is within");
         times.record_n(1000, 10).expect("it is within");
-        let measured = Measured::new(&Figure::Times(times), [200.0, 220.0]);
+        let measured = Measured::new(&Figure::Times(times), [200.0, 220.0], 0);
         assert!((measured.value - 4.0).abs() < 0.05);
         assert_eq!(measured.at(0.5), Some(250.0));
         assert!(measured.at(0.99).is_some_and(|time| time >= 1000.0));
@@ -86,10 +89,10 @@ mod tests {
     #[test]
     fn shared_cores_do_not_count() {
         let rate = Figure::Rate(1.0);
-        assert!(Measured::new(&rate, [200.0, 151.0]).counts());
-        assert!(!Measured::new(&rate, [200.0, 80.0]).counts());
-        assert!(!Measured::new(&rate, [80.0, 200.0]).counts());
-        assert_eq!(Measured::new(&rate, [200.0, 200.0]).at(0.5), None);
+        assert!(Measured::new(&rate, [200.0, 151.0], 0).counts());
+        assert!(!Measured::new(&rate, [200.0, 80.0], 0).counts());
+        assert!(!Measured::new(&rate, [80.0, 200.0], 0).counts());
+        assert_eq!(Measured::new(&rate, [200.0, 200.0], 0).at(0.5), None);
     }
 
     #[test]
@@ -98,6 +101,7 @@ mod tests {
             value: 12.5,
             quantiles: vec![(0.5, 80)],
             around: [201.5, 199.0],
+            preempted: 1,
         };
         let line = serde_json::to_string(&measured).expect("it can be told");
         assert_eq!(

@@ -104,6 +104,16 @@ impl Outcome {
         (ours, rival, ratio)
     }
 
+    /// How many values were taken while another program took a core away.
+    pub(crate) fn preempted(&self) -> usize {
+        self.values
+            .iter()
+            .flatten()
+            .flatten()
+            .filter(|one| one.preempted > 0)
+            .count()
+    }
+
     /// The bounces around all values.
     pub(crate) fn bounces(&self) -> Vec<f64> {
         self.values
@@ -134,6 +144,7 @@ pub(crate) mod tests {
                         value: value.abs(),
                         quantiles: vec![(0.5, (1e3 / value.abs()) as u64)],
                         around: [220.0, bounce],
+                        preempted: 0,
                     })
                 })
                 .collect();

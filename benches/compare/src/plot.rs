@@ -160,6 +160,7 @@ impl Plot<'_> {
             .x_desc(self.across)
             .y_desc(self.up)
             .x_label_formatter(&|x| (self.label)(*x))
+            .y_label_formatter(&|y| crate::table::short(*y))
             .light_line_style(BLACK.mix(0.04))
             .draw()
             .map_err(|error| failed(&error))?;

@@ -109,7 +109,7 @@ impl Conductor {
                 let mut count = FIRST[usize::from(!is_flow(entry.job.task))];
                 loop {
                     let rate = rate(entry.job.task, &self.child(entry, count)?);
-                    if count as f64 / rate > length / 4.0 || count >= MOST {
+                    if (rate > 0.0 && count as f64 / rate > length / 4.0) || count >= MOST {
                         break rate;
                     }
                     count *= 8;

@@ -4,7 +4,7 @@
 //! probe to the last, for the host of a virtual machine moves a processor when it wakes up, not while it runs.
 
 use std::env;
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,6 +37,8 @@ pub(crate) struct Seam {
     rest: CachePadded<AtomicU64>,
     /// The bounce before and after, as the bits of nanoseconds.
     around: CachePadded<[AtomicU64; 2]>,
+    /// How often the kernel took a side's core away from what was timed, less what it had been before.
+    preempted: CachePadded<AtomicU64>,
     /// For what is measured: the words of contenders that need some.
     pub(crate) words: [CachePadded<AtomicU64>; 4],
 }
@@ -115,11 +117,13 @@ impl Seam {
             }
             thread::sleep(REST);
         }
+        self.preempted.fetch_sub(preemptions(), Ordering::Relaxed);
         self.gate(core);
     }
 
     /// Both sides, after what is timed.
     fn part(&self, core: usize) {
+        self.preempted.fetch_add(preemptions(), Ordering::Relaxed);
         let bounce = self.probe(core);
         if core == PRODUCER {
             self.around[1].store(bounce.to_bits(), Ordering::Relaxed);
@@ -145,8 +149,22 @@ impl Seam {
         while self.arrived[other].load(Ordering::Acquire) < times {}
     }
 
+    /// How often either side lost its core to another program while it was timed.
+    pub(crate) fn preempted(&self) -> u64 {
+        self.preempted.load(Ordering::Acquire)
+    }
+
     /// The bounce before and after what was timed last, in nanoseconds.
     pub(crate) fn around(&self) -> [f64; 2] {
         [0, 1].map(|at| f64::from_bits(self.around[at].load(Ordering::Acquire)))
     }
+}
+
+/// How often the kernel has taken the core away from this thread.
+fn preemptions() -> u64 {
+    let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("nonvoluntary_ctxt_switches:"));
+    line.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
 }

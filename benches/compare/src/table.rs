@@ -48,10 +48,13 @@ pub(crate) fn outcome(outcome: &Outcome) {
     let (least, most) = extremes(&bounces);
     let (calm, rough) = extremes(&outcome.others);
     let repeated = outcome.repeated;
+    let measured = outcome.values.iter().flatten().count();
     println!(
-        "  a line bounced in {least:.0} to {most:.0} ns; others took {:.0} to {:.0} % of the machine; {repeated} figures taken again",
+        "  a line bounced in {least:.0} to {most:.0} ns; others took {:.0} to {:.0} % of the machine, and a core away during \
+         {} of {measured} figures; {repeated} taken again",
         calm * 100.0,
-        rough * 100.0
+        rough * 100.0,
+        outcome.preempted()
     );
     let timed = outcome
         .values
@@ -124,7 +127,10 @@ pub(crate) fn verdicts(verdicts: &[Verdict]) {
             Some(false) => "MISSED",
             None => "not measured",
         };
-        println!("  {:60}{:46}{measured:>8}  {met}", verdict.promise, verdict.bound);
+        println!(
+            "  {:71} {:46}{measured:>8}  {met}",
+            verdict.promise, verdict.bound
+        );
     }
     let count = |met| verdicts.iter().filter(|verdict| verdict.met == met).count();
     println!(

@@ -1,5 +1,10 @@
 //! The limit of waking: a bare futex.
 
+#![allow(
+    clippy::disallowed_types,
+    reason = "a futex is a word of 32 bits; loom has no part here"
+)]
+
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::thread::futex;

@@ -18,15 +18,13 @@ impl Contender for SyncChannel {
     }
 
     fn run(&self, _way: &str, job: Job) -> Figure {
-        for_width!(job.task.words(), W => match job.task {
-            _ => {
-                let (to, from) = mpsc::sync_channel::<[u64; W]>(job.task.capacity());
-                flow::singles::<W>(
-                    job.count,
-                    move |element| to.send(element).expect("the consumer stays"),
-                    move || sum(&from.recv().expect("it is there before the producer goes")),
-                )
-            }
+        for_width!(job.task.words(), W => {
+            let (to, from) = mpsc::sync_channel::<[u64; W]>(job.task.capacity());
+            flow::singles::<W>(
+                job.count,
+                move |element| to.send(element).expect("the consumer stays"),
+                move || sum(&from.recv().expect("it is there before the producer goes")),
+            )
         })
     }
 }

@@ -88,7 +88,6 @@ pub(super) fn play(job: Job, role: &mut Role) {
                     while put(back, index, true) == index {}
                 }
             });
-            role.end();
         }
         task => {
             let touched = !matches!(task, Task::Untouched { .. });
@@ -96,10 +95,10 @@ pub(super) fn play(job: Job, role: &mut Role) {
             pinned(PRODUCER, make, |sink| {
                 produce(|index| put(sink, index, touched), count);
                 let _ = sink.complete();
-                role.end();
             });
         }
     }
+    role.end();
 }
 
 fn figure(taken: Taken, touched: bool, count: u64) -> Figure {
