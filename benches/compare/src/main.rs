@@ -59,15 +59,17 @@ fn main() -> anyhow::Result<ExitCode> {
     let mut conductor = Conductor::new(command.extent(), command.repeats())?;
     table::begin(&command, conductor.bounce()?);
     if command.regimes {
-        return Ok(regimes::run(&mut conductor, &command)?);
+        return Ok(regimes::run(&mut conductor, &command));
     }
     let outcomes = conductor.run(groups, command.rounds());
     for outcome in &outcomes {
         table::outcome(outcome);
     }
     let verdicts = target::verdicts(&outcomes);
-    table::cells(&outcomes);
-    table::verdicts(&verdicts);
+    if !command.test {
+        table::cells(&outcomes);
+        table::verdicts(&verdicts);
+    }
     table::end(&conductor);
     if let Some(path) = &command.json {
         let data = data::collect(&machine, &command, &outcomes, &verdicts);
