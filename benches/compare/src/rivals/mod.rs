@@ -1,5 +1,7 @@
 //! Everybody who is compared: one file for each.
 
+#[cfg(feature = "aeron")]
+mod aeron;
 mod array_queue;
 mod bare_lines;
 mod byte_stream;
@@ -42,6 +44,8 @@ pub(crate) fn all() -> &'static [&'static dyn Contender] {
         &park::Park,
         &mio_waker::MioWaker,
         &iceoryx2::Iceoryx2,
+        #[cfg(feature = "aeron")]
+        &aeron::Aeron,
         &pipe::Pipe,
         &unix_socket::UnixSocket,
         &tcp::Tcp,
