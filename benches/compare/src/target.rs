@@ -142,10 +142,10 @@ fn targets() -> Vec<Target> {
             add(trip(setting, bytes), &["millstream"], Rival, MEDIAN, AtMost(most));
         }
     }
-    add(apart(8), &PUTS, Named("Aeron"), value, AtLeast(5.0));
+    add(apart(8), &PUTS, Named("Aeron, 1 an offer"), value, AtLeast(5.0));
     add(apart(8), &PUTS, Named("iceoryx2"), value, AtLeast(100.0));
-    add(apart(8), &BATCHES, Named("Aeron"), value, AtLeast(15.0));
-    add(apart(64), &BATCHES, Named("Aeron"), value, AtLeast(4.0));
+    add(apart(8), &BATCHES, Named("Aeron, 64"), value, AtLeast(15.0));
+    add(apart(64), &BATCHES, Named("Aeron, 64"), value, AtLeast(4.0));
     add(apart(64), &BATCHES, Named("iceoryx2"), value, AtLeast(65.0));
     let large = ["claim/peek", "frames put/next copied", "frames claim/drain"];
     add(apart(LARGE), &large, Named("iceoryx2"), value, AtLeast(2.0));
