@@ -219,7 +219,7 @@ impl<S: Shape> Producer<S> {
             // SAFETY: `some` elements lie there, as the caller promises, and as many slots of the block are free.
             unsafe { at.copy_to_nonoverlapping(place.element(shape, pos), some * shape.size()) };
         };
-        self.stamp_all(count, Place::enter_next, write);
+        self.stamp_all(count, Place::enter_next_of_batch, write);
     }
 
     /// Goes through the blocks of the next `count` elements, with `next` from each to the one after it: has `write` put a

@@ -140,11 +140,11 @@ impl<T: Send + 'static> Consumer<T> {
         };
         context.spawn_blocking_quietly(task, |reached| {
             let reached = reached.unwrap_or_else(|panicked| Err(panicked.to_string()));
-            Msg::from(ConsumerNews::Reached(reached))
+            Msg::from(ConsumerNews::Reached(reached.map(Box::new)))
         });
     }
 
-    fn reached(&mut self, reached: Reached<T>) {
+    fn reached(&mut self, reached: Box<Reached<T>>) {
         self.standing.overseer = Some(reached.overseer);
         self.standing.subscription = Subscription::Reached(reached.source);
         self.settle();
@@ -217,7 +217,7 @@ impl<T: Send + 'static> Consumer<T> {
             is_over: false,
         });
         let overseer = Overseer::Conduit(conduit);
-        self.reached(Reached { source, overseer });
+        self.reached(Box::new(Reached { source, overseer }));
         self.ask_for_more(context);
     }
 

@@ -7,7 +7,7 @@ use crate::stream::{Canceller, Conduit, SourceRef};
 /// How a consumer gets the elements of a producer.
 pub(crate) enum Linked<T> {
     /// By the ring that both use.
-    Stream(Reached<T>),
+    Stream(Box<Reached<T>>),
     /// By the name under which the producer publishes them.
     #[cfg(target_os = "linux")]
     Named(PublishedStream<T>),

@@ -333,7 +333,7 @@ pub(super) enum ConsumerNews<T> {
     /// What the producer says to the link.
     Linked(Result<Linked<T>, AskError>),
     /// The published stream was, or was not, reached.
-    Reached(Result<Reached<T>, String>),
+    Reached(Result<Box<Reached<T>>, String>),
     /// The source has ended.
     Ended,
     /// There may be more demand.

@@ -203,7 +203,7 @@ impl<T: Send + 'static> Producer<T> {
                 consumer.tell_past(super::messages::ConsumerNews::Ended.into());
             }));
             let overseer = Overseer::Conduit(conduit);
-            link.send(Linked::Stream(Reached { source, overseer }));
+            link.send(Linked::Stream(Box::new(Reached { source, overseer })));
             return;
         }
         source.adopt(SourceSettings::by_hand(most));
