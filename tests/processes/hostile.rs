@@ -43,8 +43,12 @@ fn the_writable(name: &str) -> Mapping {
 fn consumer(stage: &Stage) {
     enum Held {
         Nothing,
-        Elements { _source: millstream::SourceRef<u64> },
-        Frames { _source: millstream::FrameSource },
+        Elements {
+            _source: Box<millstream::SourceRef<u64>>,
+        },
+        Frames {
+            _source: Box<millstream::FrameSource>,
+        },
     }
     let mut held = Held::Nothing;
     loop {
@@ -53,12 +57,12 @@ fn consumer(stage: &Stage) {
         match verb {
             "elements" => {
                 held = Held::Elements {
-                    _source: stage.ground.subscribe::<u64>(words).open().unwrap(),
+                    _source: Box::new(stage.ground.subscribe::<u64>(words).open().unwrap()),
                 };
             }
             "frames" => {
                 held = Held::Frames {
-                    _source: stage.ground.subscribe::<[u8]>(words).open().unwrap(),
+                    _source: Box::new(stage.ground.subscribe::<[u8]>(words).open().unwrap()),
                 }
             }
             "write" => write_words(&the_writable("millstream-credit"), words),
