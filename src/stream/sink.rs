@@ -375,10 +375,15 @@ fn roomier<T>(endpoint: &mut ProducerEndpoint, mut ring: Producer<Fixed<T>>) -> 
     if endpoint.grows() {
         return grown(endpoint, ring, 1);
     }
+    refresh(endpoint, &mut ring);
+    ring
+}
+
+/// Gives the cursors the room that there is by now.
+fn refresh<T>(endpoint: &mut ProducerEndpoint, ring: &mut Producer<Fixed<T>>) {
     let room = endpoint.room(ring.pos());
     ring.set_limit(room.limit);
     ring.watch = room.watch;
-    ring
 }
 
 /// Cursors with room for an element, once there is some. Takes them by value, see `endpoint`.
@@ -409,11 +414,6 @@ fn grown<T>(
     mut ring: Producer<Fixed<T>>,
     least: usize,
 ) -> Producer<Fixed<T>> {
-    let refresh = |endpoint: &mut ProducerEndpoint, ring: &mut Producer<Fixed<T>>| {
-        let room = endpoint.room(ring.pos());
-        ring.set_limit(room.limit);
-        ring.watch = room.watch;
-    };
     refresh(endpoint, &mut ring);
     if ring.free() < least as u64
         && let Some(place) = endpoint.grow(least, ring.pos())

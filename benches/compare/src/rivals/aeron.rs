@@ -60,11 +60,10 @@ struct Ends {
 
 impl Contender for Aeron {
     fn ways(&self, setting: Setting, task: Task) -> &'static [Way] {
-        match (setting, ways(task, &NAMED)) {
-            (Setting::Within, _) => &[],
+        match ways(setting, task, &NAMED) {
             // One at a time and many: then blocks are a third way.
-            (Setting::Between, [_, _]) => &FLOWS,
-            (Setting::Between, ways) => ways,
+            [_, _] => &FLOWS,
+            ways => ways,
         }
     }
 

@@ -5,23 +5,56 @@ use std::time::Instant;
 
 use hdrhistogram::Histogram;
 
-use crate::contender::{Figure, Task, Way, batch, single};
+use crate::contender::{Figure, Job, Setting, Task, Way, batch, single};
 use crate::flow::BATCH;
 use crate::harness::element::expected;
+use crate::harness::pinning::{CONSUMER, PRODUCER};
+use crate::harness::process::Role;
 use crate::harness::round_trip::ask;
+use crate::sides::pinned;
 
 const WORD: usize = size_of::<u64>();
 /// Above this many bytes an element, more than one at a time gains nothing.
 const LARGE: usize = 4096;
 
-/// Which ways a stream of bytes has, of those named: one element a write, 64 a write, and round trips.
-pub(crate) fn ways(task: Task, named: &'static [Way; 3]) -> &'static [Way] {
-    match task {
-        Task::Flow { bytes, .. } if bytes > LARGE => &named[..1],
-        Task::Flow { .. } => &named[..2],
-        Task::Trip { .. } => &named[2..],
+/// Which ways a stream of bytes has between processes, of those named: one element a write, 64 a write, and round trips.
+pub(crate) fn ways(setting: Setting, task: Task, named: &'static [Way; 3]) -> &'static [Way] {
+    match (setting, task) {
+        (Setting::Within, _) => &[],
+        (Setting::Between, Task::Flow { bytes, .. }) if bytes > LARGE => &named[..1],
+        (Setting::Between, Task::Flow { .. }) => &named[..2],
+        (Setting::Between, Task::Trip { .. }) => &named[2..],
         _ => &[],
     }
+}
+
+/// What the first process does: it asks, or consumes.
+pub(crate) fn run(to: &mut (impl Write + Send), from: &mut (impl Read + Send), job: Job) -> Figure {
+    let bytes = 8 * job.task.words();
+    match job.task {
+        Task::Trip { .. } => pinned(
+            PRODUCER,
+            || (),
+            |()| Figure::Times(ask_all(to, from, bytes, job.count)),
+        ),
+        _ => pinned(CONSUMER, || (), |()| consume(from, bytes, job.count)),
+    }
+}
+
+/// What the second process does: it answers, or produces.
+pub(crate) fn play(
+    to: &mut (impl Write + Send),
+    from: &mut (impl Read + Send),
+    way: &str,
+    job: Job,
+    role: &mut Role,
+) {
+    let bytes = 8 * job.task.words();
+    match job.task {
+        Task::Trip { .. } => pinned(CONSUMER, || (), |()| answer(from, to, bytes, job.count)),
+        _ => pinned(PRODUCER, || (), |()| produce(to, bytes, each(way), job.count)),
+    }
+    role.end();
 }
 
 /// The ways by their names.
@@ -35,7 +68,7 @@ pub(crate) fn each(way: &str) -> usize {
 }
 
 /// Writes `0..count`, so many elements at a time.
-pub(crate) fn produce(to: &mut impl Write, bytes: usize, each: usize, count: u64) {
+fn produce(to: &mut impl Write, bytes: usize, each: usize, count: u64) {
     let mut buffer = vec![0; bytes * each];
     let mut index = 0_u64;
     while index < count {
@@ -50,7 +83,7 @@ pub(crate) fn produce(to: &mut impl Write, bytes: usize, each: usize, count: u64
 }
 
 /// Reads all, whatever comes at a time up to 64 elements.
-pub(crate) fn consume(from: &mut impl Read, bytes: usize, count: u64) -> Figure {
+fn consume(from: &mut impl Read, bytes: usize, count: u64) -> Figure {
     let mut buffer = vec![0; (bytes * BATCH).min(LARGE * BATCH).max(bytes)];
     // A read may end within a word, whose beginning stays until the next.
     let (mut kept, mut total, mut got, mut first) = (0, 0_u64, 0, 0);
@@ -75,7 +108,7 @@ pub(crate) fn consume(from: &mut impl Read, bytes: usize, count: u64) -> Figure 
 }
 
 /// Times `count` elements there and back.
-pub(crate) fn ask_all(to: &mut impl Write, from: &mut impl Read, bytes: usize, count: u64) -> Histogram<u64> {
+fn ask_all(to: &mut impl Write, from: &mut impl Read, bytes: usize, count: u64) -> Histogram<u64> {
     let mut element = vec![0; bytes];
     ask::each(count, |index| {
         fill(&mut element, index);
@@ -91,7 +124,7 @@ pub(crate) fn ask_all(to: &mut impl Write, from: &mut impl Read, bytes: usize, c
 }
 
 /// Gives every element back.
-pub(crate) fn answer(from: &mut impl Read, to: &mut impl Write, bytes: usize, count: u64) {
+fn answer(from: &mut impl Read, to: &mut impl Write, bytes: usize, count: u64) {
     let (mut element, mut back) = (vec![0; bytes], vec![0; bytes]);
     for index in 0..ask::total(count) {
         from.read_exact(&mut element)

@@ -2,11 +2,9 @@
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
-use super::byte_stream::{answer, ask_all, consume, each, named, produce, ways};
+use super::byte_stream::{self, named};
 use crate::contender::{Contender, Figure, Job, Setting, Task, Way};
-use crate::harness::pinning::{CONSUMER, PRODUCER};
 use crate::harness::process::{Ground, Role};
-use crate::sides::pinned;
 
 /// With the buffers that the kernel gives.
 pub(crate) struct Tcp;
@@ -19,48 +17,26 @@ const WAYS: [Way; 3] = named(
 
 impl Contender for Tcp {
     fn ways(&self, setting: Setting, task: Task) -> &'static [Way] {
-        match setting {
-            Setting::Within => &[],
-            Setting::Between => ways(task, &WAYS),
-        }
+        byte_stream::ways(setting, task, &WAYS)
     }
 
     fn run(&self, _way: &str, job: Job) -> Figure {
         let ground = Ground::new();
-        let bytes = 8 * job.task.words();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port");
         let port = listener.local_addr().expect("it is bound").port();
         let peer = job.start(&ground, &[&port]);
         let (socket, _) = listener.accept().expect("the second process connects");
         let (mut to, mut from) = both_ways(socket);
-        let figure = match job.task {
-            Task::Trip { .. } => pinned(
-                PRODUCER,
-                || (),
-                |()| Figure::Times(ask_all(&mut to, &mut from, bytes, job.count)),
-            ),
-            _ => pinned(CONSUMER, || (), |()| consume(&mut from, bytes, job.count)),
-        };
+        let figure = byte_stream::run(&mut to, &mut from, job);
         peer.finish();
         figure
     }
 
     fn play(&self, way: &str, job: Job, role: &mut Role) {
-        let bytes = 8 * job.task.words();
         let port: u16 = role.next();
         let socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the first process listens");
         let (mut to, mut from) = both_ways(socket);
-        match job.task {
-            Task::Trip { .. } => {
-                pinned(CONSUMER, || (), |()| answer(&mut from, &mut to, bytes, job.count));
-            }
-            _ => pinned(
-                PRODUCER,
-                || (),
-                |()| produce(&mut to, bytes, each(way), job.count),
-            ),
-        }
-        role.end();
+        byte_stream::play(&mut to, &mut from, way, job, role);
     }
 }
 
