@@ -207,6 +207,11 @@ impl Area {
         }
     }
 
+    /// How many blocks there are.
+    pub(crate) fn blocks(&self) -> usize {
+        self.blocks
+    }
+
     /// The place of the element at position `pos`, which comes `distance` elements after the first of the stream.
     pub(crate) fn place(&self, shape: impl Shape, distance: u64, pos: u64) -> Place {
         let per = shape.per() as u64;

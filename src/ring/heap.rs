@@ -8,6 +8,7 @@ use crate::memory::HeapMemory;
 use crate::primitive::Mutex;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 
+use super::History;
 use super::block::{Area, Fixed, LINE, Measured, Place};
 use super::page::{CreditLine, EndLine, WordLine};
 
@@ -95,6 +96,17 @@ impl<T> HeapRing<T> {
             _memory: memory,
         };
         Some((segment, place))
+    }
+
+    /// What the ring holds, by the reach that stands at `reach`. `None` of a ring that has gone on elsewhere.
+    ///
+    /// # Safety
+    /// The ring and the reach outlive the history.
+    pub(crate) unsafe fn history(&self, reach: *const AtomicU64) -> Option<History<Fixed<T>>> {
+        let segments = self.segments.lock().ok()?;
+        let first = segments.front()?;
+        // SAFETY: the area is that of the segment, which belongs to the ring.
+        Some(unsafe { History::new(first.area.clone(), Fixed::new(), first.base, reach) })
     }
 
     /// Another segment, for the elements from `pos` on: twice as large as the last one, and at least for `least`. Its size,

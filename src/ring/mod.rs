@@ -6,6 +6,8 @@ mod credit;
 #[cfg(not(millstream_loom))]
 pub(crate) mod frame;
 mod heap;
+mod history;
+mod lobby;
 pub(crate) mod notice;
 pub(crate) mod page;
 mod producer;
@@ -18,4 +20,7 @@ pub(crate) use frame::{FrameArea, FrameConsumer, FrameProducer};
 #[cfg(not(millstream_loom))]
 pub(crate) use heap::HeapFrames;
 pub(crate) use heap::{HeapLines, HeapRing, stamp_all};
+pub(crate) use history::History;
+pub use lobby::JoinPosition;
+pub(crate) use lobby::{Entry, Lobby, News, NotHeld, Refused};
 pub(crate) use producer::{Producer, Walk, Watch};

@@ -5,7 +5,7 @@
 
 #![forbid(unsafe_code)]
 
-/// Between processes, to the producer: a new subscription waits to be taken.
+/// To the producer: new subscriptions wait to be taken, or some of several have ended.
 pub(crate) const ARRIVED: u64 = 1 << 62;
 /// Between processes: the peer hung up, and nobody will come in its place.
 pub(crate) const GONE: u64 = 1 << 61;
@@ -17,3 +17,5 @@ pub(crate) const COMPLETE: u64 = 1 << 59;
 pub(crate) const FAIL: u64 = 1 << 58;
 /// The stream was cancelled by somebody who does not hold its source.
 pub(crate) const CANCEL: u64 = 1 << 57;
+/// To a consumer of several: the producer waited for it long enough, and goes on without it.
+pub(crate) const EVICTED: u64 = 1 << 56;

@@ -10,7 +10,10 @@
 //!  256  waiting: word by which the producer         128  control: word by which the consumer
 //!       says that it is parked                           says that it is parked or has closed
 //!  384  end: kind, position, fault                  256  credit: granted, released, released bytes
-//!  768  reserved, zero                              384  reserved, zero
+//!  768  reach: of several consumers, position       384  reserved, zero
+//!       that the producer does not pass
+//!       without a word
+//!  896  reserved, zero
 //! 4096  schema, then the area (page aligned)
 //! ```
 //!
@@ -145,6 +148,8 @@ pub(crate) struct StreamPage {
     header: [u64; 32],
     pub(crate) waiting: WordLine,
     pub(crate) end: EndLine,
+    /// See [`History`](super::History); 0 in a stream for one consumer.
+    pub(crate) reach: WordLine,
 }
 
 /// What the consumer has let the producer do. Only ever grows (in wrapping arithmetic).
@@ -189,8 +194,13 @@ impl CreditLine {
 
 impl WordLine {
     pub(crate) fn new() -> Self {
+        Self::at(0)
+    }
+
+    /// A line whose word reads `word`.
+    pub(crate) fn at(word: u64) -> Self {
         Self {
-            word: AtomicU64::new(0),
+            word: AtomicU64::new(word),
         }
     }
 }
@@ -217,6 +227,7 @@ const _: () = {
     assert!(offset_of!(StreamPage, waiting) == 256);
     assert!(offset_of!(StreamPage, end) == 384);
     assert!(size_of::<EndLine>() == 384);
+    assert!(offset_of!(StreamPage, reach) == 768);
     assert!(offset_of!(CreditPage, control) == 128);
     assert!(offset_of!(CreditPage, credit) == 256);
 };

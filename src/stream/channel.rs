@@ -8,7 +8,9 @@ use super::endpoint::{
     Audience, ConsumerEndpoint, ConsumerLines, ConsumerSettings, ProducerEndpoint, ProducerLines,
     ProducerSettings,
 };
-use super::settings::{MOST_ELEMENTS, SinkSettings, SourceSettings, sink_setters, source_setters};
+use super::settings::{
+    MOST_ELEMENTS, SinkSettings, SourceSettings, frame_setters, sink_setters, source_setters,
+};
 use super::sink::SinkRef;
 use super::source::SourceRef;
 use crate::primitive::Arc;
@@ -93,6 +95,7 @@ impl<P: ?Sized> fmt::Debug for ChannelBuilder<P> {
 
 impl<P: Payload + ?Sized> ChannelBuilder<P> {
     sink_setters!();
+    frame_setters!();
     source_setters!();
 
     /// Makes the stream.

@@ -1,5 +1,6 @@
 //! Handles and their builders: `SinkRef`, `SourceRef`, and how a stream ends.
 
+mod broadcast;
 mod buffer;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 mod canceller;
@@ -42,6 +43,9 @@ mod tests;
 
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) use crate::process::{ListError, ObserveError, PublishError, SubscribeError};
+pub use broadcast::{
+    BroadcastBuilder, BroadcastError, JoinError, OnNoConsumer, SubscriberBuilder, Subscribers, broadcast,
+};
 pub use buffer::Buffer;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) use canceller::Canceller;

@@ -9,7 +9,7 @@ use zerocopy::IntoBytes;
 use super::buffer::Buffer;
 use super::endpoint::{Audience, ProducerEndpoint, ProducerLines, ProducerSettings};
 use super::frame_sink::{self, FrameSink};
-use super::settings::{MOST_ELEMENTS, SinkSettings, sink_setters};
+use super::settings::{MOST_ELEMENTS, SinkSettings, frame_setters, sink_setters};
 use super::sink::SinkRef;
 use crate::element::{Element, Schema};
 use crate::memory::{MemoryOptions, SharedMemory};
@@ -120,6 +120,7 @@ impl<P: ?Sized> fmt::Debug for PublishBuilder<P> {
 
 impl<P: Travel + ?Sized> PublishBuilder<P> {
     sink_setters!();
+    frame_setters!();
 
     /// The largest window that a consumer may ask for. Memory for it is reserved now. Default: as many elements as a
     /// mebibyte holds, between 16 and 1,024.

@@ -126,7 +126,12 @@ macro_rules! sink_setters {
             self.sink.start = position;
             self
         }
+    };
+}
 
+/// Setters of the producer's side where it may carry frames.
+macro_rules! frame_setters {
+    () => {
         /// For streams of `[u8]`: the longest frame, in bytes. Default 65,536. The stream's memory holds as many frames
         /// of this length as it holds elements.
         ///
@@ -219,4 +224,4 @@ macro_rules! source_setters {
     };
 }
 
-pub(super) use {sink_setters, source_setters};
+pub(super) use {frame_setters, sink_setters, source_setters};

@@ -39,6 +39,11 @@ impl Doorbell {
         Self::Local(local::toward(peer))
     }
 
+    /// A doorbell whose owner rings nobody by it.
+    pub(crate) fn lone() -> Self {
+        Self::Local(local::lone())
+    }
+
     /// By which the owner of this doorbell is woken; `None` between processes, where descriptors do it.
     pub(crate) fn ringer(&self) -> Option<Ringer> {
         match self {
@@ -151,6 +156,16 @@ mod local {
         }
     }
 
+    pub(super) fn lone() -> Local {
+        let own = Parker::new();
+        let call = Ringer::of(&own);
+        Local {
+            own,
+            peer: call.clone(),
+            call,
+        }
+    }
+
     impl Local {
         pub(super) fn sleep(&mut self, limit: Duration) {
             self.own.park_timeout(limit);
@@ -244,6 +259,14 @@ mod local {
         Local {
             own: Ringer::new(),
             peer,
+        }
+    }
+
+    pub(super) fn lone() -> Local {
+        let own = Ringer::new();
+        Local {
+            peer: own.clone(),
+            own,
         }
     }
 

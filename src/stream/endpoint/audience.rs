@@ -6,7 +6,7 @@ use crate::primitive::Arc;
 use crate::primitive::atomic::Ordering;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 use crate::ring::Ledger;
-use crate::ring::notice::CANCEL;
+use crate::ring::notice::{ARRIVED, CANCEL, GONE};
 use crate::ring::page::{END_COMPLETED, WORD_CLOSED};
 use crate::stream::end::CloseReason;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
@@ -25,6 +25,16 @@ pub(crate) enum Audience {
 impl ProducerEndpoint {
     /// Attends to a notice, at position `pos`: to the background thread's, or to that of whoever oversees the stream.
     pub(super) fn attend_to(&mut self, notice: u64, pos: u64) {
+        if self.crowd.is_some() {
+            if notice & ARRIVED != 0 {
+                self.admit(pos);
+            }
+            if notice & GONE != 0 {
+                // Nobody would hear of consumers, coming or going, any more.
+                self.close(CloseReason::PeerGone);
+            }
+            return;
+        }
         let Audience::Overseen(oversight) = &self.audience else {
             return self.heed(notice);
         };

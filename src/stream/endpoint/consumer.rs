@@ -27,6 +27,13 @@ pub(crate) struct ConsumerLines {
     pub(crate) notice: *const AtomicU64,
 }
 
+/// The word by which a consumer of several asks its producer for attention, and its bit in it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attention {
+    pub(crate) word: *const AtomicU64,
+    pub(crate) bit: u64,
+}
+
 /// How a consumer asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Demand {
@@ -112,6 +119,8 @@ pub(crate) struct ConsumerEndpoint {
     rung: u64,
     pub(super) sleeps: u64,
     pub(super) bell: Doorbell,
+    /// By which the producer of several consumers learns that something is the matter with this one.
+    pub(super) attention: Option<Attention>,
     /// Where the cursors lie after the end: a stamp at which nothing comes any more.
     grave: Box<UnsafeCell<u64>>,
     /// By which the connection is ended from outside, between processes.
@@ -146,6 +155,7 @@ impl ConsumerEndpoint {
             rung: 0,
             sleeps: 0,
             bell: settings.bell,
+            attention: None,
             grave: Box::default(),
             #[cfg(all(target_os = "linux", not(millstream_loom)))]
             hang_up: None,
@@ -178,6 +188,19 @@ impl ConsumerEndpoint {
     fn notice(&self) -> &AtomicU64 {
         // SAFETY: kept alive by `_keep`.
         unsafe { &*self.lines.notice }
+    }
+
+    /// Makes this one of several consumers of its producer.
+    pub(crate) fn set_attention(&mut self, attention: Attention) {
+        self.attention = Some(attention);
+    }
+
+    /// Has the producer of several consumers look at this one's control word, which was stored before.
+    pub(super) fn ask_attention(&self) {
+        if let Some(Attention { word, bit }) = self.attention {
+            // SAFETY: kept alive by `_keep`. Release pairs with the Acquire in `ProducerEndpoint::attend_crowd`.
+            unsafe { &*word }.fetch_or(bit, Ordering::Release);
+        }
     }
 
     pub(crate) fn end(&self) -> Option<&End> {
@@ -439,6 +462,7 @@ impl ConsumerEndpoint {
         // Last, so that the producer that sees it sees `released` and owns what lies behind it. Pairs with the
         // Acquire in `ProducerEndpoint::look`.
         self.control().word.store(WORD_CLOSED, Ordering::Release);
+        self.ask_attention();
         true
     }
 

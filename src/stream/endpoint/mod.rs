@@ -6,6 +6,7 @@
 
 mod audience;
 mod consumer;
+mod crowd;
 mod guidance;
 mod oversight;
 mod parking;
@@ -17,7 +18,10 @@ use std::any::Any;
 use std::time::Instant;
 
 pub(crate) use audience::Audience;
-pub(crate) use consumer::{ConsumerEndpoint, ConsumerLines, ConsumerSettings, Demand, Vacancy, Waited};
+pub(crate) use consumer::{
+    Attention, ConsumerEndpoint, ConsumerLines, ConsumerSettings, Demand, Vacancy, Waited,
+};
+pub(crate) use crowd::{Call, Crowd, CrowdWords, Entrance, Member, attention_bit};
 pub(crate) use oversight::Oversight;
 pub(crate) use patience::{Lookout, Patience};
 pub(crate) use producer::{Fate, ProducerEndpoint, ProducerLines, ProducerSettings};

@@ -84,6 +84,7 @@ impl ConsumerEndpoint {
         let word = (self.sleeps.wrapping_mul(WORD_SEQUENCE) & SEQUENCE_BITS) | WORD_PARKED;
         if self.ended.is_none() {
             self.control().word.store(word, Ordering::Relaxed);
+            self.ask_attention();
         }
     }
 

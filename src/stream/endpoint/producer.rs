@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use super::Keep;
 use super::audience::Audience;
+use super::crowd::Crowd;
 use super::room::{Granted, Grower, Room};
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 use crate::memory::SharedMemory;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicU64, Ordering};
+use crate::ring::notice::ARRIVED;
 use crate::ring::page::{
     END_COMPLETED, END_FAILED, EndLine, WORD_CLOSED, WORD_PARKED, WORD_SEQUENCE, WordLine,
 };
@@ -66,6 +68,8 @@ pub(crate) struct ProducerEndpoint {
     pub(super) sleeps: u64,
     pub(super) bell: Doorbell,
     pub(super) audience: Audience,
+    /// The consumers, if there may be several; then the ledgers above are none.
+    pub(super) crowd: Option<Box<Crowd>>,
     /// The page of the consumer that came last.
     #[cfg(all(target_os = "linux", not(millstream_loom)))]
     pub(super) credit: Option<Arc<SharedMemory>>,
@@ -112,6 +116,7 @@ impl ProducerEndpoint {
             sleeps: 0,
             bell: settings.bell,
             audience: settings.audience,
+            crowd: None,
             #[cfg(all(target_os = "linux", not(millstream_loom)))]
             credit: None,
             _keep: settings.keep,
@@ -154,9 +159,10 @@ impl ProducerEndpoint {
 
     /// The watch for the cursors to keep.
     pub(crate) fn watch(&self) -> Watch {
-        let control: *const AtomicU64 = match self.ledgers.first() {
-            Some(ledger) => &raw const ledger.control().word,
-            None => self.lines.notice,
+        let control: *const AtomicU64 = match (&self.crowd, self.ledgers.first()) {
+            (Some(crowd), _) => crowd.attention(),
+            (None, Some(ledger)) => &raw const ledger.control().word,
+            (None, None) => self.lines.notice,
         };
         // A full fence is due after every publication then, so the watch never reads as quiet. Nor does it after a
         // close: room that was known before is still there, and whatever is put into it must come back.
@@ -178,7 +184,8 @@ impl ProducerEndpoint {
         self.look(pos);
         let closed = self.closed;
         let fate = match closed {
-            Some(_) if self.ended => Fate::Last,
+            // Of several consumers, some may have taken it.
+            Some(_) if self.ended || self.crowd.is_some() => Fate::Last,
             Some(reason) if !self.released_past(pos.wrapping_sub(1), pos) => Fate::Returned(reason),
             _ => Fate::Published,
         };
@@ -203,6 +210,7 @@ impl ProducerEndpoint {
         if notice != 0 {
             self.attend_to(notice, pos);
         }
+        self.attend_crowd(pos);
         // Acquire pairs with the Release in `ConsumerEndpoint::close`: its last `released` is visible.
         let control = self
             .ledgers
@@ -215,9 +223,7 @@ impl ProducerEndpoint {
             self.bell.ring();
         }
         // What was attended to, rather than what the word reads by now: whatever came meanwhile is to disturb.
-        #[cfg(all(target_os = "linux", not(millstream_loom)))]
-        let notice = notice & !crate::process::ARRIVED;
-        self.quiet = notice | control;
+        self.quiet = notice & !ARRIVED | control;
     }
 
     /// Makes the room closed for good.
@@ -250,6 +256,9 @@ impl ProducerEndpoint {
                 left = Some(deadline - now);
             }
             if turns.turn() == Turn::Park {
+                if let Some(eviction) = self.crowd.as_ref().and_then(|crowd| crowd.next_eviction()) {
+                    left = Some(left.map_or(eviction, |left| left.min(eviction)));
+                }
                 self.park(left, &mut ready);
             }
         }
@@ -400,6 +409,7 @@ impl ProducerEndpoint {
     fn wake(&mut self) {
         // Full: this is no hot path, and needs nothing of the parker then.
         Fence::Full.light();
+        self.wake_crowd();
         let control = self
             .ledgers
             .first()
@@ -434,6 +444,14 @@ impl ProducerEndpoint {
             if notice != 0 {
                 self.heed(notice);
             }
+        }
+        if self.crowd.is_some() {
+            self.admit(pos);
+            self.attend_crowd(pos);
+            return (
+                self.unreleased(pos),
+                self.is_gone().then_some(CloseReason::PeerGone),
+            );
         }
         let Some(ledger) = self.ledgers.first_mut() else {
             return (pos.wrapping_sub(self.vacant), None);

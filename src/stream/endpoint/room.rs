@@ -87,6 +87,9 @@ impl ProducerEndpoint {
     }
 
     fn limit(&mut self, pos: u64) -> Result<u64, Corruption> {
+        if self.crowd.is_some() {
+            return Ok(self.gather(pos));
+        }
         let mut ahead = None::<i64>;
         for ledger in &mut self.ledgers {
             let granted = ledger.refresh_granted(pos)?;
@@ -135,6 +138,9 @@ impl ProducerEndpoint {
 
     /// The demand that is open beyond `pos`, counted in elements.
     pub(crate) fn demand(&self, pos: u64) -> u64 {
+        if let Some(demand) = self.crowd_demand(pos) {
+            return demand;
+        }
         #[cfg(all(target_os = "linux", not(millstream_loom)))]
         if let Audience::Published(publication, _) = &self.audience
             && let Some(granted) = publication.arriving_grant()

@@ -1,0 +1,112 @@
+//! What a ring still holds of what was published: for a consumer that joins while it runs, and for one that does not hold
+//! the producer up.
+//!
+//! A producer of several consumers stores its **reach** before it uses it: the position that it will not pass without storing a
+//! larger one. A block that the reach covers may be written at any moment; the others hold what they held.
+//!
+//! ```text
+//!        oldest                       newest           reach
+//! --------+-----------------------------+----------------+------
+//!  may be |  held                       |  may be        |  not before the
+//!  gone   |                             |  written       |  next reach
+//! ```
+
+use std::fmt;
+
+use super::block::{Area, Place, Shape};
+use crate::primitive::atomic::{AtomicU64, Ordering, fence};
+
+/// A ring's blocks, and how far its producer may have written in them.
+#[derive(Clone)]
+pub(crate) struct History<S> {
+    area: Area,
+    shape: S,
+    /// Position of the first element of the stream.
+    base: u64,
+    reach: *const AtomicU64,
+}
+
+// SAFETY: the pointers lead to memory that whoever holds the history keeps alive, and that is read atomically or, as for
+// elements, by the rules of the ring.
+unsafe impl<S: Send> Send for History<S> {}
+// SAFETY: as above; nothing is changed through it.
+unsafe impl<S: Sync> Sync for History<S> {}
+
+impl<S: Shape> History<S> {
+    /// # Safety
+    /// `area` has blocks of this shape, of a stream that began at `base`; it and `reach` outlive the history.
+    pub(crate) unsafe fn new(area: Area, shape: S, base: u64, reach: *const AtomicU64) -> Self {
+        Self {
+            area,
+            shape,
+            base,
+            reach,
+        }
+    }
+
+    /// The reach at present.
+    ///
+    /// Whoever was to be seen by the producer before it goes further has issued the heavy side of the fence before this
+    /// load; the producer issues the light one after its store, in `ProducerEndpoint::gather`.
+    pub(crate) fn reach(&self) -> u64 {
+        // SAFETY: outlives the history, see `new`.
+        unsafe { &*self.reach }.load(Ordering::Acquire)
+    }
+
+    /// The reach, behind the copy of an element: if the element lies at the [`oldest`](Self::oldest) position of this reach or
+    /// behind it, the copy is whole.
+    #[inline]
+    pub(crate) fn reach_after_copy(&self) -> u64 {
+        // Pairs with the Release fence in `ProducerEndpoint::gather`: whoever copied a byte of the next lap sees the
+        // reach that allowed it.
+        fence(Ordering::Acquire);
+        // SAFETY: outlives the history, see `new`.
+        unsafe { &*self.reach }.load(Ordering::Relaxed)
+    }
+
+    /// The oldest position whose block the producer does not write before it stores a larger reach.
+    #[inline]
+    pub(crate) fn oldest(&self, reach: u64) -> u64 {
+        let per = self.shape.per() as u64;
+        let begun = reach.wrapping_sub(self.base).div_ceil(per);
+        let gone = begun.saturating_sub(self.area.blocks() as u64);
+        self.base.wrapping_add(gone.wrapping_mul(per))
+    }
+
+    /// The position just after the newest element published, which lies between `oldest` and `reach`.
+    ///
+    /// While the producer publishes, any position that was the newest during the call, or one in the midst of a batch.
+    pub(crate) fn newest(&self, oldest: u64, reach: u64) -> u64 {
+        let (mut from, mut count) = (oldest, reach.wrapping_sub(oldest));
+        while count > 0 {
+            let half = count / 2;
+            let pos = from.wrapping_add(half);
+            if self.is_published(pos) {
+                from = pos.wrapping_add(1);
+                count -= half + 1;
+            } else {
+                count = half;
+            }
+        }
+        from
+    }
+
+    fn is_published(&self, pos: u64) -> bool {
+        // Pairs with the Release of the stamp: whoever starts behind it sees the element.
+        let stamp = self.place(pos).stamp().load(Ordering::Acquire);
+        stamp.wrapping_sub(pos) as i64 > 0
+    }
+
+    /// Where the element at `pos` lies.
+    pub(crate) fn place(&self, pos: u64) -> Place {
+        self.area.place(self.shape, pos.wrapping_sub(self.base), pos)
+    }
+}
+
+impl<S> fmt::Debug for History<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("History")
+            .field("base", &self.base)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,203 @@
+//! Where those wait who come to a ring of several consumers, until its producer takes them in.
+//!
+//! A producer need not be running for a consumer to join: whoever joins decides by itself where it starts, from what the
+//! producer has allowed itself. It announces itself first and then reads the [reach](super::history); the producer stores a
+//! new reach first and then looks for announcements. So one of the two sees the other: either the newcomer starts where the
+//! producer does not write, or the producer asks in here, behind the newcomer, before it goes on.
+
+#![forbid(unsafe_code)]
+
+use std::sync::PoisonError;
+
+use super::block::Shape;
+use super::history::History;
+use crate::primitive::{Mutex, MutexGuard};
+
+/// Where a consumer that joins a running stream begins.
+///
+/// ```
+/// use millstream::JoinPosition;
+///
+/// let (mut sink, subscribers) = millstream::broadcast::<u64>().on_no_consumer(millstream::OnNoConsumer::Drop).build()?;
+/// sink.put_slice(&[10, 11, 12])?;
+/// let mut all = subscribers.subscribe().from(JoinPosition::Oldest).open()?;
+/// let mut some = subscribers.subscribe().from(JoinPosition::At(2)).open()?;
+/// let mut new = subscribers.subscribe().open()?;
+/// sink.put(13)?;
+/// assert_eq!((all.next(), some.next(), new.next()), (Some(10), Some(12), Some(13)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JoinPosition {
+    /// With what is put after it joined.
+    #[default]
+    Live,
+    /// With the oldest element that the ring still holds: at least the stream's `history`, if so many were put.
+    Oldest,
+    /// With the element at this position, if the ring still holds it.
+    At(u64),
+}
+
+/// A position that cannot be joined at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NotHeld {
+    pub(crate) oldest: u64,
+    pub(crate) newest: u64,
+}
+
+/// Why nobody was let in.
+#[derive(Debug)]
+pub(crate) enum Refused<E> {
+    /// All places are taken.
+    Full,
+    Position(NotHeld),
+    Other(E),
+}
+
+/// What a newcomer is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// A number of its own.
+    pub(crate) id: u64,
+    pub(crate) start: u64,
+}
+
+/// What is told to the producer.
+#[derive(Debug)]
+pub(crate) enum News<A> {
+    Came(A),
+    Went(u64),
+}
+
+/// See the module. `A` is what a newcomer brings for the producer.
+#[derive(Debug)]
+pub(crate) struct Lobby<A> {
+    hall: Mutex<Hall<A>>,
+    most: usize,
+    keeps_latest: bool,
+}
+
+#[derive(Debug)]
+struct Hall<A> {
+    news: Vec<News<A>>,
+    seated: usize,
+    next: u64,
+    /// Position from which on nobody has been there to hear.
+    deserted: Option<u64>,
+    /// Elements that nobody was there to hear, before that.
+    unheard: u64,
+}
+
+impl<A> Lobby<A> {
+    /// For at most `most` consumers at a time, of a stream that begins at `base`. A consumer that joins live where nobody is
+    /// may be given the newest element.
+    pub(crate) fn new(most: usize, base: u64, keeps_latest: bool) -> Self {
+        Self {
+            hall: Mutex::new(Hall {
+                news: Vec::new(),
+                seated: 0,
+                next: 0,
+                deserted: Some(base),
+                unheard: 0,
+            }),
+            most,
+            keeps_latest,
+        }
+    }
+
+    fn hall(&self) -> MutexGuard<'_, Hall<A>> {
+        // Nothing panics while it holds the lock but what `make` does, before anything is changed.
+        self.hall.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The most consumers at a time.
+    pub(crate) fn most(&self) -> usize {
+        self.most
+    }
+
+    /// Consumers at present, those included that the producer has not taken in.
+    pub(crate) fn seated(&self) -> usize {
+        self.hall().seated
+    }
+
+    /// Lets a consumer in. `announce` sets the bit of the producer's notice, `fence` is the heavy side of the fence, and
+    /// `make` makes what is for the producer.
+    pub(crate) fn join<S: Shape, E>(
+        &self,
+        history: &History<S>,
+        from: JoinPosition,
+        announce: impl FnOnce(),
+        fence: impl FnOnce(),
+        make: impl FnOnce(Entry) -> Result<A, E>,
+    ) -> Result<Entry, Refused<E>> {
+        let mut hall = self.hall();
+        if hall.seated >= self.most {
+            return Err(Refused::Full);
+        }
+        // Under the lock, so that whoever takes the news clears this bit; and before the reach is read, see the module.
+        announce();
+        fence();
+        let reach = history.reach();
+        let oldest = history.oldest(reach);
+        let newest = history.newest(oldest, reach);
+        let ahead = |pos: u64, of: u64| pos.wrapping_sub(of) as i64;
+        let start = match from {
+            JoinPosition::Oldest => oldest,
+            JoinPosition::At(pos) if ahead(pos, oldest) >= 0 && ahead(newest, pos) >= 0 => pos,
+            JoinPosition::At(_) => return Err(Refused::Position(NotHeld { oldest, newest })),
+            JoinPosition::Live => match hall.deserted {
+                Some(since) if self.keeps_latest && newest != oldest && ahead(newest, since) > 0 => {
+                    newest.wrapping_sub(1)
+                }
+                _ => newest,
+            },
+        };
+        let entry = Entry { id: hall.next, start };
+        let newcomer = make(entry).map_err(Refused::Other)?;
+        if let Some(since) = hall.deserted.take() {
+            let unheard = ahead(start, since).max(0) as u64;
+            hall.unheard = hall.unheard.wrapping_add(unheard);
+        }
+        hall.next = hall.next.wrapping_add(1);
+        hall.seated += 1;
+        hall.news.push(News::Came(newcomer));
+        Ok(entry)
+    }
+
+    /// Tells the producer that a consumer is gone.
+    pub(crate) fn go(&self, id: u64, announce: impl FnOnce()) {
+        let mut hall = self.hall();
+        hall.news.push(News::Went(id));
+        announce();
+    }
+
+    /// Gives a place up.
+    pub(crate) fn vacate(&self) {
+        let mut hall = self.hall();
+        hall.seated = hall.seated.saturating_sub(1);
+    }
+
+    /// What is new. `clear` clears the bit of the notice.
+    pub(crate) fn take(&self, clear: impl FnOnce()) -> Vec<News<A>> {
+        let mut hall = self.hall();
+        // Under the lock, so that the bit of who comes next is not cleared with it.
+        clear();
+        std::mem::take(&mut hall.news)
+    }
+
+    /// Nobody hears from `pos` on, unless somebody has come meanwhile.
+    pub(crate) fn desert(&self, pos: u64) {
+        let mut hall = self.hall();
+        if hall.news.iter().all(|news| matches!(news, News::Went(_))) {
+            hall.deserted.get_or_insert(pos);
+        }
+    }
+
+    /// How many elements before `pos` nobody was there to hear.
+    pub(crate) fn unheard(&self, pos: u64) -> u64 {
+        let hall = self.hall();
+        let lately = hall.deserted.map_or(0, |since| pos.wrapping_sub(since));
+        hall.unheard.wrapping_add(lately)
+    }
+}

@@ -1,0 +1,358 @@
+//! The consumers of a stream that has several, as their producer sees them.
+//!
+//! The producer's limit is the least over those that gate; the cursors know one number, whatever the size of the crowd. By one
+//! word, `attention`, any of them says that something is the matter with it (it parked, it closed): the hot path looks at that
+//! word as it looks at the control word of a single consumer.
+
+use std::time::{Duration, Instant};
+
+use super::Keep;
+use super::producer::ProducerEndpoint;
+use crate::primitive::Arc;
+use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence, fence};
+use crate::ring::notice::{ARRIVED, EVICTED};
+use crate::ring::page::{WORD_CLOSED, WORD_PARKED};
+use crate::ring::{Corruption, Ledger, Lobby, News};
+use crate::stream::broadcast::OnNoConsumer;
+use crate::wait::{Fence, Ringer};
+
+/// Bits of the attention word; those above belong to notices, at which the producer looks at the same time.
+pub(crate) const ATTENTION_BITS: u64 = 56;
+
+/// The bit by which the consumer of this number says that something is the matter.
+pub(crate) fn attention_bit(id: u64) -> u64 {
+    1 << (id % ATTENTION_BITS)
+}
+
+/// One consumer.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) id: u64,
+    pub(crate) ledger: Ledger,
+    /// Whether the producer waits for it.
+    pub(crate) gates: bool,
+    /// How long the producer waits for it at a time.
+    pub(crate) evict_after: Option<Duration>,
+    pub(crate) call: Call,
+    /// Since when the producer has been held up by it.
+    pub(crate) stuck: Option<Instant>,
+    /// Its control word for which it was rung last.
+    pub(crate) rung: u64,
+    /// Keeps the ledger's lines, and the notice of the call.
+    pub(crate) keep: Keep,
+}
+
+/// How a consumer is reached.
+#[derive(Debug)]
+pub(crate) enum Call {
+    /// In this process: its bell, and its notice.
+    Local(Ringer, *const AtomicU64),
+}
+
+// SAFETY: the notice is kept by the member that the call belongs to, and only accessed atomically.
+unsafe impl Send for Call {}
+
+/// All of them, and where newcomers wait.
+#[derive(Debug)]
+pub(crate) struct Crowd {
+    pub(super) members: Vec<Member>,
+    entrance: Entrance,
+    words: CrowdWords,
+    /// How far the producer goes at a time where nobody gates.
+    span: u64,
+    absence: OnNoConsumer,
+    /// Whose heavy side a newcomer issues, in this process.
+    fence: Fence,
+}
+
+/// Where newcomers come from.
+#[derive(Debug)]
+pub(crate) enum Entrance {
+    Local(Arc<Lobby<Member>>),
+}
+
+/// The words that the producer and its consumers share, besides those of each.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CrowdWords {
+    pub(crate) reach: *const AtomicU64,
+    pub(crate) attention: *const AtomicU64,
+}
+
+// SAFETY: the endpoint keeps what the words belong to; they are only accessed atomically.
+unsafe impl Send for Crowd {}
+
+impl Crowd {
+    /// # Safety
+    /// The words outlive the endpoint that the crowd is given to.
+    pub(crate) unsafe fn new(
+        entrance: Entrance,
+        words: CrowdWords,
+        span: u64,
+        absence: OnNoConsumer,
+        fence: Fence,
+    ) -> Self {
+        Self {
+            members: Vec::new(),
+            entrance,
+            words,
+            span,
+            absence,
+            fence,
+        }
+    }
+
+    pub(super) fn attention(&self) -> &AtomicU64 {
+        // SAFETY: outlives the endpoint, see `new`.
+        unsafe { &*self.words.attention }
+    }
+
+    fn reach(&self) -> &AtomicU64 {
+        // SAFETY: outlives the endpoint, see `new`.
+        unsafe { &*self.words.reach }
+    }
+}
+
+/// What the least over the crowd comes to.
+enum Least {
+    Limit(u64),
+    /// A member whose words cannot be right, by its index.
+    Corrupt(usize, Corruption),
+    /// A member that has held the producer up for too long, by its index.
+    Late(usize),
+}
+
+impl Crowd {
+    /// How far the producer may go from `pos`, as far as is known of the consumers.
+    fn least(&mut self, pos: u64, buffer: u64) -> Least {
+        let free = pos.wrapping_add(self.span);
+        if self.members.is_empty() {
+            return Least::Limit(if self.absence == OnNoConsumer::Wait {
+                pos
+            } else {
+                free
+            });
+        }
+        let mut ahead = None::<i64>;
+        for (index, member) in self.members.iter_mut().enumerate() {
+            if !member.gates {
+                continue;
+            }
+            let granted = match member.ledger.refresh_granted(pos) {
+                Ok(granted) => granted,
+                Err(corruption) => return Least::Corrupt(index, corruption),
+            };
+            let room = granted.wrapping_add(buffer).wrapping_sub(pos) as i64;
+            if let Some(most) = member.evict_after {
+                if room > 0 {
+                    member.stuck = None;
+                } else if member.stuck.get_or_insert_with(Instant::now).elapsed() >= most {
+                    return Least::Late(index);
+                }
+            }
+            ahead = Some(ahead.map_or(room, |least| least.min(room)));
+        }
+        Least::Limit(ahead.map_or(free, |ahead| pos.wrapping_add(ahead.max(0) as u64)))
+    }
+
+    /// When the producer has waited long enough for whom it waits for.
+    pub(super) fn next_eviction(&self) -> Option<Duration> {
+        let left = |member: &Member| {
+            let (most, since) = (member.evict_after?, member.stuck?);
+            Some(most.saturating_sub(since.elapsed()))
+        };
+        self.members.iter().filter_map(left).min()
+    }
+}
+
+impl ProducerEndpoint {
+    /// Has the stream serve many consumers.
+    pub(crate) fn set_crowd(&mut self, crowd: Crowd) {
+        self.crowd = Some(Box::new(crowd));
+    }
+
+    /// How far the producer may go from `pos`, for a crowd: nobody joins behind it, and nobody reads what it overwrites.
+    pub(super) fn gather(&mut self, pos: u64) -> u64 {
+        loop {
+            let Some(crowd) = &mut self.crowd else { return pos };
+            let limit = match crowd.least(pos, self.buffer) {
+                Least::Limit(limit) => limit,
+                Least::Corrupt(index, corruption) => {
+                    log::error!("a consumer of several is dismissed: {corruption}");
+                    self.dismiss(index, pos);
+                    continue;
+                }
+                Least::Late(index) => {
+                    self.dismiss(index, pos);
+                    continue;
+                }
+            };
+            if limit == pos {
+                return pos;
+            }
+            // Pairs with the heavy fence in `Lobby::join`: a newcomer starts where this reach does not write, or is seen.
+            crowd.reach().store(limit, Ordering::Release);
+            compiler_fence(Ordering::SeqCst);
+            crowd.fence.light();
+            // Pairs with the Acquire fence in `History::reach_after_copy`: whoever reads what is written from here on sees
+            // the reach.
+            fence(Ordering::Release);
+            if self.notice().load(Ordering::Relaxed) & ARRIVED == 0 {
+                return limit;
+            }
+            self.admit(pos);
+        }
+    }
+
+    /// Takes in who has come, and sees those off who have gone.
+    pub(super) fn admit(&mut self, pos: u64) {
+        let news = match &self.crowd {
+            None => return,
+            Some(crowd) => match &crowd.entrance {
+                Entrance::Local(lobby) => lobby.take(|| {
+                    self.notice().fetch_and(!ARRIVED, Ordering::AcqRel);
+                }),
+            },
+        };
+        for news in news {
+            match news {
+                News::Came(member) => {
+                    if let Some(crowd) = &mut self.crowd {
+                        crowd.members.push(member);
+                        // It may have said so before anybody knew it.
+                        self.attend_member(crowd_last(&self.crowd));
+                    }
+                }
+                News::Went(id) => {
+                    if let Some(index) = self.member(id) {
+                        self.remove(index);
+                    }
+                }
+            }
+        }
+        self.look_for_desertion(pos);
+    }
+
+    /// Attends to whoever asks for attention, after the notice was looked at.
+    pub(super) fn attend_crowd(&mut self, pos: u64) {
+        let Some(crowd) = &self.crowd else { return };
+        if crowd.attention().load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        // Acquire pairs with the Release of who closed.
+        let bits = crowd.attention().swap(0, Ordering::AcqRel);
+        for index in (0..crowd.members.len()).rev() {
+            let asks = |crowd: &Crowd| bits & attention_bit(crowd.members[index].id) != 0;
+            if self.crowd.as_deref().is_some_and(asks) {
+                self.attend_member(index);
+            }
+        }
+        self.look_for_desertion(pos);
+    }
+
+    /// Rings a member that is parked, and lets one go that has closed.
+    fn attend_member(&mut self, index: usize) {
+        let Some(member) = self.crowd.as_mut().and_then(|crowd| crowd.members.get_mut(index)) else {
+            return;
+        };
+        // Acquire pairs with the Release in `ConsumerEndpoint::shut`.
+        let control = member.ledger.control().word.load(Ordering::Acquire);
+        if control & WORD_CLOSED != 0 {
+            self.remove(index);
+        } else if control & WORD_PARKED != 0 && control != member.rung {
+            member.rung = control;
+            self.ring(index);
+        }
+    }
+
+    /// Rings every member that is parked.
+    pub(super) fn wake_crowd(&mut self) {
+        for index in (0..self.crowd.as_ref().map_or(0, |crowd| crowd.members.len())).rev() {
+            self.attend_member(index);
+        }
+    }
+
+    fn ring(&self, index: usize) {
+        let Some(member) = self.crowd.as_ref().and_then(|crowd| crowd.members.get(index)) else {
+            return;
+        };
+        match &member.call {
+            Call::Local(ringer, _) => ringer.ring(),
+        }
+    }
+
+    fn member(&self, id: u64) -> Option<usize> {
+        let members = &self.crowd.as_ref()?.members;
+        members.iter().position(|member| member.id == id)
+    }
+
+    /// Goes on without a member.
+    fn remove(&mut self, index: usize) -> Option<Member> {
+        let crowd = self.crowd.as_mut()?;
+        let member = (index < crowd.members.len()).then(|| crowd.members.swap_remove(index))?;
+        Some(member)
+    }
+
+    /// Goes on without a member that did not leave by itself, and tells it.
+    fn dismiss(&mut self, index: usize, pos: u64) {
+        let Some(member) = self.remove(index) else { return };
+        match &member.call {
+            Call::Local(ringer, notice) => {
+                // SAFETY: kept by the member.
+                unsafe { &**notice }.fetch_or(EVICTED, Ordering::AcqRel);
+                ringer.ring();
+            }
+        }
+        drop(member.keep);
+        self.look_for_desertion(pos);
+    }
+
+    fn look_for_desertion(&self, pos: u64) {
+        let Some(crowd) = &self.crowd else { return };
+        if crowd.members.is_empty() {
+            match &crowd.entrance {
+                Entrance::Local(lobby) => lobby.desert(pos),
+            }
+        }
+    }
+
+    /// Elements before `pos` that the gating consumers have not released.
+    pub(super) fn unreleased(&mut self, pos: u64) -> u64 {
+        let Some(crowd) = &mut self.crowd else { return 0 };
+        let behind = |member: &mut Member| {
+            let released = member.ledger.refresh_released(pos).ok()?;
+            member.gates.then(|| pos.wrapping_sub(released))
+        };
+        crowd.members.iter_mut().filter_map(behind).max().unwrap_or(0)
+    }
+
+    /// What the gating consumers have asked for beyond `pos`: the least of them.
+    pub(super) fn crowd_demand(&self, pos: u64) -> Option<u64> {
+        let crowd = self.crowd.as_ref()?;
+        let ahead = |member: &Member| member.ledger.peek_granted().wrapping_sub(pos) as i64;
+        let gating = crowd.members.iter().filter(|member| member.gates);
+        Some(gating.map(ahead).min().map_or(0, |least| least.max(0) as u64))
+    }
+
+    /// Consumers at present.
+    pub(crate) fn consumers(&self) -> usize {
+        match self.crowd.as_ref().map(|crowd| &crowd.entrance) {
+            None => self.has_consumer().into(),
+            Some(Entrance::Local(lobby)) => lobby.seated(),
+        }
+    }
+
+    /// Elements before `pos` that nobody was there to hear.
+    pub(crate) fn unheard(&self, pos: u64) -> u64 {
+        match self.crowd.as_ref().map(|crowd| &crowd.entrance) {
+            None => 0,
+            Some(Entrance::Local(lobby)) => lobby.unheard(pos),
+        }
+    }
+}
+
+/// The index of the newest member.
+fn crowd_last(crowd: &Option<Box<Crowd>>) -> usize {
+    crowd
+        .as_ref()
+        .map_or(0, |crowd| crowd.members.len().saturating_sub(1))
+}
