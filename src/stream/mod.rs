@@ -43,9 +43,7 @@ mod tests;
 
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) use crate::process::{ListError, ObserveError, PublishError, SubscribeError};
-pub use broadcast::{
-    BroadcastBuilder, BroadcastError, JoinError, OnNoConsumer, SubscriberBuilder, Subscribers, broadcast,
-};
+pub use broadcast::{BroadcastBuilder, BroadcastError, JoinError, SubscriberBuilder, Subscribers, broadcast};
 pub use buffer::Buffer;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) use canceller::Canceller;

@@ -12,8 +12,7 @@ use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence, fence};
 use crate::ring::notice::{ARRIVED, EVICTED};
 use crate::ring::page::{WORD_CLOSED, WORD_PARKED};
-use crate::ring::{Corruption, Ledger, Lobby, News};
-use crate::stream::broadcast::OnNoConsumer;
+use crate::ring::{Corruption, Ledger, Lobby, News, OnNoConsumer};
 use crate::wait::{Fence, Ringer};
 
 /// Bits of the attention word; those above belong to notices, at which the producer looks at the same time.
@@ -61,6 +60,10 @@ pub(crate) struct Crowd {
     /// How far the producer goes at a time where nobody gates.
     span: u64,
     absence: OnNoConsumer,
+    /// Whether somebody came or went since the cursors were told.
+    changed: bool,
+    /// The furthest position that one of those who have gone had released.
+    heard: u64,
     /// Whose heavy side a newcomer issues, in this process.
     fence: Fence,
 }
@@ -89,6 +92,7 @@ impl Crowd {
         words: CrowdWords,
         span: u64,
         absence: OnNoConsumer,
+        base: u64,
         fence: Fence,
     ) -> Self {
         Self {
@@ -97,6 +101,8 @@ impl Crowd {
             words,
             span,
             absence,
+            changed: false,
+            heard: base,
             fence,
         }
     }
@@ -104,6 +110,11 @@ impl Crowd {
     pub(super) fn attention(&self) -> &AtomicU64 {
         // SAFETY: outlives the endpoint, see `new`.
         unsafe { &*self.words.attention }
+    }
+
+    /// Whether the consumers are others than before, so that what was known of the room is not true any more.
+    pub(super) fn take_change(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
     }
 
     fn reach(&self) -> &AtomicU64 {
@@ -186,6 +197,7 @@ impl ProducerEndpoint {
                     continue;
                 }
             };
+            crowd.changed = false;
             if limit == pos {
                 return pos;
             }
@@ -218,18 +230,19 @@ impl ProducerEndpoint {
                 News::Came(member) => {
                     if let Some(crowd) = &mut self.crowd {
                         crowd.members.push(member);
+                        crowd.changed = true;
                         // It may have said so before anybody knew it.
-                        self.attend_member(crowd_last(&self.crowd));
+                        self.attend_member(crowd_last(&self.crowd), pos);
                     }
                 }
                 News::Went(id) => {
                     if let Some(index) = self.member(id) {
-                        self.remove(index);
+                        self.remove(index, pos);
                     }
                 }
             }
         }
-        self.look_for_desertion(pos);
+        self.look_for_desertion();
     }
 
     /// Attends to whoever asks for attention, after the notice was looked at.
@@ -243,21 +256,21 @@ impl ProducerEndpoint {
         for index in (0..crowd.members.len()).rev() {
             let asks = |crowd: &Crowd| bits & attention_bit(crowd.members[index].id) != 0;
             if self.crowd.as_deref().is_some_and(asks) {
-                self.attend_member(index);
+                self.attend_member(index, pos);
             }
         }
-        self.look_for_desertion(pos);
+        self.look_for_desertion();
     }
 
     /// Rings a member that is parked, and lets one go that has closed.
-    fn attend_member(&mut self, index: usize) {
+    fn attend_member(&mut self, index: usize, pos: u64) {
         let Some(member) = self.crowd.as_mut().and_then(|crowd| crowd.members.get_mut(index)) else {
             return;
         };
         // Acquire pairs with the Release in `ConsumerEndpoint::shut`.
         let control = member.ledger.control().word.load(Ordering::Acquire);
         if control & WORD_CLOSED != 0 {
-            self.remove(index);
+            self.remove(index, pos);
         } else if control & WORD_PARKED != 0 && control != member.rung {
             member.rung = control;
             self.ring(index);
@@ -265,9 +278,9 @@ impl ProducerEndpoint {
     }
 
     /// Rings every member that is parked.
-    pub(super) fn wake_crowd(&mut self) {
+    pub(super) fn wake_crowd(&mut self, pos: u64) {
         for index in (0..self.crowd.as_ref().map_or(0, |crowd| crowd.members.len())).rev() {
-            self.attend_member(index);
+            self.attend_member(index, pos);
         }
     }
 
@@ -286,15 +299,23 @@ impl ProducerEndpoint {
     }
 
     /// Goes on without a member.
-    fn remove(&mut self, index: usize) -> Option<Member> {
+    fn remove(&mut self, index: usize, pos: u64) -> Option<Member> {
         let crowd = self.crowd.as_mut()?;
-        let member = (index < crowd.members.len()).then(|| crowd.members.swap_remove(index))?;
+        let mut member = (index < crowd.members.len()).then(|| crowd.members.swap_remove(index))?;
+        if let Ok(released) = member.ledger.refresh_released(pos)
+            && released.wrapping_sub(crowd.heard) as i64 > 0
+        {
+            crowd.heard = released;
+        }
+        crowd.changed = true;
         Some(member)
     }
 
     /// Goes on without a member that did not leave by itself, and tells it.
     fn dismiss(&mut self, index: usize, pos: u64) {
-        let Some(member) = self.remove(index) else { return };
+        let Some(member) = self.remove(index, pos) else {
+            return;
+        };
         match &member.call {
             Call::Local(ringer, notice) => {
                 // SAFETY: kept by the member.
@@ -303,14 +324,14 @@ impl ProducerEndpoint {
             }
         }
         drop(member.keep);
-        self.look_for_desertion(pos);
+        self.look_for_desertion();
     }
 
-    fn look_for_desertion(&self, pos: u64) {
+    fn look_for_desertion(&self) {
         let Some(crowd) = &self.crowd else { return };
         if crowd.members.is_empty() {
             match &crowd.entrance {
-                Entrance::Local(lobby) => lobby.desert(pos),
+                Entrance::Local(lobby) => lobby.desert(crowd.heard),
             }
         }
     }
@@ -328,9 +349,18 @@ impl ProducerEndpoint {
     /// What the gating consumers have asked for beyond `pos`: the least of them.
     pub(super) fn crowd_demand(&self, pos: u64) -> Option<u64> {
         let crowd = self.crowd.as_ref()?;
-        let ahead = |member: &Member| member.ledger.peek_granted().wrapping_sub(pos) as i64;
-        let gating = crowd.members.iter().filter(|member| member.gates);
-        Some(gating.map(ahead).min().map_or(0, |least| least.max(0) as u64))
+        let mut least = None::<i64>;
+        let mut count = |member: &Member| {
+            if member.gates {
+                let ahead = member.ledger.peek_granted().wrapping_sub(pos) as i64;
+                least = Some(least.map_or(ahead, |least| least.min(ahead)));
+            }
+        };
+        crowd.members.iter().for_each(&mut count);
+        match &crowd.entrance {
+            Entrance::Local(lobby) => lobby.each_newcomer(&mut count),
+        }
+        Some(least.map_or(0, |least| least.max(0) as u64))
     }
 
     /// Consumers at present.
@@ -341,7 +371,7 @@ impl ProducerEndpoint {
         }
     }
 
-    /// Elements before `pos` that nobody was there to hear.
+    /// Elements before `pos` that nobody was there to take.
     pub(crate) fn unheard(&self, pos: u64) -> u64 {
         match self.crowd.as_ref().map(|crowd| &crowd.entrance) {
             None => 0,
