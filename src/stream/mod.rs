@@ -43,7 +43,10 @@ mod tests;
 
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) use crate::process::{ListError, ObserveError, PublishError, SubscribeError};
-pub use broadcast::{BroadcastBuilder, BroadcastError, JoinError, SubscriberBuilder, Subscribers, broadcast};
+pub use broadcast::{
+    BroadcastBuilder, BroadcastError, Gap, JoinError, LossyBuilder, LossySource, Received, SubscriberBuilder,
+    Subscribers, broadcast,
+};
 pub use buffer::Buffer;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) use canceller::Canceller;

@@ -5,6 +5,7 @@
 //! consumer.
 
 mod forum;
+mod lossy;
 mod sink;
 mod subscribers;
 
@@ -16,6 +17,7 @@ use super::settings::{MOST_ELEMENTS, SinkSettings, sink_setters};
 use super::sink::SinkRef;
 use crate::ring::OnNoConsumer;
 use forum::Forum;
+pub use lossy::{Gap, LossyBuilder, LossySource, Received};
 pub use subscribers::{JoinError, SubscriberBuilder, Subscribers};
 
 /// How many consumers a broadcast admits unless its builder says otherwise.
