@@ -118,8 +118,8 @@ pub use process::{
 };
 pub use ring::{Corruption, JoinPosition, OnNoConsumer};
 pub use stream::{
-    BroadcastBuilder, BroadcastError, Gap, JoinError, LossyBuilder, LossySource, Received, SubscriberBuilder,
-    Subscribers, broadcast,
+    AsyncStream, BroadcastBuilder, BroadcastError, Gap, JoinError, LossyBuilder, LossySource, Publisher,
+    Received, RendezvousBuilder, Subscriber, SubscriberBuilder, Subscribers, broadcast, rendezvous,
 };
 pub use stream::{
     Buffer, ChannelBuilder, ChannelError, Claim, ClaimError, CloseReason, End, EndError, EndedMeanwhile,

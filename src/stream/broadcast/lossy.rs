@@ -78,7 +78,7 @@ pub struct LossyBuilder<T> {
 
 impl<T: Copy + Send + Sync + 'static> LossyBuilder<T> {
     pub(super) fn new(mut subscriber: SubscriberBuilder<T>, evict_after: Option<Duration>) -> Self {
-        // It asks by itself: nothing would be held back for one that does not.
+        // It asks by itself: a lossy consumer that does not would be sent everything all the same.
         subscriber.source.manual = false;
         Self {
             subscriber,
@@ -101,11 +101,20 @@ impl<T: Copy + Send + Sync + 'static> LossyBuilder<T> {
     /// ```
     pub fn open(self) -> Result<LossySource<T>, JoinError> {
         let gates = self.evict_after.is_some();
-        let (history, start, endpoint) = self.subscriber.join(gates, self.evict_after)?;
-        // SAFETY: the endpoint, which stands beside the cursors, keeps the ring.
-        let ring = unsafe { Straggler::new(history, start) };
-        Ok(LossySource::new(ring, endpoint))
+        join(&self.subscriber, gates, self.evict_after)
     }
+}
+
+/// Joins as a consumer that looks at what it copied before it believes it.
+pub(super) fn join<T: Copy + Send + Sync + 'static>(
+    subscriber: &SubscriberBuilder<T>,
+    gates: bool,
+    evict_after: Option<Duration>,
+) -> Result<LossySource<T>, JoinError> {
+    let (history, start, endpoint) = subscriber.join(gates, evict_after)?;
+    // SAFETY: the endpoint, which stands beside the cursors, keeps the ring.
+    let ring = unsafe { Straggler::new(history, start) };
+    Ok(LossySource::new(ring, endpoint))
 }
 
 /// The handle of a consumer that does not hold the producer up, or not for ever: it may be lapped, and is told exactly what
@@ -158,6 +167,15 @@ impl<T: Copy> LossySource<T> {
             ring,
             missed: 0,
             endpoint,
+        }
+    }
+
+    /// Asks for one element more, of a source that asks by hand. Nothing comes to one that was evicted before it asked.
+    pub(super) fn ask(&mut self) {
+        if self.endpoint.is_evicted() {
+            self.endpoint.close(End::Evicted, self.ring.pos());
+        } else if self.endpoint.end().is_none() {
+            self.mark = self.endpoint.request(1, self.ring.pos());
         }
     }
 
