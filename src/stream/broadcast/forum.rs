@@ -134,32 +134,32 @@ impl<T: Copy + Send + Sync + 'static> Forum<T> {
 
     /// Lets a consumer in: its first position, and its endpoint.
     pub(super) fn join(
-        self: &Arc<Self>,
+        forum: &Arc<Self>,
         history: &History<Fixed<T>>,
         part: Part,
         source: &SourceSettings,
     ) -> Result<(u64, Box<ConsumerEndpoint>), Refused<()>> {
-        let bell = Doorbell::toward(self.producer.clone());
+        let bell = Doorbell::toward(forum.producer.clone());
         let mut made = None;
-        let entry = self.lobby.join(
+        let entry = forum.lobby.join(
             history,
             part.from,
             || {
-                self.notice.word.fetch_or(ARRIVED, Ordering::AcqRel);
+                forum.notice.word.fetch_or(ARRIVED, Ordering::AcqRel);
             },
-            || self.fence.heavy(),
+            || forum.fence.heavy(),
             |entry| {
                 let ringer = bell.ringer().ok_or(())?;
-                let (lines, member) = self.member(entry, part, source.window, ringer);
+                let (lines, member) = forum.member(entry, part, source.window, ringer);
                 made = Some(lines);
                 Ok(member)
             },
         )?;
-        let seat = Seat(Arc::clone(&self.lobby));
+        let seat = Seat(Arc::clone(&forum.lobby));
         let Some(own) = made else {
             return Err(Refused::Other(()));
         };
-        let shared = &self.ring.lines;
+        let shared = &forum.ring.lines;
         let lines = ConsumerLines {
             control: &own.control,
             credit: &own.credit,
@@ -177,13 +177,13 @@ impl<T: Copy + Send + Sync + 'static> Forum<T> {
                 idle: source.idle,
                 resumable: false,
                 strategy: source.strategy,
-                fence: self.fence,
+                fence: forum.fence,
                 bell,
-                keep: Box::new((own, Arc::clone(self), seat)),
+                keep: Box::new((own, Arc::clone(forum), seat)),
             })
         };
         endpoint.set_attention(Attention {
-            word: &self.attention.word,
+            word: &forum.attention.word,
             bit: attention_bit(entry.id),
         });
         Ok((entry.start, Box::new(endpoint)))

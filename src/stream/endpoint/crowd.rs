@@ -277,8 +277,10 @@ impl ProducerEndpoint {
         }
     }
 
-    /// Rings every member that is parked.
+    /// Rings every member that is parked, also one that has come just now: who comes later sees what was stored before this
+    /// call, by the lobby's lock.
     pub(super) fn wake_crowd(&mut self, pos: u64) {
+        self.admit(pos);
         for index in (0..self.crowd.as_ref().map_or(0, |crowd| crowd.members.len())).rev() {
             self.attend_member(index, pos);
         }
