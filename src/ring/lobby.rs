@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::HashSet;
 use std::sync::PoisonError;
 
 use super::block::Shape;
@@ -107,8 +108,11 @@ pub(crate) struct Lobby<A> {
 #[derive(Debug)]
 struct Hall<A> {
     news: Vec<News<A>>,
-    seated: usize,
+    /// By their numbers.
+    seated: HashSet<u64>,
     next: u64,
+    /// The furthest position that one of those who have gone had released.
+    heard: u64,
     /// Position from which on nobody has been there to take anything.
     deserted: Option<u64>,
     /// Elements that nobody was there to take, before that.
@@ -121,8 +125,9 @@ impl<A> Lobby<A> {
         Self {
             hall: Mutex::new(Hall {
                 news: Vec::new(),
-                seated: 0,
+                seated: HashSet::new(),
                 next: 0,
+                heard: base,
                 deserted: Some(base),
                 unheard: 0,
             }),
@@ -143,7 +148,7 @@ impl<A> Lobby<A> {
 
     /// Consumers at present, those included that the producer has not taken in.
     pub(crate) fn seated(&self) -> usize {
-        self.hall().seated
+        self.hall().seated.len()
     }
 
     /// Lets a consumer in. `announce` sets the bit of the producer's notice, `fence` is the heavy side of the fence, and
@@ -157,7 +162,7 @@ impl<A> Lobby<A> {
         make: impl FnOnce(Entry) -> Result<A, E>,
     ) -> Result<Entry, Refused<E>> {
         let mut hall = self.hall();
-        if hall.seated >= self.most {
+        if hall.seated.len() >= self.most {
             return Err(Refused::Full);
         }
         // Under the lock, so that whoever takes the news clears this bit; and before the reach is read, see the module.
@@ -194,7 +199,7 @@ impl<A> Lobby<A> {
             hall.unheard = hall.unheard.wrapping_add(unheard);
         }
         hall.next = hall.next.wrapping_add(1);
-        hall.seated += 1;
+        hall.seated.insert(entry.id);
         hall.news.push(News::Came(newcomer));
         Ok(entry)
     }
@@ -206,10 +211,18 @@ impl<A> Lobby<A> {
         announce();
     }
 
-    /// Gives a place up.
-    pub(crate) fn vacate(&self) {
+    /// Gives a place up: that of a consumer which had released everything before `released`. A second time is of no effect.
+    pub(crate) fn vacate(&self, id: u64, released: u64) {
         let mut hall = self.hall();
-        hall.seated = hall.seated.saturating_sub(1);
+        if !hall.seated.remove(&id) {
+            return;
+        }
+        if released.wrapping_sub(hall.heard) as i64 > 0 {
+            hall.heard = released;
+        }
+        if hall.seated.is_empty() {
+            hall.deserted = Some(hall.heard);
+        }
     }
 
     /// Shows those to `visit` that the producer has not taken in.
@@ -227,14 +240,6 @@ impl<A> Lobby<A> {
         // Under the lock, so that the bit of who comes next is not cleared with it.
         clear();
         std::mem::take(&mut hall.news)
-    }
-
-    /// Nobody takes anything from `pos` on, unless somebody has come meanwhile.
-    pub(crate) fn desert(&self, pos: u64) {
-        let mut hall = self.hall();
-        if hall.news.iter().all(|news| matches!(news, News::Went(_))) {
-            hall.deserted.get_or_insert(pos);
-        }
     }
 
     /// How many elements before `pos` nobody was there to take.

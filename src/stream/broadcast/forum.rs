@@ -39,11 +39,17 @@ struct MemberLines {
 
 /// A consumer's place, given up when it is dropped.
 #[derive(Debug)]
-struct Seat(Arc<Lobby<Member>>);
+struct Seat {
+    lobby: Arc<Lobby<Member>>,
+    id: u64,
+    lines: Arc<MemberLines>,
+}
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.0.vacate();
+        // Relaxed: this side stored it.
+        self.lobby
+            .vacate(self.id, self.lines.credit.released.load(Ordering::Relaxed));
     }
 }
 
@@ -107,7 +113,6 @@ impl<T: Copy + Send + Sync + 'static> Forum<T> {
                 words,
                 extent.span,
                 absence,
-                sink.start,
                 fence,
             )
         });
@@ -155,9 +160,13 @@ impl<T: Copy + Send + Sync + 'static> Forum<T> {
                 Ok(member)
             },
         )?;
-        let seat = Seat(Arc::clone(&forum.lobby));
         let Some(own) = made else {
             return Err(Refused::Other(()));
+        };
+        let seat = Seat {
+            lobby: Arc::clone(&forum.lobby),
+            id: entry.id,
+            lines: Arc::clone(&own),
         };
         let shared = &forum.ring.lines;
         let lines = ConsumerLines {

@@ -62,8 +62,6 @@ pub(crate) struct Crowd {
     absence: OnNoConsumer,
     /// Whether somebody came or went since the cursors were told.
     changed: bool,
-    /// The furthest position that one of those who have gone had released.
-    heard: u64,
     /// Whose heavy side a newcomer issues, in this process.
     fence: Fence,
 }
@@ -92,7 +90,6 @@ impl Crowd {
         words: CrowdWords,
         span: u64,
         absence: OnNoConsumer,
-        base: u64,
         fence: Fence,
     ) -> Self {
         Self {
@@ -102,7 +99,6 @@ impl Crowd {
             span,
             absence,
             changed: false,
-            heard: base,
             fence,
         }
     }
@@ -211,12 +207,12 @@ impl ProducerEndpoint {
             if self.notice().load(Ordering::Relaxed) & ARRIVED == 0 {
                 return limit;
             }
-            self.admit(pos);
+            self.admit();
         }
     }
 
     /// Takes in who has come, and sees those off who have gone.
-    pub(super) fn admit(&mut self, pos: u64) {
+    pub(super) fn admit(&mut self) {
         let news = match &self.crowd {
             None => return,
             Some(crowd) => match &crowd.entrance {
@@ -232,21 +228,20 @@ impl ProducerEndpoint {
                         crowd.members.push(member);
                         crowd.changed = true;
                         // It may have said so before anybody knew it.
-                        self.attend_member(crowd_last(&self.crowd), pos);
+                        self.attend_member(crowd_last(&self.crowd));
                     }
                 }
                 News::Went(id) => {
                     if let Some(index) = self.member(id) {
-                        self.remove(index, pos);
+                        self.remove(index);
                     }
                 }
             }
         }
-        self.look_for_desertion();
     }
 
     /// Attends to whoever asks for attention, after the notice was looked at.
-    pub(super) fn attend_crowd(&mut self, pos: u64) {
+    pub(super) fn attend_crowd(&mut self) {
         let Some(crowd) = &self.crowd else { return };
         if crowd.attention().load(Ordering::Relaxed) == 0 {
             return;
@@ -256,21 +251,20 @@ impl ProducerEndpoint {
         for index in (0..crowd.members.len()).rev() {
             let asks = |crowd: &Crowd| bits & attention_bit(crowd.members[index].id) != 0;
             if self.crowd.as_deref().is_some_and(asks) {
-                self.attend_member(index, pos);
+                self.attend_member(index);
             }
         }
-        self.look_for_desertion();
     }
 
     /// Rings a member that is parked, and lets one go that has closed.
-    fn attend_member(&mut self, index: usize, pos: u64) {
+    fn attend_member(&mut self, index: usize) {
         let Some(member) = self.crowd.as_mut().and_then(|crowd| crowd.members.get_mut(index)) else {
             return;
         };
         // Acquire pairs with the Release in `ConsumerEndpoint::shut`.
         let control = member.ledger.control().word.load(Ordering::Acquire);
         if control & WORD_CLOSED != 0 {
-            self.remove(index, pos);
+            self.remove(index);
         } else if control & WORD_PARKED != 0 && control != member.rung {
             member.rung = control;
             self.ring(index);
@@ -279,10 +273,10 @@ impl ProducerEndpoint {
 
     /// Rings every member that is parked, also one that has come just now: who comes later sees what was stored before this
     /// call, by the lobby's lock.
-    pub(super) fn wake_crowd(&mut self, pos: u64) {
-        self.admit(pos);
+    pub(super) fn wake_crowd(&mut self) {
+        self.admit();
         for index in (0..self.crowd.as_ref().map_or(0, |crowd| crowd.members.len())).rev() {
-            self.attend_member(index, pos);
+            self.attend_member(index);
         }
     }
 
@@ -301,39 +295,27 @@ impl ProducerEndpoint {
     }
 
     /// Goes on without a member.
-    fn remove(&mut self, index: usize, pos: u64) -> Option<Member> {
+    fn remove(&mut self, index: usize) -> Option<Member> {
         let crowd = self.crowd.as_mut()?;
-        let mut member = (index < crowd.members.len()).then(|| crowd.members.swap_remove(index))?;
-        if let Ok(released) = member.ledger.refresh_released(pos)
-            && released.wrapping_sub(crowd.heard) as i64 > 0
-        {
-            crowd.heard = released;
-        }
+        let member = (index < crowd.members.len()).then(|| crowd.members.swap_remove(index))?;
         crowd.changed = true;
         Some(member)
     }
 
     /// Goes on without a member that did not leave by itself, and tells it.
     fn dismiss(&mut self, index: usize, pos: u64) {
-        let Some(member) = self.remove(index, pos) else {
+        let Some(mut member) = self.remove(index) else {
             return;
         };
+        let released = member.ledger.refresh_released(pos).unwrap_or(pos);
+        if let Some(Entrance::Local(lobby)) = self.crowd.as_ref().map(|crowd| &crowd.entrance) {
+            lobby.vacate(member.id, released);
+        }
         match &member.call {
             Call::Local(ringer, notice) => {
                 // SAFETY: kept by the member.
                 unsafe { &**notice }.fetch_or(EVICTED, Ordering::AcqRel);
                 ringer.ring();
-            }
-        }
-        drop(member.keep);
-        self.look_for_desertion();
-    }
-
-    fn look_for_desertion(&self) {
-        let Some(crowd) = &self.crowd else { return };
-        if crowd.members.is_empty() {
-            match &crowd.entrance {
-                Entrance::Local(lobby) => lobby.desert(crowd.heard),
             }
         }
     }
