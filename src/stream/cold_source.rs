@@ -241,6 +241,16 @@ impl<T> ColdSource<T> {
         is_anywhere(ring, &self.aside, &self.unbounded)
     }
 
+    /// No more elements than this are there.
+    #[cfg(not(millstream_loom))]
+    pub(super) fn most_there(&self, ring: &Consumer<Fixed<T>>) -> u64 {
+        match &self.aside {
+            _ if self.special => self.endpoint.most_in_ring(),
+            Some(place) => place.slots(ring.shape()),
+            None => ring.slots(),
+        }
+    }
+
     /// Whether an element is there in any lane, asked for or not.
     #[cfg(not(millstream_loom))]
     pub(super) fn holds(&self, ring: &Consumer<Fixed<T>>) -> bool {
