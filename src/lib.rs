@@ -49,6 +49,8 @@ pub use actor::{
 };
 pub use element::{Element, Field, Fingerprint, Kind, Scalar, Schema, SchemaError, Value, ValueError};
 #[cfg(not(millstream_loom))]
+pub use flow::{ArbitrateBuilder, Arbitrated, Feed, LineCounts, arbitrate};
+#[cfg(not(millstream_loom))]
 pub use flow::{EndPolicy, Indexed, Merge, MergeBuilder, merge};
 #[cfg(not(millstream_loom))]
 /// The crate of the histogram in a [`WorkerReport`].

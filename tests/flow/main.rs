@@ -2,6 +2,7 @@
 
 #![cfg(target_os = "linux")]
 
+mod arbitrate;
 mod merge;
 #[path = "../processes/stage.rs"]
 mod stage;
@@ -12,5 +13,5 @@ mod support;
 /// No test: where a process begins that a test has started.
 #[test]
 fn role() {
-    stage::play(&[merge::ROLES]);
+    stage::play(&[arbitrate::ROLES, merge::ROLES]);
 }
