@@ -6,6 +6,8 @@
 //! | stream between two processes | [`publish`] here, [`subscribe`] there; `#[millstream::element]` for what may travel |
 //! | send bytes, or what only a schema describes | the same with `[u8]`: [`FrameSink`], [`FrameSource`] |
 //! | look at what is published | [`list`], [`observe`] |
+//! | read several streams as one | [`merge`] |
+//! | read the two lines of a feed | [`arbitrate`] |
 //! | run actors on pinned workers | [`ActorSystem::builder`], [`receive`] or the trait [`Actor`] |
 //! | supervise them | [`SpawnOptions::supervisor`], [`OneForOne`] |
 //! | own a socket in an actor | [`Context::watch_io`] |

@@ -435,10 +435,11 @@ fn it_wakes_by_streams_of_both_kinds() {
         }
         let count = sources.len();
         let mut merged = merge(sources).wait(WaitStrategy::park()).build();
-        // One after the other, each of them wakes it while all others are silent.
+        // One after the other, each of them wakes it while all others are silent. Were it woken by the bound of its sleep alone,
+        // this would take longer than the watchdog waits.
         let (told, heard) = std::sync::mpsc::channel();
         let producer = thread::spawn(move || {
-            for round in 0..200_u64 {
+            for round in 0..1000_u64 {
                 for sink in &mut sinks {
                     sink.put(round).unwrap();
                     heard.recv().unwrap();
@@ -448,7 +449,7 @@ fn it_wakes_by_streams_of_both_kinds() {
             sinks.iter_mut().for_each(|sink| sink.complete().unwrap());
             sinks
         });
-        for round in 0..200 {
+        for round in 0..1000 {
             for input in 0..count {
                 assert_eq!(merged.indexed().next(), Some((input, round)));
                 told.send(()).unwrap();

@@ -30,7 +30,8 @@ type Key<T> = Box<dyn Fn(&T) -> u64 + Send>;
 /// is not asked for, and each producer is paced as if it had the consumer for itself. A source with
 /// [demand by hand](crate::ChannelBuilder::manual_demand) gives what was requested before it was merged.
 ///
-/// **Dropping** it cancels all its sources, as dropping each of them would; what is held back is dropped.
+/// **Dropping** it cancels all its sources, as dropping each of them would; what is held back is dropped. To the next process of a
+/// [resumable](crate::SubscribeBuilder::resumable) subscription that is one element taken, so merge such sources fair or by priority.
 ///
 /// ```
 /// let (mut first, one) = millstream::channel::<u64>().build()?;
