@@ -6,8 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use millstream::{
-    ChannelBuilder, CloseReason, End, EndPolicy, Merge, SinkRef, SourceRef, StreamFault, TryNext,
-    WaitStrategy, merge,
+    ChannelBuilder, CloseReason, End, EndPolicy, Merge, MergeBuilder, SinkRef, SourceRef, StreamFault,
+    TryNext, WaitStrategy, merge,
 };
 use proptest::prelude::*;
 
@@ -33,6 +33,16 @@ fn inputs<const N: usize>() -> ([SinkRef<u64>; N], [SourceRef<u64>; N]) {
 /// What is given without waiting.
 fn given(merged: &mut Merge<u64>) -> Vec<u64> {
     std::iter::from_fn(|| merged.try_next().item()).collect()
+}
+
+/// Fair, by priority, by arrival, by key.
+fn in_order(merged: MergeBuilder<u64>, order: usize) -> MergeBuilder<u64> {
+    match order {
+        0 => merged.fair(),
+        1 => merged.by_priority(),
+        2 => merged.by_arrival(|stamp| *stamp),
+        _ => merged.ordered_by(|key| *key),
+    }
 }
 
 fn fault() -> StreamFault {
@@ -241,13 +251,7 @@ fn a_failure_is_told_at_the_end_and_loses_nothing() {
     ] {
         let ([mut one, mut two], sources) = inputs();
         let merged = merge(sources);
-        let mut merged = match order {
-            0 => merged.fair(),
-            1 => merged.by_priority(),
-            2 => merged.by_arrival(|stamp| *stamp),
-            _ => merged.ordered_by(|key| *key),
-        }
-        .build();
+        let mut merged = in_order(merged, order).build();
         one.put_slice(&[1, 2, 5]).unwrap();
         one.fail(fault()).unwrap();
         two.put_slice(&[3, 4]).unwrap();
@@ -341,13 +345,7 @@ fn only_what_is_given_on_is_asked_for() {
     for (order, held) in [(0, 0), (1, 0), (2, 1), (3, 1)] {
         let ((mut one, first), (mut two, second)) = (pair(), pair());
         let merged = merge([first, second]);
-        let mut merged = match order {
-            0 => merged.fair(),
-            1 => merged.by_priority(),
-            2 => merged.by_arrival(|stamp| *stamp),
-            _ => merged.ordered_by(|key| *key),
-        }
-        .build();
+        let mut merged = in_order(merged, order).build();
         let fill = |sink: &mut SinkRef<u64>| (0..).take_while(|key| sink.try_put(*key).is_ok()).count();
         assert_eq!((fill(&mut one), fill(&mut two)), (6, 6));
         let mut taken = [0, 0];
@@ -406,13 +404,7 @@ fn it_wakes_by_any_input_however_it_waits() {
         for order in 0..4 {
             let (sinks, sources) = inputs::<4>();
             let merged = merge(sources).wait(strategy(wait)).idle_timeout(None);
-            let mut merged = match order {
-                0 => merged.fair(),
-                1 => merged.by_priority(),
-                2 => merged.by_arrival(|stamp| *stamp),
-                _ => merged.ordered_by(|key| *key),
-            }
-            .build();
+            let mut merged = in_order(merged, order).build();
             let producers = sinks.map(|sink| produce(sink, MANY));
             check(&mut merged, 4, MANY);
             producers.into_iter().for_each(joined);
@@ -575,13 +567,7 @@ fn a_killed_process_loses_nothing_and_holds_nobody_back() {
         let mut living = ground.start("counts", &[&"living", &50_000]);
         let sources = ["dying", "living"].map(|name| ground.subscribe::<u64>(name).open().unwrap());
         let merged = merge(sources);
-        let mut merged = match order {
-            0 => merged.fair(),
-            1 => merged.by_priority(),
-            2 => merged.by_arrival(|key| *key),
-            _ => merged.ordered_by(|key| *key),
-        }
-        .build();
+        let mut merged = in_order(merged, order).build();
         let mut next = [0_u64, 0];
         for (input, element) in merged.indexed().take(10_000) {
             assert_eq!(element, next[input]);
