@@ -84,6 +84,18 @@ impl<T> Inputs<T> {
         }
     }
 
+    /// As [`take`](Self::take), for less: an end, and demand, are found out by `take` alone, so call that now and then, and before
+    /// waiting.
+    #[inline]
+    pub(super) fn glance(&mut self, input: usize) -> Taken<T> {
+        match self.sources.get_mut(input) {
+            Some(Some(source)) if self.allowances.is_none() && source.is_plain() => {
+                source.take_ready().map_or(Taken::Empty, Taken::Item)
+            }
+            _ => self.take(input),
+        }
+    }
+
     /// Counts an element against what the input may still give.
     #[cold]
     fn charge(&mut self, input: usize) {

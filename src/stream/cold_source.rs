@@ -86,7 +86,7 @@ impl<T> ColdSource<T> {
 
     /// Whether more is to be looked at than the stamp before the cursors: nothing more was asked for, and the cursors look at
     /// a place where nothing comes, or the stream is unbounded and may go on elsewhere, or it has lanes.
-    fn is_special(&self) -> bool {
+    pub(super) fn is_special(&self) -> bool {
         self.aside.is_some() || self.special
     }
 

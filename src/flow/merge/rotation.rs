@@ -4,9 +4,9 @@
 
 use crate::flow::inputs::{Inputs, Taken};
 
-/// Elements that an input may give before the next has its turn. A turn of one would fetch another ring's lines for each
+/// Elements that an input may give before the next has its turn, and between two looks for ends where inputs have none. A turn of one would fetch another ring's lines for each
 /// element.
-const RUN: u32 = 32;
+pub(super) const RUN: u32 = 32;
 
 /// Each input in turn gives a short run.
 pub(super) struct Fair {
@@ -69,17 +69,32 @@ impl Fair {
 pub(super) struct Priority {
     /// Those that have not ended, the most urgent first.
     open: Vec<usize>,
+    given: u32,
 }
 
 impl Priority {
     pub(super) fn new(inputs: usize) -> Self {
         Self {
             open: (0..inputs).collect(),
+            given: 0,
         }
     }
 
     #[inline]
     pub(super) fn poll<T>(&mut self, inputs: &mut Inputs<T>) -> Taken<(usize, T)> {
+        self.given = self.given.wrapping_add(1);
+        if !self.given.is_multiple_of(RUN) {
+            for &input in &self.open {
+                if let Taken::Item(element) = inputs.glance(input) {
+                    return Taken::Item((input, element));
+                }
+            }
+        }
+        self.look(inputs)
+    }
+
+    #[inline(never)]
+    fn look<T>(&mut self, inputs: &mut Inputs<T>) -> Taken<(usize, T)> {
         let mut at = 0;
         while let Some(&input) = self.open.get(at) {
             match inputs.take(input) {

@@ -7,6 +7,7 @@ use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
 use super::Key;
+use super::rotation::RUN;
 use crate::flow::inputs::{Inputs, Taken};
 
 /// How long an input that has nothing holds the others back.
@@ -29,6 +30,7 @@ pub(super) struct Sorted<T> {
     places: Vec<Place<T>>,
     /// Inputs that have not ended and of which nothing is held back.
     wanting: Vec<usize>,
+    polls: u32,
     /// The largest key that was given.
     given: Option<u64>,
     late: u64,
@@ -61,6 +63,7 @@ impl<T> Sorted<T> {
             heads: BinaryHeap::with_capacity(inputs),
             places: (0..inputs).map(place).collect(),
             wanting: (0..inputs).collect(),
+            polls: 0,
             given: None,
             late: 0,
             due: None,
@@ -69,21 +72,23 @@ impl<T> Sorted<T> {
 
     #[inline]
     pub(super) fn poll(&mut self, inputs: &mut Inputs<T>) -> Taken<(usize, T)> {
-        self.fetch(inputs);
-        let Some(&Reverse((key, input))) = self.heads.peek() else {
-            return if self.wanting.is_empty() {
+        self.polls = self.polls.wrapping_add(1);
+        let due = if self.polls.is_multiple_of(RUN) {
+            None
+        } else {
+            self.fetch(inputs, Inputs::glance);
+            self.due_head()
+        };
+        let Some((key, input)) = due.or_else(|| self.look(inputs)) else {
+            return if self.heads.is_empty() && self.wanting.is_empty() {
                 Taken::Ended
             } else {
                 Taken::Empty
             };
         };
-        let is_late = self.given.is_some_and(|given| key < given);
-        if !is_late && !self.wanting.is_empty() && self.lag != Lag::None && self.is_held_back(key) {
-            return Taken::Empty;
-        }
         self.heads.pop();
         self.wanting.push(input);
-        if is_late {
+        if self.given.is_some_and(|given| key < given) {
             self.late += 1;
         } else {
             self.given = Some(key);
@@ -95,12 +100,28 @@ impl<T> Sorted<T> {
         }
     }
 
-    /// Takes one element of each input of which none is held back.
+    /// What is due, by a look that finds ends, too.
+    #[inline(never)]
+    fn look(&mut self, inputs: &mut Inputs<T>) -> Option<(u64, usize)> {
+        self.fetch(inputs, Inputs::take);
+        self.due_head()
+    }
+
+    /// The smallest key that is held back, and whose it is, if it need be held back no longer.
     #[inline]
-    fn fetch(&mut self, inputs: &mut Inputs<T>) {
+    fn due_head(&mut self) -> Option<(u64, usize)> {
+        let &Reverse((key, input)) = self.heads.peek()?;
+        let waits = self.lag != Lag::None && !self.wanting.is_empty();
+        let is_late = self.given.is_some_and(|given| key < given);
+        (is_late || !waits || !self.is_held_back(key)).then_some((key, input))
+    }
+
+    /// Takes one element of each input of which none is held back.
+    #[inline(always)]
+    fn fetch(&mut self, inputs: &mut Inputs<T>, take: impl Fn(&mut Inputs<T>, usize) -> Taken<T>) {
         let mut at = 0;
         while let Some(&input) = self.wanting.get(at) {
-            match inputs.take(input) {
+            match take(inputs, input) {
                 Taken::Item(element) => {
                     let key = (self.key)(&element);
                     self.wanting.swap_remove(at);
@@ -121,7 +142,6 @@ impl<T> Sorted<T> {
     }
 
     /// Whether an input that has nothing may still bring a smaller key than this, and has not been silent for too long.
-    #[cold]
     fn is_held_back(&mut self, key: u64) -> bool {
         self.due = None;
         let mut now = None;
