@@ -214,7 +214,7 @@ impl<T: Copy + Send + Sync + 'static> Forum<T> {
             call: Call::Local(ringer, &lines.notice),
             stuck: None,
             rung: 0,
-            keep: Box::new(Arc::clone(&lines)),
+            _keep: Box::new(Arc::clone(&lines)),
         };
         (lines, member)
     }

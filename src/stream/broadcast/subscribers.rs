@@ -179,12 +179,8 @@ impl<T: Copy + Send + Sync + 'static> SubscriberBuilder<T> {
         LossyBuilder::new(self, Some(patience))
     }
 
-    /// What the ring holds, where to start, and the endpoint, which keeps both.
-    pub(super) fn join(
-        &self,
-        gates: bool,
-        evict_after: Option<Duration>,
-    ) -> Result<(History<Fixed<T>>, u64, Box<ConsumerEndpoint>), JoinError> {
+    /// Joins, as whichever kind of source.
+    pub(super) fn join(&self, gates: bool, evict_after: Option<Duration>) -> Result<Joined<T>, JoinError> {
         let max = self.subscribers.max_demand;
         let asked = self.source.window;
         if asked == 0 {
@@ -214,6 +210,9 @@ impl<T: Copy + Send + Sync + 'static> SubscriberBuilder<T> {
         Ok((history, start, endpoint))
     }
 }
+
+/// What the ring holds, where to start, and the endpoint, which keeps the ring.
+pub(super) type Joined<T> = (History<Fixed<T>>, u64, Box<ConsumerEndpoint>);
 
 /// Why a broadcast could not be joined.
 ///

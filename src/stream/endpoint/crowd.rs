@@ -38,7 +38,7 @@ pub(crate) struct Member {
     /// Its control word for which it was rung last.
     pub(crate) rung: u64,
     /// Keeps the ledger's lines, and the notice of the call.
-    pub(crate) keep: Keep,
+    pub(crate) _keep: Keep,
 }
 
 /// How a consumer is reached.
