@@ -66,7 +66,8 @@ pub(crate) struct Entry {
 /// What is told to the producer.
 #[derive(Debug)]
 pub(crate) enum News<A> {
-    Came(A),
+    /// Who has come, by its number, and what it brought.
+    Came(u64, A),
     Went(u64),
 }
 
@@ -161,14 +162,19 @@ impl<A> Lobby<A> {
         }
         hall.next = hall.next.wrapping_add(1);
         hall.seated += 1;
-        hall.news.push(News::Came(newcomer));
+        hall.news.push(News::Came(entry.id, newcomer));
         Ok(entry)
     }
 
-    /// Tells the producer that a consumer is gone.
+    /// Tells the producer that a consumer is gone; of one that it never took in, no trace is left.
     pub(crate) fn go(&self, id: u64, announce: impl FnOnce()) {
         let mut hall = self.hall();
-        hall.news.push(News::Went(id));
+        let came = |news: &News<A>| matches!(news, News::Came(other, _) if *other == id);
+        match hall.news.iter().position(came) {
+            Some(index) => drop(hall.news.remove(index)),
+            None => hall.news.push(News::Went(id)),
+        }
+        // In both cases, for nobody may be left now.
         announce();
     }
 

@@ -11,18 +11,10 @@ use super::producer::ProducerEndpoint;
 use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence, fence};
 use crate::ring::notice::{ARRIVED, EVICTED};
-use crate::ring::page::{WORD_CLOSED, WORD_PARKED};
+use crate::ring::page::{WORD_CLOSED, WORD_PARKED, attention_bit};
 use crate::ring::{Corruption, Ledger, Lobby, News};
 use crate::stream::broadcast::OnNoConsumer;
 use crate::wait::{Fence, Ringer};
-
-/// Bits of the attention word; those above belong to notices, at which the producer looks at the same time.
-pub(crate) const ATTENTION_BITS: u64 = 56;
-
-/// The bit by which the consumer of this number says that something is the matter.
-pub(crate) fn attention_bit(id: u64) -> u64 {
-    1 << (id % ATTENTION_BITS)
-}
 
 /// One consumer.
 #[derive(Debug)]
@@ -47,6 +39,9 @@ pub(crate) struct Member {
 pub(crate) enum Call {
     /// In this process: its bell, and its notice.
     Local(Ringer, *const AtomicU64),
+    /// By the producer's own doorbell, which knows it by its number.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    Remote,
 }
 
 // SAFETY: the notice is kept by the member that the call belongs to, and only accessed atomically.
@@ -69,6 +64,35 @@ pub(crate) struct Crowd {
 #[derive(Debug)]
 pub(crate) enum Entrance {
     Local(Arc<Lobby<Member>>),
+    /// The stream is published, and the background thread lets them in.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    Published(Arc<Lobby<crate::process::Arrival>>),
+}
+
+impl Entrance {
+    fn desert(&self, pos: u64) {
+        match self {
+            Self::Local(lobby) => lobby.desert(pos),
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
+            Self::Published(lobby) => lobby.desert(pos),
+        }
+    }
+
+    fn seated(&self) -> usize {
+        match self {
+            Self::Local(lobby) => lobby.seated(),
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
+            Self::Published(lobby) => lobby.seated(),
+        }
+    }
+
+    fn unheard(&self, pos: u64) -> u64 {
+        match self {
+            Self::Local(lobby) => lobby.unheard(pos),
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
+            Self::Published(lobby) => lobby.unheard(pos),
+        }
+    }
 }
 
 /// The words that the producer and its consumers share, besides those of each.
@@ -205,31 +229,48 @@ impl ProducerEndpoint {
 
     /// Takes in who has come, and sees those off who have gone.
     pub(super) fn admit(&mut self, pos: u64) {
-        let news = match &self.crowd {
-            None => return,
-            Some(crowd) => match &crowd.entrance {
-                Entrance::Local(lobby) => lobby.take(|| {
-                    self.notice().fetch_and(!ARRIVED, Ordering::AcqRel);
-                }),
-            },
+        let clear = || {
+            self.notice().fetch_and(!ARRIVED, Ordering::AcqRel);
         };
-        for news in news {
-            match news {
-                News::Came(member) => {
-                    if let Some(crowd) = &mut self.crowd {
-                        crowd.members.push(member);
-                        // It may have said so before anybody knew it.
-                        self.attend_member(crowd_last(&self.crowd));
+        match self.crowd.as_ref().map(|crowd| &crowd.entrance) {
+            None => return,
+            Some(Entrance::Local(lobby)) => {
+                for news in lobby.take(clear) {
+                    match news {
+                        News::Came(_, member) => self.seat(member),
+                        News::Went(id) => self.see_off(id),
                     }
                 }
-                News::Went(id) => {
-                    if let Some(index) = self.member(id) {
-                        self.remove(index);
+            }
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
+            Some(Entrance::Published(lobby)) => {
+                for news in lobby.take(clear) {
+                    match news {
+                        News::Came(id, arrival) => {
+                            let member = self.receive(id, arrival);
+                            self.seat(member);
+                        }
+                        News::Went(id) => self.see_off(id),
                     }
                 }
             }
         }
         self.look_for_desertion(pos);
+    }
+
+    fn seat(&mut self, member: Member) {
+        if let Some(crowd) = &mut self.crowd {
+            crowd.members.push(member);
+            // It may have said that something is the matter before anybody knew it.
+            let newest = crowd.members.len() - 1;
+            self.attend_member(newest);
+        }
+    }
+
+    fn see_off(&mut self, id: u64) {
+        if let Some(index) = self.member(id) {
+            self.remove(index);
+        }
     }
 
     /// Attends to whoever asks for attention, after the notice was looked at.
@@ -277,6 +318,8 @@ impl ProducerEndpoint {
         };
         match &member.call {
             Call::Local(ringer, _) => ringer.ring(),
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
+            Call::Remote => self.bell.ring_one(member.id),
         }
     }
 
@@ -289,6 +332,10 @@ impl ProducerEndpoint {
     fn remove(&mut self, index: usize) -> Option<Member> {
         let crowd = self.crowd.as_mut()?;
         let member = (index < crowd.members.len()).then(|| crowd.members.swap_remove(index))?;
+        #[cfg(all(target_os = "linux", not(millstream_loom)))]
+        if matches!(member.call, Call::Remote) {
+            self.bell.dismiss(member.id);
+        }
         Some(member)
     }
 
@@ -301,6 +348,8 @@ impl ProducerEndpoint {
                 unsafe { &**notice }.fetch_or(EVICTED, Ordering::AcqRel);
                 ringer.ring();
             }
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
+            Call::Remote => self.expel(member.id),
         }
         drop(member.keep);
         self.look_for_desertion(pos);
@@ -309,9 +358,7 @@ impl ProducerEndpoint {
     fn look_for_desertion(&self, pos: u64) {
         let Some(crowd) = &self.crowd else { return };
         if crowd.members.is_empty() {
-            match &crowd.entrance {
-                Entrance::Local(lobby) => lobby.desert(pos),
-            }
+            crowd.entrance.desert(pos);
         }
     }
 
@@ -337,7 +384,7 @@ impl ProducerEndpoint {
     pub(crate) fn consumers(&self) -> usize {
         match self.crowd.as_ref().map(|crowd| &crowd.entrance) {
             None => self.has_consumer().into(),
-            Some(Entrance::Local(lobby)) => lobby.seated(),
+            Some(entrance) => entrance.seated(),
         }
     }
 
@@ -345,14 +392,7 @@ impl ProducerEndpoint {
     pub(crate) fn unheard(&self, pos: u64) -> u64 {
         match self.crowd.as_ref().map(|crowd| &crowd.entrance) {
             None => 0,
-            Some(Entrance::Local(lobby)) => lobby.unheard(pos),
+            Some(entrance) => entrance.unheard(pos),
         }
     }
-}
-
-/// The index of the newest member.
-fn crowd_last(crowd: &Option<Box<Crowd>>) -> usize {
-    crowd
-        .as_ref()
-        .map_or(0, |crowd| crowd.members.len().saturating_sub(1))
 }

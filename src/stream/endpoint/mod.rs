@@ -21,7 +21,7 @@ pub(crate) use audience::Audience;
 pub(crate) use consumer::{
     Attention, ConsumerEndpoint, ConsumerLines, ConsumerSettings, Demand, Vacancy, Waited,
 };
-pub(crate) use crowd::{Call, Crowd, CrowdWords, Entrance, Member, attention_bit};
+pub(crate) use crowd::{Call, Crowd, CrowdWords, Entrance, Member};
 pub(crate) use oversight::Oversight;
 pub(crate) use patience::{Lookout, Patience};
 pub(crate) use producer::{Fate, ProducerEndpoint, ProducerLines, ProducerSettings};
