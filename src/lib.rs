@@ -116,10 +116,8 @@ pub use millstream_derive::element;
 pub use process::{
     DirectoryError, InvalidName, ListError, ObserveError, PublishError, SubscribeError, SystemError,
 };
-pub use ring::{Corruption, JoinPosition};
-pub use stream::{
-    BroadcastBuilder, BroadcastError, JoinError, OnNoConsumer, SubscriberBuilder, Subscribers, broadcast,
-};
+pub use ring::{Corruption, JoinPosition, OnNoConsumer};
+pub use stream::{BroadcastBuilder, BroadcastError, JoinError, SubscriberBuilder, Subscribers, broadcast};
 pub use stream::{
     Buffer, ChannelBuilder, ChannelError, Claim, ClaimError, CloseReason, End, EndError, EndedMeanwhile,
     NotDrained, Payload, Peek, PeekIter, PutDeadlineError, PutError, PutSliceError, RequestError, SinkRef,

@@ -39,6 +39,32 @@ pub enum JoinPosition {
     At(u64),
 }
 
+/// What a broadcast comes to while nobody is subscribed.
+///
+/// ```
+/// use millstream::OnNoConsumer;
+///
+/// let (mut sink, subscribers) = millstream::broadcast::<u64>().on_no_consumer(OnNoConsumer::KeepLatest).build()?;
+/// sink.put_slice(&[1, 2, 3])?;
+/// let mut late = subscribers.subscribe().open()?;
+/// assert_eq!(late.next(), Some(3));
+/// assert_eq!(sink.unheard(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnNoConsumer {
+    /// The producer waits for a consumer: a put finds no room. What the last consumer left untaken is there for the next one
+    /// that joins live, so nothing is lost between the two.
+    #[default]
+    Wait,
+    /// Elements are put for nobody, and [counted](crate::SinkRef::unheard). Who joins at [`Oldest`](crate::JoinPosition::Oldest) finds
+    /// those that the ring still holds.
+    Drop,
+    /// As `Drop`, but the newest is kept for the next consumer that joins live.
+    KeepLatest,
+}
+
 /// A position that cannot be joined at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotHeld {
@@ -76,7 +102,7 @@ pub(crate) enum News<A> {
 pub(crate) struct Lobby<A> {
     hall: Mutex<Hall<A>>,
     most: usize,
-    keeps_latest: bool,
+    absence: OnNoConsumer,
 }
 
 #[derive(Debug)]
@@ -84,16 +110,15 @@ struct Hall<A> {
     news: Vec<News<A>>,
     seated: usize,
     next: u64,
-    /// Position from which on nobody has been there to hear.
+    /// Position from which on nobody has been there to take anything.
     deserted: Option<u64>,
-    /// Elements that nobody was there to hear, before that.
+    /// Elements that nobody was there to take, before that.
     unheard: u64,
 }
 
 impl<A> Lobby<A> {
-    /// For at most `most` consumers at a time, of a stream that begins at `base`. A consumer that joins live where nobody is
-    /// may be given the newest element.
-    pub(crate) fn new(most: usize, base: u64, keeps_latest: bool) -> Self {
+    /// For at most `most` consumers at a time, of a stream that begins at `base`.
+    pub(crate) fn new(most: usize, base: u64, absence: OnNoConsumer) -> Self {
         Self {
             hall: Mutex::new(Hall {
                 news: Vec::new(),
@@ -103,7 +128,7 @@ impl<A> Lobby<A> {
                 unheard: 0,
             }),
             most,
-            keeps_latest,
+            absence,
         }
     }
 
@@ -148,7 +173,12 @@ impl<A> Lobby<A> {
             JoinPosition::At(pos) if ahead(pos, oldest) >= 0 && ahead(newest, pos) >= 0 => pos,
             JoinPosition::At(_) => return Err(Refused::Position(NotHeld { oldest, newest })),
             JoinPosition::Live => match hall.deserted {
-                Some(since) if self.keeps_latest && newest != oldest && ahead(newest, since) > 0 => {
+                Some(since) if ahead(newest, since) > 0 && ahead(since, oldest) >= 0 => match self.absence {
+                    OnNoConsumer::Wait => since,
+                    OnNoConsumer::Drop => newest,
+                    OnNoConsumer::KeepLatest => newest.wrapping_sub(1),
+                },
+                Some(since) if self.absence == OnNoConsumer::KeepLatest && ahead(newest, since) > 0 => {
                     newest.wrapping_sub(1)
                 }
                 _ => newest,
@@ -184,6 +214,15 @@ impl<A> Lobby<A> {
         hall.seated = hall.seated.saturating_sub(1);
     }
 
+    /// Shows those to `visit` that the producer has not taken in.
+    pub(crate) fn each_newcomer(&self, visit: &mut impl FnMut(&A)) {
+        for news in &self.hall().news {
+            if let News::Came(_, newcomer) = news {
+                visit(newcomer);
+            }
+        }
+    }
+
     /// What is new. `clear` clears the bit of the notice.
     pub(crate) fn take(&self, clear: impl FnOnce()) -> Vec<News<A>> {
         let mut hall = self.hall();
@@ -192,7 +231,7 @@ impl<A> Lobby<A> {
         std::mem::take(&mut hall.news)
     }
 
-    /// Nobody hears from `pos` on, unless somebody has come meanwhile.
+    /// Nobody takes anything from `pos` on, unless somebody has come meanwhile.
     pub(crate) fn desert(&self, pos: u64) {
         let mut hall = self.hall();
         if hall.news.iter().all(|news| matches!(news, News::Went(_))) {
@@ -200,7 +239,7 @@ impl<A> Lobby<A> {
         }
     }
 
-    /// How many elements before `pos` nobody was there to hear.
+    /// How many elements before `pos` nobody was there to take.
     pub(crate) fn unheard(&self, pos: u64) -> u64 {
         let hall = self.hall();
         let lately = hall.deserted.map_or(0, |since| pos.wrapping_sub(since));

@@ -21,6 +21,6 @@ pub(crate) use frame::{FrameArea, FrameConsumer, FrameProducer};
 pub(crate) use heap::HeapFrames;
 pub(crate) use heap::{HeapLines, HeapRing, stamp_all};
 pub(crate) use history::History;
-pub use lobby::JoinPosition;
 pub(crate) use lobby::{Entry, Lobby, News, NotHeld, Refused};
+pub use lobby::{JoinPosition, OnNoConsumer};
 pub(crate) use producer::{Producer, Walk, Watch};

@@ -185,6 +185,9 @@ pub(crate) struct StreamPage {
     pub(crate) reach: WordLine,
 }
 
+/// Where the reach stands in a stream page.
+pub(crate) const REACH: usize = std::mem::offset_of!(StreamPage, reach);
+
 /// What the consumer has let the producer do. Only ever grows (in wrapping arithmetic).
 #[repr(C, align(128))]
 #[derive(Debug)]

@@ -32,6 +32,8 @@ mod peek;
 mod protocol;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 mod publish;
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+mod published;
 mod reconnect;
 mod settings;
 mod sink;
@@ -43,9 +45,7 @@ mod tests;
 
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) use crate::process::{ListError, ObserveError, PublishError, SubscribeError};
-pub use broadcast::{
-    BroadcastBuilder, BroadcastError, JoinError, OnNoConsumer, SubscriberBuilder, Subscribers, broadcast,
-};
+pub use broadcast::{BroadcastBuilder, BroadcastError, JoinError, SubscriberBuilder, Subscribers, broadcast};
 pub use buffer::Buffer;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) use canceller::Canceller;

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::endpoint::{ConsumerEndpoint, ConsumerLines, ConsumerSettings};
+use super::endpoint::{Attention, ConsumerEndpoint, ConsumerLines, ConsumerSettings};
 use super::frame_source::{self, FrameSource};
 use super::publish::{self, Travel, publish_elements, publish_frames};
 use super::reconnect::{Reconnect, Tried};
@@ -14,16 +14,16 @@ use super::sink::SinkRef;
 use super::source::{self, SourceRef};
 use super::{FrameSink, PublishError, SubscribeError};
 use crate::element::{Element, Schema};
-use crate::process::{Kind, Subscription, SubscriptionSettings};
+use crate::process::{Join, Kind, Subscription, SubscriptionSettings};
 use crate::ring::block::{Area, Fixed, Measured, Place, Shape};
-use crate::ring::page::{CreditPage, KIND_FRAMES, StreamPage};
-use crate::ring::{Consumer, FrameArea, FrameConsumer};
+use crate::ring::page::{AttentionPage, CreditPage, KIND_FRAMES, StreamPage};
+use crate::ring::{Consumer, FrameArea, FrameConsumer, JoinPosition};
 use crate::wait::{Doorbell, Fence, Remote};
 
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 pub(super) mod sealed {
-    use super::{Duration, PathBuf, SourceSettings};
+    use super::{Duration, Join, PathBuf, SourceSettings};
 
     /// Named nowhere outside of this crate, so that nobody else can implement the trait.
     #[derive(Clone, Debug)]
@@ -36,6 +36,7 @@ pub(super) mod sealed {
         pub(crate) patience: Option<Duration>,
         pub(crate) reconnect: bool,
         pub(crate) trust: bool,
+        pub(crate) join: Join,
     }
 }
 
@@ -63,6 +64,7 @@ pub fn subscribe<P: Travel + ?Sized>(name: impl Into<String>) -> SubscribeBuilde
         patience: None,
         reconnect: false,
         trust: false,
+        from: JoinPosition::Live,
         payload: PhantomData,
     }
 }
@@ -77,6 +79,7 @@ pub struct SubscribeBuilder<P: ?Sized> {
     patience: Option<Duration>,
     reconnect: bool,
     trust: bool,
+    from: JoinPosition,
     payload: PhantomData<fn(&P)>,
 }
 
@@ -165,6 +168,31 @@ impl<P: Travel + ?Sized> SubscribeBuilder<P> {
         self
     }
 
+    /// Where to begin in a stream that is published for [several consumers](crate::PublishBuilder::consumers). Default: live. The
+    /// only consumer of a stream begins with its first element, and can choose no other.
+    ///
+    /// A source that [reconnects](Self::reconnect) joins the next producer's stream live, or at the oldest element where a place
+    /// further behind was asked for: a position of the one stream says nothing of the other.
+    ///
+    /// ```
+    /// use millstream::{JoinPosition, OnNoConsumer, SubscribeError};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// let builder = millstream::publish::<u64>("ticks").consumers(8).on_no_consumer(OnNoConsumer::Drop);
+    /// let mut sink = builder.directory(path).open()?;
+    /// sink.put_slice(&[10, 11, 12])?;
+    /// let from = |position| millstream::subscribe::<u64>("ticks").from(position).directory(path).open();
+    /// let mut all = from(JoinPosition::Oldest)?;
+    /// let mut some = from(JoinPosition::At(2))?;
+    /// assert_eq!((all.next(), some.next()), (Some(10), Some(12)));
+    /// assert!(matches!(from(JoinPosition::At(9)), Err(SubscribeError::NotHeld { newest: 3, .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from(mut self, position: JoinPosition) -> Self {
+        self.from = position;
+        self
+    }
+
     /// Lets `peek`, and frames, refer to the shared memory itself rather than to a copy.
     ///
     /// # Safety
@@ -214,6 +242,10 @@ impl<P: Travel + ?Sized> SubscribeBuilder<P> {
             patience: self.patience,
             reconnect: self.reconnect,
             trust: self.trust,
+            join: Join {
+                from: self.from,
+                ..Join::default()
+            },
         })
     }
 }
@@ -237,7 +269,16 @@ impl sealed::Subscribe {
             schema: schema.map_or_else(Vec::new, Schema::encode),
             deadline,
             membarrier: Fence::register_machine(),
+            join: self.join,
         })
+    }
+
+    /// As it is to be with the next producer.
+    fn again(mut self) -> Self {
+        if matches!(self.join.from, JoinPosition::At(_)) {
+            self.join.from = JoinPosition::Oldest;
+        }
+        self
     }
 
     /// A consumer's endpoint on a connected subscription, which it keeps. `taken_before` says that the newest element
@@ -247,6 +288,7 @@ impl sealed::Subscribe {
         let Subscription {
             memory,
             credit: credit_memory,
+            attention,
             bell,
             own_bell,
             link,
@@ -276,6 +318,14 @@ impl sealed::Subscribe {
         };
         let resumable = self.subscription.is_some();
         let hang_up = link.hang_up();
+        let asking = attention.as_ref().map(|(page, bit)| {
+            let page = page.as_ptr().cast::<AttentionPage>();
+            Attention {
+                // SAFETY: the memory begins with this page; no reference is made to it.
+                word: unsafe { &raw const (*page).attention.word },
+                bit: *bit,
+            }
+        });
         // SAFETY: the endpoint keeps what the subscription consists of, to which the lines belong.
         let mut endpoint = Box::new(unsafe {
             ConsumerEndpoint::new(ConsumerSettings {
@@ -292,10 +342,13 @@ impl sealed::Subscribe {
                     Fence::Full
                 },
                 bell: Doorbell::Remote(Remote::new(own_bell, Some(bell))),
-                keep: Box::new((memory, credit_memory, link)),
+                keep: Box::new((memory, credit_memory, attention, link)),
             })
         });
         endpoint.set_hang_up(hang_up);
+        if let Some(attention) = asking {
+            endpoint.set_attention(attention);
+        }
         endpoint
     }
 
@@ -425,7 +478,7 @@ impl<T: Element> Travel for T {
         let connected = connect_typed::<T>(&settings, settings.deadline())?;
         let scratch = (!settings.trust).then(Vec::new);
         let reconnect = settings.reconnect.then(|| {
-            let idle = settings.source.idle;
+            let (idle, settings) = (settings.source.idle, settings.again());
             Reconnect::new(idle, move |until| {
                 tried(connect_typed::<T>(&settings, Some(until)))
             })
@@ -447,7 +500,7 @@ impl Travel for [u8] {
         let (lane, endpoint, schema) = connect_bytes(&settings, settings.deadline())?;
         let scratch = (!settings.trust).then(Vec::new);
         let reconnect = settings.reconnect.then(|| {
-            let idle = settings.source.idle;
+            let (idle, settings) = (settings.source.idle, settings.again());
             Reconnect::new(idle, move |until| tried(connect_bytes(&settings, Some(until))))
         });
         Ok(FrameSource {

@@ -15,7 +15,7 @@ use crate::process::error::SubscribeError;
 use crate::process::name::Name;
 use crate::process::socket::{self, Receipt};
 use crate::process::subscription::{Subscription, SubscriptionSettings};
-use crate::process::wire::{Code, Hello, Kind, LONGEST_MESSAGE, Message, Refusal, Role, Welcome};
+use crate::process::wire::{Code, Hello, Join, Kind, LONGEST_MESSAGE, Message, Refusal, Role, Welcome};
 use crate::ring::page::{ENDIAN_MARK, StreamHeader};
 
 fn directory(ground: &Ground) -> Arc<RuntimeDirectory> {
@@ -45,6 +45,7 @@ fn hello() -> Hello {
         fingerprint: header().fingerprint,
         subscription: String::new(),
         schema: vec![],
+        join: Join::default(),
     }
 }
 
@@ -102,7 +103,7 @@ fn garbage_is_refused_at_once_and_disturbs_nobody() {
     match hear(&connection) {
         Some(Message::Refusal(Refusal {
             code: Code::Version,
-            ours: 0x1_0000,
+            ours: 0x1_0001,
             theirs: 0x9_0000,
             ..
         })) => {}

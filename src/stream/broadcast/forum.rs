@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Extent, OnNoConsumer, Subscribers};
+use super::{Extent, Subscribers};
 use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::ring::block::Fixed;
 use crate::ring::notice::ARRIVED;
 use crate::ring::page::{CreditLine, WordLine, attention_bit};
-use crate::ring::{Entry, HeapRing, History, JoinPosition, Ledger, Lobby, Producer, Refused};
+use crate::ring::{Entry, HeapRing, History, JoinPosition, Ledger, Lobby, OnNoConsumer, Producer, Refused};
 use crate::stream::endpoint::{
     Attention, Audience, Call, ConsumerEndpoint, ConsumerLines, ConsumerSettings, Crowd, CrowdWords,
     Entrance, Member, ProducerEndpoint, ProducerLines, ProducerSettings,
@@ -67,13 +67,12 @@ impl<T: Copy + Send + Sync + 'static> Forum<T> {
         let (ring, place) = HeapRing::<T>::new(capacity, sink.start)?;
         let bell = Doorbell::lone();
         let fence = Fence::within_process();
-        let keeps_latest = absence == OnNoConsumer::KeepLatest;
         let forum = Arc::new(Self {
             ring,
             reach: WordLine::at(sink.start),
             attention: WordLine::new(),
             notice: WordLine::new(),
-            lobby: Arc::new(Lobby::new(consumers, sink.start, keeps_latest)),
+            lobby: Arc::new(Lobby::new(consumers, sink.start, absence)),
             fence,
             producer: bell.ringer()?,
         });
@@ -108,6 +107,7 @@ impl<T: Copy + Send + Sync + 'static> Forum<T> {
                 words,
                 extent.span,
                 absence,
+                sink.start,
                 fence,
             )
         });

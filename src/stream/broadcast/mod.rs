@@ -14,33 +14,9 @@ use std::marker::PhantomData;
 use super::buffer::Buffer;
 use super::settings::{MOST_ELEMENTS, SinkSettings, sink_setters};
 use super::sink::SinkRef;
+use crate::ring::OnNoConsumer;
 use forum::Forum;
 pub use subscribers::{JoinError, SubscriberBuilder, Subscribers};
-
-/// What a broadcast comes to while nobody is subscribed.
-///
-/// ```
-/// use millstream::OnNoConsumer;
-///
-/// let (mut sink, subscribers) = millstream::broadcast::<u64>().on_no_consumer(OnNoConsumer::KeepLatest).build()?;
-/// sink.put_slice(&[1, 2, 3])?;
-/// let mut late = subscribers.subscribe().open()?;
-/// assert_eq!(late.next(), Some(3));
-/// assert_eq!(sink.unheard(), 2);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum OnNoConsumer {
-    /// The producer waits for a consumer: a put finds no room.
-    #[default]
-    Wait,
-    /// Elements are put for nobody, and [counted](SinkRef::unheard). Who joins at [`Oldest`](crate::JoinPosition::Oldest) finds
-    /// those that the ring still holds.
-    Drop,
-    /// As `Drop`, but the newest is kept for the next consumer that joins live.
-    KeepLatest,
-}
 
 /// How many consumers a broadcast admits unless its builder says otherwise.
 const CONSUMERS: usize = 64;

@@ -22,7 +22,8 @@ impl<T> SinkRef<T> {
         self.endpoint.consumers()
     }
 
-    /// Elements that were put while nobody was subscribed to a [`broadcast`](crate::broadcast) that does not wait then.
+    /// Elements that nobody was there to take, of a [`broadcast`](crate::broadcast) that does not wait for a consumer: those put after
+    /// the last one had gone, and what that one left untaken.
     ///
     /// ```
     /// use millstream::OnNoConsumer;

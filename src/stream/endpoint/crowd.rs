@@ -12,8 +12,7 @@ use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence, fence};
 use crate::ring::notice::{ARRIVED, EVICTED};
 use crate::ring::page::{WORD_CLOSED, WORD_PARKED, attention_bit};
-use crate::ring::{Corruption, Ledger, Lobby, News};
-use crate::stream::broadcast::OnNoConsumer;
+use crate::ring::{Corruption, Ledger, Lobby, News, OnNoConsumer};
 use crate::wait::{Fence, Ringer};
 
 /// One consumer.
@@ -56,6 +55,10 @@ pub(crate) struct Crowd {
     /// How far the producer goes at a time where nobody gates.
     span: u64,
     absence: OnNoConsumer,
+    /// Whether somebody came or went since the cursors were told.
+    changed: bool,
+    /// The furthest position that one of those who have gone had released.
+    heard: u64,
     /// Whose heavy side a newcomer issues, in this process.
     fence: Fence,
 }
@@ -113,6 +116,7 @@ impl Crowd {
         words: CrowdWords,
         span: u64,
         absence: OnNoConsumer,
+        base: u64,
         fence: Fence,
     ) -> Self {
         Self {
@@ -121,6 +125,8 @@ impl Crowd {
             words,
             span,
             absence,
+            changed: false,
+            heard: base,
             fence,
         }
     }
@@ -128,6 +134,11 @@ impl Crowd {
     pub(super) fn attention(&self) -> &AtomicU64 {
         // SAFETY: outlives the endpoint, see `new`.
         unsafe { &*self.words.attention }
+    }
+
+    /// Whether the consumers are others than before, so that what was known of the room is not true any more.
+    pub(super) fn take_change(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
     }
 
     fn reach(&self) -> &AtomicU64 {
@@ -210,6 +221,7 @@ impl ProducerEndpoint {
                     continue;
                 }
             };
+            crowd.changed = false;
             if limit == pos {
                 return pos;
             }
@@ -237,8 +249,8 @@ impl ProducerEndpoint {
             Some(Entrance::Local(lobby)) => {
                 for news in lobby.take(clear) {
                     match news {
-                        News::Came(_, member) => self.seat(member),
-                        News::Went(id) => self.see_off(id),
+                        News::Came(_, member) => self.seat(member, pos),
+                        News::Went(id) => self.see_off(id, pos),
                     }
                 }
             }
@@ -248,28 +260,29 @@ impl ProducerEndpoint {
                     match news {
                         News::Came(id, arrival) => {
                             let member = self.receive(id, arrival);
-                            self.seat(member);
+                            self.seat(member, pos);
                         }
-                        News::Went(id) => self.see_off(id),
+                        News::Went(id) => self.see_off(id, pos),
                     }
                 }
             }
         }
-        self.look_for_desertion(pos);
+        self.look_for_desertion();
     }
 
-    fn seat(&mut self, member: Member) {
+    fn seat(&mut self, member: Member, pos: u64) {
         if let Some(crowd) = &mut self.crowd {
             crowd.members.push(member);
+            crowd.changed = true;
             // It may have said that something is the matter before anybody knew it.
             let newest = crowd.members.len() - 1;
-            self.attend_member(newest);
+            self.attend_member(newest, pos);
         }
     }
 
-    fn see_off(&mut self, id: u64) {
+    fn see_off(&mut self, id: u64, pos: u64) {
         if let Some(index) = self.member(id) {
-            self.remove(index);
+            self.remove(index, pos);
         }
     }
 
@@ -284,21 +297,21 @@ impl ProducerEndpoint {
         for index in (0..crowd.members.len()).rev() {
             let asks = |crowd: &Crowd| bits & attention_bit(crowd.members[index].id) != 0;
             if self.crowd.as_deref().is_some_and(asks) {
-                self.attend_member(index);
+                self.attend_member(index, pos);
             }
         }
-        self.look_for_desertion(pos);
+        self.look_for_desertion();
     }
 
     /// Rings a member that is parked, and lets one go that has closed.
-    fn attend_member(&mut self, index: usize) {
+    fn attend_member(&mut self, index: usize, pos: u64) {
         let Some(member) = self.crowd.as_mut().and_then(|crowd| crowd.members.get_mut(index)) else {
             return;
         };
         // Acquire pairs with the Release in `ConsumerEndpoint::shut`.
         let control = member.ledger.control().word.load(Ordering::Acquire);
         if control & WORD_CLOSED != 0 {
-            self.remove(index);
+            self.remove(index, pos);
         } else if control & WORD_PARKED != 0 && control != member.rung {
             member.rung = control;
             self.ring(index);
@@ -306,9 +319,9 @@ impl ProducerEndpoint {
     }
 
     /// Rings every member that is parked.
-    pub(super) fn wake_crowd(&mut self) {
+    pub(super) fn wake_crowd(&mut self, pos: u64) {
         for index in (0..self.crowd.as_ref().map_or(0, |crowd| crowd.members.len())).rev() {
-            self.attend_member(index);
+            self.attend_member(index, pos);
         }
     }
 
@@ -329,9 +342,15 @@ impl ProducerEndpoint {
     }
 
     /// Goes on without a member.
-    fn remove(&mut self, index: usize) -> Option<Member> {
+    fn remove(&mut self, index: usize, pos: u64) -> Option<Member> {
         let crowd = self.crowd.as_mut()?;
-        let member = (index < crowd.members.len()).then(|| crowd.members.swap_remove(index))?;
+        let mut member = (index < crowd.members.len()).then(|| crowd.members.swap_remove(index))?;
+        if let Ok(released) = member.ledger.refresh_released(pos)
+            && released.wrapping_sub(crowd.heard) as i64 > 0
+        {
+            crowd.heard = released;
+        }
+        crowd.changed = true;
         #[cfg(all(target_os = "linux", not(millstream_loom)))]
         if matches!(member.call, Call::Remote) {
             self.bell.dismiss(member.id);
@@ -341,7 +360,9 @@ impl ProducerEndpoint {
 
     /// Goes on without a member that did not leave by itself, and tells it.
     fn dismiss(&mut self, index: usize, pos: u64) {
-        let Some(member) = self.remove(index) else { return };
+        let Some(member) = self.remove(index, pos) else {
+            return;
+        };
         match &member.call {
             Call::Local(ringer, notice) => {
                 // SAFETY: kept by the member.
@@ -352,13 +373,13 @@ impl ProducerEndpoint {
             Call::Remote => self.expel(member.id),
         }
         drop(member.keep);
-        self.look_for_desertion(pos);
+        self.look_for_desertion();
     }
 
-    fn look_for_desertion(&self, pos: u64) {
+    fn look_for_desertion(&self) {
         let Some(crowd) = &self.crowd else { return };
         if crowd.members.is_empty() {
-            crowd.entrance.desert(pos);
+            crowd.entrance.desert(crowd.heard);
         }
     }
 
@@ -375,9 +396,23 @@ impl ProducerEndpoint {
     /// What the gating consumers have asked for beyond `pos`: the least of them.
     pub(super) fn crowd_demand(&self, pos: u64) -> Option<u64> {
         let crowd = self.crowd.as_ref()?;
-        let ahead = |member: &Member| member.ledger.peek_granted().wrapping_sub(pos) as i64;
-        let gating = crowd.members.iter().filter(|member| member.gates);
-        Some(gating.map(ahead).min().map_or(0, |least| least.max(0) as u64))
+        let mut least = None::<i64>;
+        let mut count = |gates: bool, granted: u64| {
+            if gates {
+                let ahead = granted.wrapping_sub(pos) as i64;
+                least = Some(least.map_or(ahead, |least| least.min(ahead)));
+            }
+        };
+        let mut of_member = |member: &Member| count(member.gates, member.ledger.peek_granted());
+        crowd.members.iter().for_each(&mut of_member);
+        match &crowd.entrance {
+            Entrance::Local(lobby) => lobby.each_newcomer(&mut of_member),
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
+            Entrance::Published(lobby) => {
+                lobby.each_newcomer(&mut |arrival| count(arrival.gates, arrival.granted()));
+            }
+        }
+        Some(least.map_or(0, |least| least.max(0) as u64))
     }
 
     /// Consumers at present.
@@ -388,7 +423,7 @@ impl ProducerEndpoint {
         }
     }
 
-    /// Elements before `pos` that nobody was there to hear.
+    /// Elements before `pos` that nobody was there to take.
     pub(crate) fn unheard(&self, pos: u64) -> u64 {
         match self.crowd.as_ref().map(|crowd| &crowd.entrance) {
             None => 0,

@@ -36,7 +36,7 @@ pub(crate) struct ProducerLines {
 pub(crate) enum Fate {
     /// It travels.
     Published,
-    /// It travels, and is the last.
+    /// It travels, and the room that was known is to be asked for again: it was the last, or the consumers are others now.
     Last,
     /// The consumer closed before it got there: it is the producer's again.
     Returned(CloseReason),
@@ -187,6 +187,7 @@ impl ProducerEndpoint {
             // Of several consumers, some may have taken it.
             Some(_) if self.ended || self.crowd.is_some() => Fate::Last,
             Some(reason) if !self.released_past(pos.wrapping_sub(1), pos) => Fate::Returned(reason),
+            _ if self.crowd.as_mut().is_some_and(|crowd| crowd.take_change()) => Fate::Last,
             _ => Fate::Published,
         };
         (fate, self.watch())
@@ -377,7 +378,7 @@ impl ProducerEndpoint {
         {
             oversight.ruling().hand_in();
         }
-        self.wake();
+        self.wake(pos);
         Ok(())
     }
 
@@ -406,10 +407,10 @@ impl ProducerEndpoint {
     }
 
     /// Rings a consumer that is parked; for the rare publications that do not pass the watch.
-    fn wake(&mut self) {
+    fn wake(&mut self, pos: u64) {
         // Full: this is no hot path, and needs nothing of the parker then.
         Fence::Full.light();
-        self.wake_crowd();
+        self.wake_crowd(pos);
         let control = self
             .ledgers
             .first()

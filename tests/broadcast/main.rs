@@ -1,0 +1,8 @@
+//! One producer and many consumers within one process.
+#![forbid(unsafe_code)]
+
+mod joining;
+mod model;
+mod pacing;
+mod storms;
+mod support;

@@ -1,0 +1,1 @@
+//! Random operations on a broadcast against a list of what was put.
