@@ -215,6 +215,7 @@ fn welcome() -> Welcome {
         start_byte: 0,
         window: 16,
         consumer: None,
+        consumers: 0,
     }
 }
 
