@@ -11,8 +11,8 @@ use crate::element::Schema;
 use crate::memory::SharedMemory;
 use crate::ring::frame::{LONGEST, area_for};
 use crate::ring::page::{
-    ATTENTION_BITS, ATTENTION_MAGIC, AttentionHeader, CREDIT_MAGIC, CreditHeader, CreditLine, CreditPage, ENDIAN_MARK, KIND_ELEMENTS, KIND_FRAMES, MAJOR,
-    MINOR, PAGE, STREAM_MAGIC, StreamHeader, WordLine,
+    ATTENTION_BITS, ATTENTION_MAGIC, AttentionHeader, CREDIT_MAGIC, CreditHeader, CreditLine, CreditPage,
+    ENDIAN_MARK, KIND_ELEMENTS, KIND_FRAMES, MAJOR, MINOR, PAGE, STREAM_MAGIC, StreamHeader, WordLine,
 };
 
 /// Largest element.

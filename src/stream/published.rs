@@ -56,7 +56,9 @@ impl Stream {
                 history: None,
                 absence: None,
             } => (0, 0),
-            sealed::Audience { consumers, history, .. } => match consumers {
+            sealed::Audience {
+                consumers, history, ..
+            } => match consumers {
                 None | Some(0) => return Err(PublishError::NoConsumers { name: name.clone() }),
                 Some(most) => (most as u64, history.unwrap_or(span)),
             },

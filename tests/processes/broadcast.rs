@@ -7,8 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use millstream::{
-    Buffer, End, JoinPosition, OnNoConsumer, PutDeadlineError, SubscribeError, TryNext,
-    TryPutError,
+    Buffer, End, JoinPosition, OnNoConsumer, PutDeadlineError, SubscribeError, TryNext, TryPutError,
 };
 
 use crate::stage::{Actor, Ground, Random, Role, Shared, Stage, eventually, holdings, say, soon, strategy};
@@ -149,7 +148,11 @@ fn a_rendezvous_hands_over_to_everybody() {
     }
     assert_eq!(sink.try_put(1), Err(TryPutError::Full(1)));
     assert_eq!(all[0].ask("request 1"), "Ok(())");
-    assert_eq!(sink.try_put(1), Err(TryPutError::Full(1)), "the other has not asked");
+    assert_eq!(
+        sink.try_put(1),
+        Err(TryPutError::Full(1)),
+        "the other has not asked"
+    );
     all[1].say("request 1");
     sink.put_deadline(1, soon()).unwrap();
     all[1].expect("Ok(())");
@@ -266,7 +269,10 @@ fn a_killed_producer_leaves_everybody_what_it_had_published() {
         let (taken, end) = ends[0].split_once(' ').unwrap();
         assert_eq!(end, "Some(PeerGone)");
         let taken: u64 = taken.parse().unwrap();
-        assert!((noted..=noted + 1).contains(&taken), "{noted} were put, {taken} taken");
+        assert!(
+            (noted..=noted + 1).contains(&taken),
+            "{noted} were put, {taken} taken"
+        );
         all.into_iter().for_each(Actor::finish);
         eventually(|| ground.files().is_empty());
     }
@@ -275,7 +281,11 @@ fn a_killed_producer_leaves_everybody_what_it_had_published() {
 #[test]
 fn they_join_live_at_the_oldest_and_at_a_position() {
     let ground = Ground::new();
-    let builder = ground.publish::<u64>("join").consumers(8).buffer_size(4).max_demand(16);
+    let builder = ground
+        .publish::<u64>("join")
+        .consumers(8)
+        .buffer_size(4)
+        .max_demand(16);
     let builder = builder.history(100).on_no_consumer(OnNoConsumer::Drop);
     let mut sink = builder.start_position(u64::MAX - 500).open().unwrap();
     for element in 0..1000 {
@@ -289,15 +299,24 @@ fn they_join_live_at_the_oldest_and_at_a_position() {
     let oldest: u64 = all[1].ask("position").parse().unwrap();
     let held = sink.position().wrapping_sub(oldest);
     assert!(held >= 100, "{held}");
-    assert_eq!(all[2].ask(format!("open join from={}", sink.position() - 50)), "ok");
+    assert_eq!(
+        all[2].ask(format!("open join from={}", sink.position() - 50)),
+        "ok"
+    );
     assert_eq!(all[2].ask("next"), "item 950");
     assert_eq!(all[1].ask("next"), format!("item {}", 1000 - held));
     // What is not held is refused, with what is.
     for asked in [oldest - 1, sink.position() + 1, 0u64.wrapping_sub(400)] {
         let answer = all[3].ask(format!("open join from={asked}"));
         let newest = sink.position();
-        assert!(answer.contains("NotHeld") && answer.contains(&asked.to_string()), "{answer}");
-        assert!(answer.contains(&oldest.to_string()) && answer.contains(&newest.to_string()), "{answer}");
+        assert!(
+            answer.contains("NotHeld") && answer.contains(&asked.to_string()),
+            "{answer}"
+        );
+        assert!(
+            answer.contains(&oldest.to_string()) && answer.contains(&newest.to_string()),
+            "{answer}"
+        );
     }
     // Whoever is behind is waited for.
     assert_eq!(sink.try_put(1000), Err(TryPutError::Full(1000)));
@@ -318,9 +337,17 @@ fn only_a_broadcast_is_joined_at_a_position() {
     let ground = Ground::new();
     let _sink = ground.publish::<u64>("one").open().unwrap();
     let _frames = ground.publish::<[u8]>("frames").open().unwrap();
-    let error = ground.subscribe::<u64>("one").from(JoinPosition::Oldest).open().unwrap_err();
+    let error = ground
+        .subscribe::<u64>("one")
+        .from(JoinPosition::Oldest)
+        .open()
+        .unwrap_err();
     assert!(matches!(error, SubscribeError::NotABroadcast { .. }), "{error}");
-    let error = ground.subscribe::<[u8]>("frames").from(JoinPosition::At(0)).open().unwrap_err();
+    let error = ground
+        .subscribe::<[u8]>("frames")
+        .from(JoinPosition::At(0))
+        .open()
+        .unwrap_err();
     assert!(matches!(error, SubscribeError::NotABroadcast { .. }), "{error}");
     // Nothing has happened to the streams.
     ground.subscribe::<u64>("one").open().unwrap();
@@ -330,11 +357,25 @@ fn only_a_broadcast_is_joined_at_a_position() {
 fn a_stream_for_several_must_admit_somebody_and_fit() {
     let ground = Ground::new();
     let none = ground.publish::<u64>("x").consumers(0).open().unwrap_err();
-    assert!(matches!(none, millstream::PublishError::NoConsumers { .. }), "{none}");
+    assert!(
+        matches!(none, millstream::PublishError::NoConsumers { .. }),
+        "{none}"
+    );
     let none = ground.publish::<u64>("x").history(5).open().unwrap_err();
-    assert!(matches!(none, millstream::PublishError::NoConsumers { .. }), "{none}");
-    let large = ground.publish::<u64>("x").consumers(1).history(1 << 40).open().unwrap_err();
-    assert!(matches!(large, millstream::PublishError::TooLarge { .. }), "{large}");
+    assert!(
+        matches!(none, millstream::PublishError::NoConsumers { .. }),
+        "{none}"
+    );
+    let large = ground
+        .publish::<u64>("x")
+        .consumers(1)
+        .history(1 << 40)
+        .open()
+        .unwrap_err();
+    assert!(
+        matches!(large, millstream::PublishError::TooLarge { .. }),
+        "{large}"
+    );
     assert_eq!(ground.files(), [""; 0]);
 }
 
@@ -362,7 +403,12 @@ fn while_nobody_is_there_the_producer_waits_drops_or_keeps_the_latest() {
     let ground = Ground::new();
     let mut consumer = consumers(&ground, 1).remove(0);
     // It waits: also after the last one has gone, and what that left is the next one's.
-    let mut sink = ground.publish::<u64>("wait").consumers(2).buffer_size(4).open().unwrap();
+    let mut sink = ground
+        .publish::<u64>("wait")
+        .consumers(2)
+        .buffer_size(4)
+        .open()
+        .unwrap();
     assert_eq!(sink.try_put(0), Err(TryPutError::Full(0)));
     assert_eq!(consumer.ask("open wait window=1"), "ok");
     sink.put_deadline(0, soon()).unwrap();
@@ -371,7 +417,10 @@ fn while_nobody_is_there_the_producer_waits_drops_or_keeps_the_latest() {
     consumer.kill();
     let late = Instant::now() + Duration::from_millis(50);
     let refused = (2..1000).find_map(|element| sink.put_deadline(element, late).err());
-    assert!(matches!(refused, Some(PutDeadlineError::TimedOut(_))), "{refused:?}");
+    assert!(
+        matches!(refused, Some(PutDeadlineError::TimedOut(_))),
+        "{refused:?}"
+    );
     let mut consumer = consumers(&ground, 1).remove(0);
     assert_eq!(consumer.ask("open wait window=1"), "ok");
     let first = consumer.ask("next");
@@ -388,7 +437,7 @@ fn while_nobody_is_there_the_producer_waits_drops_or_keeps_the_latest() {
     assert_eq!(consumer.ask("open drop"), "ok");
     sink.put(5000).unwrap();
     assert_eq!(consumer.ask("next"), "item 5000");
-    assert_eq!(consumer.ask("cancel"), "ok");
+    assert_eq!(consumer.ask("drop"), "ok");
     eventually(|| sink.consumers() == 0);
     for element in 0..5000 {
         sink.put_deadline(element, soon()).unwrap();
@@ -409,7 +458,12 @@ fn while_nobody_is_there_the_producer_waits_drops_or_keeps_the_latest() {
 #[test]
 fn what_the_last_one_left_is_the_next_ones_though_the_producer_does_nothing() {
     let ground = Ground::new();
-    let mut sink = ground.publish::<u64>("left").consumers(2).buffer_size(10).open().unwrap();
+    let mut sink = ground
+        .publish::<u64>("left")
+        .consumers(2)
+        .buffer_size(10)
+        .open()
+        .unwrap();
     let mut first = consumers(&ground, 1).remove(0);
     assert_eq!(first.ask("open left each"), "ok");
     sink.put_slice(&[0, 1, 2, 3]).unwrap();
@@ -437,6 +491,90 @@ fn records_are_read_by_their_schema_beside_typed_consumers() {
     drop(sink);
     assert!(typed.next().is_none() && bytes.next().is_none());
     assert!(matches!(typed.end(), Some(End::Failed(_))), "{:?}", typed.end());
+}
+
+#[test]
+fn whoever_writes_nonsense_is_dismissed_and_the_others_go_on() {
+    use crate::hostile::{CONTROL, GRANTED, RELEASED};
+    let ground = Ground::new();
+    let builder = ground.publish::<u64>("brave").consumers(8).buffer_size(8);
+    let mut sink = builder.sink_wait(strategy("park")).open().unwrap();
+    let honest: Vec<Actor> = ["park", "default", "yield"]
+        .into_iter()
+        .map(|wait| ground.start("follows", &[&"brave", &"live", &"16", &wait]))
+        .collect();
+    honest.iter().for_each(|consumer| consumer.expect("0"));
+    let mut hostile = ground.start("scribbling_consumer", &[]);
+    let mut next = 0..;
+    for (offset, value) in [
+        (GRANTED, u64::MAX),
+        (GRANTED, 0),
+        (GRANTED, 1 << 40),
+        (GRANTED, 1 << 63),
+        // Whoever says that it has closed has.
+        (CONTROL, 2),
+    ] {
+        assert_eq!(hostile.ask("elements brave"), "ok");
+        assert_eq!(sink.consumers(), 4);
+        // It asks for more, so that less is a step back.
+        let from = sink.position();
+        sink.put_deadline(next.next().unwrap(), soon()).unwrap();
+        let value = if offset == GRANTED && value == 0 {
+            from.wrapping_sub(1)
+        } else {
+            value
+        };
+        assert_eq!(
+            hostile.ask(format!("write {RELEASED} {} {offset} {value}", u64::MAX)),
+            "ok"
+        );
+        for element in next.by_ref().take(500) {
+            sink.put_deadline(element, soon()).unwrap();
+        }
+        assert_eq!(hostile.ask("drop"), "ok");
+        eventually(|| sink.consumers() == 3);
+    }
+    sink.complete_and_drain(soon()).unwrap();
+    for consumer in honest {
+        consumer.expect(&format!("{} Some(Completed)", next.start));
+        consumer.finish();
+    }
+}
+
+#[test]
+fn a_flood_of_the_attention_word_takes_nothing_from_anybody() {
+    let ground = Ground::new();
+    for (round, word) in [u64::MAX, 0, 1 << 62, 1 << 61, 1 << 56, 0x5555]
+        .into_iter()
+        .enumerate()
+    {
+        let name = format!("flood{round}");
+        let builder = ground.publish::<u64>(&name).consumers(4).buffer_size(8);
+        let mut sink = builder.sink_wait(strategy("park")).open().unwrap();
+        let mut hostile = ground.start("scribbling_consumer", &[]);
+        // It takes nothing, and does not get in the way of this, for it says that it has closed.
+        assert_eq!(hostile.ask(format!("elements {name}")), "ok");
+        assert_eq!(hostile.ask(format!("flood {word}")), "ok");
+        let honest: Vec<Actor> = ["park", "default"]
+            .into_iter()
+            .map(|wait| ground.start("follows", &[&name, &"live", &"3", &wait]))
+            .collect();
+        honest.iter().for_each(|consumer| consumer.expect("0"));
+        assert_eq!(hostile.ask(format!("write {} 2", crate::hostile::CONTROL)), "ok");
+        let leaver = ground.subscribe::<u64>(&name).open().unwrap();
+        drop(leaver);
+        // Where the word is wiped out all the while, a ring may be 100 ms late.
+        for element in 0..100 {
+            sink.put_deadline(element, soon()).unwrap();
+        }
+        // The hostile one may not have been heard of: its hang-up is.
+        assert_eq!(hostile.ask("drop"), "ok");
+        sink.complete_and_drain(soon()).unwrap();
+        for consumer in honest {
+            consumer.expect("100 Some(Completed)");
+            consumer.finish();
+        }
+    }
 }
 
 #[test]

@@ -4,7 +4,9 @@ use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use millstream::{Buffer, JoinPosition, OnNoConsumer, PutError, SinkRef, SourceRef, StreamFault, TryNext, TryPutError};
+use millstream::{
+    Buffer, JoinPosition, OnNoConsumer, PutError, SinkRef, SourceRef, StreamFault, TryNext, TryPutError,
+};
 
 use crate::stage::{Role, Stage, say, strategy};
 

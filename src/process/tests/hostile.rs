@@ -104,7 +104,7 @@ fn garbage_is_refused_at_once_and_disturbs_nobody() {
         Some(Message::Refusal(Refusal {
             code: Code::Version,
             ours: 0x1_0001,
-            theirs: 0x9_0000,
+            theirs: 0x9_0001,
             ..
         })) => {}
         other => panic!("{other:?}"),
@@ -278,8 +278,8 @@ fn a_producer_that_answers_nonsense_is_corrupt() {
         matches!(
             error,
             SubscribeError::Version {
-                ours: (1, 0),
-                theirs: (2, 0),
+                ours: (1, 1),
+                theirs: (2, 1),
                 ..
             }
         ),
@@ -291,7 +291,7 @@ fn a_producer_that_answers_nonsense_is_corrupt() {
         matches!(
             error,
             SubscribeError::Version {
-                ours: (1, 0),
+                ours: (1, 1),
                 theirs: (3, 1),
                 ..
             }

@@ -131,11 +131,11 @@ fn golden_bytes() {
     );
     assert_eq!(&Message::Ready.encode()[12..], [20, 0, 0, 0, 4, 0, 0, 0]);
     assert_eq!(&Message::Evicted.encode()[12..], [20, 0, 0, 0, 5, 0, 0, 0]);
-    let newcomer = examples()[9].encode();
+    let newcomer = examples()[8].encode();
     assert_eq!((newcomer[12], newcomer[20]), (64 + 24, 64 | 6));
     assert_eq!(&newcomer[64..72], [1, 1, 0, 0, 0, 0, 0, 0]);
     assert_eq!(&newcomer[72..], [0; 16]);
-    let newcomer = examples()[10].encode();
+    let newcomer = examples()[9].encode();
     assert_eq!(&newcomer[64..72], [2, 0, 0, 0, 0, 0, 0, 0]);
     assert_eq!(&newcomer[72..80], [0x14, 0x13, 0x12, 0x11, 0, 0, 0, 0]);
     assert_eq!(&newcomer[80..], [0x24, 0x23, 0x22, 0x21, 0, 0, 0, 0]);

@@ -1,11 +1,11 @@
 //! Whom a producer produces for: one consumer in this process, or whoever subscribes.
 
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+use super::crowd::{Call, Member};
 use super::oversight::{self, Oversight};
 use super::producer::ProducerEndpoint;
 use crate::primitive::Arc;
 use crate::primitive::atomic::Ordering;
-#[cfg(all(target_os = "linux", not(millstream_loom)))]
-use super::crowd::{Call, Member};
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 use crate::process::Arrival;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]

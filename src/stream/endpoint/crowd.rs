@@ -33,6 +33,13 @@ pub(crate) struct Member {
     pub(crate) keep: Keep,
 }
 
+impl Member {
+    fn has_closed(&self) -> bool {
+        // Acquire pairs with the Release in `ConsumerEndpoint::shut`.
+        self.ledger.control().word.load(Ordering::Acquire) & WORD_CLOSED != 0
+    }
+}
+
 /// How a consumer is reached.
 #[derive(Debug)]
 pub(crate) enum Call {
@@ -152,6 +159,8 @@ enum Least {
     Limit(u64),
     /// A member whose words cannot be right, by its index.
     Corrupt(usize, Corruption),
+    /// A member that has closed and is waited for, by its index.
+    Closed(usize),
     /// A member that has held the producer up for too long, by its index.
     Late(usize),
 }
@@ -177,6 +186,10 @@ impl Crowd {
                 Err(corruption) => return Least::Corrupt(index, corruption),
             };
             let room = granted.wrapping_add(buffer).wrapping_sub(pos) as i64;
+            // It says so by the attention word, too, which another one may have wiped out.
+            if room <= 0 && member.has_closed() {
+                return Least::Closed(index);
+            }
             if let Some(most) = member.evict_after {
                 if room > 0 {
                     member.stuck = None;
@@ -214,6 +227,11 @@ impl ProducerEndpoint {
                 Least::Corrupt(index, corruption) => {
                     log::error!("a consumer of several is dismissed: {corruption}");
                     self.dismiss(index, pos);
+                    continue;
+                }
+                Least::Closed(index) => {
+                    self.remove(index, pos);
+                    self.look_for_desertion();
                     continue;
                 }
                 Least::Late(index) => {
@@ -388,7 +406,7 @@ impl ProducerEndpoint {
         let Some(crowd) = &mut self.crowd else { return 0 };
         let behind = |member: &mut Member| {
             let released = member.ledger.refresh_released(pos).ok()?;
-            member.gates.then(|| pos.wrapping_sub(released))
+            (member.gates && !member.has_closed()).then(|| pos.wrapping_sub(released))
         };
         crowd.members.iter_mut().filter_map(behind).max().unwrap_or(0)
     }
