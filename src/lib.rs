@@ -117,7 +117,10 @@ pub use process::{
     DirectoryError, InvalidName, ListError, ObserveError, PublishError, SubscribeError, SystemError,
 };
 pub use ring::{Corruption, JoinPosition, OnNoConsumer};
-pub use stream::{BroadcastBuilder, BroadcastError, JoinError, SubscriberBuilder, Subscribers, broadcast};
+pub use stream::{
+    AsyncStream, BroadcastBuilder, BroadcastError, Gap, JoinError, LossyBuilder, LossySource, Publisher,
+    Received, RendezvousBuilder, Subscriber, SubscriberBuilder, Subscribers, broadcast, rendezvous,
+};
 pub use stream::{
     Buffer, ChannelBuilder, ChannelError, Claim, ClaimError, CloseReason, End, EndError, EndedMeanwhile,
     NotDrained, Payload, Peek, PeekIter, PutDeadlineError, PutError, PutSliceError, RequestError, SinkRef,

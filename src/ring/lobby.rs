@@ -173,13 +173,17 @@ impl<A> Lobby<A> {
             JoinPosition::At(pos) if ahead(pos, oldest) >= 0 && ahead(newest, pos) >= 0 => pos,
             JoinPosition::At(_) => return Err(Refused::Position(NotHeld { oldest, newest })),
             JoinPosition::Live => match hall.deserted {
-                Some(since) if ahead(newest, since) > 0 && ahead(since, oldest) >= 0 => match self.absence {
-                    OnNoConsumer::Wait => since,
-                    OnNoConsumer::Drop => newest,
-                    OnNoConsumer::KeepLatest => newest.wrapping_sub(1),
-                },
-                Some(since) if self.absence == OnNoConsumer::KeepLatest && ahead(newest, since) > 0 => {
-                    newest.wrapping_sub(1)
+                Some(since) if ahead(newest, since) > 0 => {
+                    let wanted = match self.absence {
+                        OnNoConsumer::Wait => since,
+                        OnNoConsumer::Drop => newest,
+                        OnNoConsumer::KeepLatest => newest.wrapping_sub(1),
+                    };
+                    if ahead(wanted, oldest) >= 0 {
+                        wanted
+                    } else {
+                        oldest
+                    }
                 }
                 _ => newest,
             },

@@ -11,6 +11,7 @@ mod lobby;
 pub(crate) mod notice;
 pub(crate) mod page;
 mod producer;
+mod straggler;
 
 pub(crate) use consumer::{Consumer, Filled, Run};
 pub use credit::Corruption;
@@ -24,3 +25,4 @@ pub(crate) use history::History;
 pub(crate) use lobby::{Entry, Lobby, News, NotHeld, Refused};
 pub use lobby::{JoinPosition, OnNoConsumer};
 pub(crate) use producer::{Producer, Walk, Watch};
+pub(crate) use straggler::{Sight, Straggler};

@@ -32,6 +32,8 @@ pub enum End {
     Failed(StreamFault),
     /// The producer's process died, or closed its connection, without ending the stream.
     PeerGone,
+    /// The producer had waited for this consumer of several for as long as it [was to](crate::SubscriberBuilder::evict_after).
+    Evicted,
     /// The producer's side of the shared memory cannot be right.
     PeerCorrupt(Corruption),
 }
@@ -44,6 +46,9 @@ impl fmt::Display for End {
             Self::Cancelled => f.write_str("cancelled by the consumer"),
             Self::Failed(fault) => write!(f, "failed by the producer: {fault}"),
             Self::PeerGone => f.write_str("the producer is gone"),
+            Self::Evicted => {
+                f.write_str("the producer waited long enough for this consumer, and goes on without it")
+            }
             Self::PeerCorrupt(corruption) => corruption.fmt(f),
         }
     }
@@ -186,7 +191,7 @@ impl CloseReason {
         match end {
             End::Completed => Self::Completed,
             End::Failed(_) => Self::Failed,
-            End::Cancelled | End::IdleTimeout => Self::Cancelled,
+            End::Cancelled | End::IdleTimeout | End::Evicted => Self::Cancelled,
             End::PeerGone => Self::PeerGone,
             End::PeerCorrupt(corruption) => Self::PeerCorrupt(*corruption),
         }

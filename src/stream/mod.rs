@@ -45,7 +45,10 @@ mod tests;
 
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) use crate::process::{ListError, ObserveError, PublishError, SubscribeError};
-pub use broadcast::{BroadcastBuilder, BroadcastError, JoinError, SubscriberBuilder, Subscribers, broadcast};
+pub use broadcast::{
+    AsyncStream, BroadcastBuilder, BroadcastError, Gap, JoinError, LossyBuilder, LossySource, Publisher,
+    Received, RendezvousBuilder, Subscriber, SubscriberBuilder, Subscribers, broadcast, rendezvous,
+};
 pub use buffer::Buffer;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) use canceller::Canceller;

@@ -306,6 +306,17 @@ impl<T> SinkRef<T> {
         granted
     }
 
+    /// Waits until there is room, as [`put`](Self::put) does, or until nobody is there to wait for.
+    pub(super) fn wait_until_asked(&mut self, deadline: Option<Instant>) -> Granted {
+        if !self.ring.is_full() {
+            return Granted::Room;
+        }
+        let (granted, room) = self.endpoint.wait_asked(self.ring.pos(), deadline);
+        self.ring.set_limit(room.limit);
+        self.ring.watch = room.watch;
+        granted
+    }
+
     /// Attends to a disturbance after one publication; the reason when its element is to come back.
     #[inline(always)]
     fn attend(&mut self) -> Option<CloseReason> {

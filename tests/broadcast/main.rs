@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod joining;
+mod lossy;
 mod model;
 mod pacing;
 mod storms;

@@ -5,6 +5,9 @@
 //! consumer.
 
 mod forum;
+mod lossy;
+mod publisher;
+mod rendezvous;
 mod sink;
 mod subscribers;
 
@@ -16,6 +19,9 @@ use super::settings::{MOST_ELEMENTS, SinkSettings, sink_setters};
 use super::sink::SinkRef;
 use crate::ring::OnNoConsumer;
 use forum::Forum;
+pub use lossy::{Gap, LossyBuilder, LossySource, Received};
+pub use publisher::Publisher;
+pub use rendezvous::{AsyncStream, RendezvousBuilder, Subscriber, rendezvous};
 pub use subscribers::{JoinError, SubscriberBuilder, Subscribers};
 
 /// How many consumers a broadcast admits unless its builder says otherwise.
@@ -158,7 +164,7 @@ impl<T: Copy + Send + Sync + 'static> BroadcastBuilder<T> {
     /// ```
     pub fn build(self) -> Result<(SinkRef<T>, Subscribers<T>), BroadcastError> {
         let max_demand = self.max_demand.unwrap_or_else(|| usual_demand(size_of::<T>()));
-        let extent = Extent::of(&self.sink, max_demand, self.history, self.consumers)?;
+        let extent = Extent::of(&self.sink, max_demand, self.history, self.consumers, self.absence)?;
         Forum::open(&self.sink, extent, self.consumers, self.absence).ok_or(BroadcastError::NoMemory {
             elements: extent.slots,
             element: size_of::<T>(),
@@ -182,6 +188,7 @@ impl Extent {
         max_demand: u64,
         history: Option<u64>,
         consumers: usize,
+        absence: OnNoConsumer,
     ) -> Result<Self, BroadcastError> {
         if consumers == 0 {
             return Err(BroadcastError::NoConsumers);
@@ -193,7 +200,9 @@ impl Extent {
             return Err(BroadcastError::Unbounded);
         }
         let span = sink.buffer.bound().saturating_add(max_demand);
-        let slots = span.saturating_add(history.unwrap_or(span));
+        // The newest element is to be there when the producer has begun with the next.
+        let least = u64::from(absence == OnNoConsumer::KeepLatest);
+        let slots = span.saturating_add(history.unwrap_or(span).max(least));
         if slots > MOST_ELEMENTS || usize::try_from(slots).is_err() {
             return Err(BroadcastError::TooLarge {
                 elements: slots,

@@ -1,11 +1,14 @@
 //! How consumers join a broadcast within one process.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::forum::{Forum, Part};
+use super::lossy::LossyBuilder;
 use crate::primitive::Arc;
 use crate::ring::block::Fixed;
-use crate::ring::{Consumer, JoinPosition, NotHeld, Refused};
+use crate::ring::{Consumer, History, JoinPosition, NotHeld, Refused};
+use crate::stream::endpoint::ConsumerEndpoint;
 use crate::stream::settings::{SourceSettings, source_setters};
 use crate::stream::source::SourceRef;
 
@@ -83,7 +86,7 @@ impl<T: Copy + Send + Sync + 'static> Subscribers<T> {
 /// Settings of a subscription to a broadcast; see [`Subscribers::subscribe`].
 #[must_use]
 pub struct SubscriberBuilder<T> {
-    source: SourceSettings,
+    pub(super) source: SourceSettings,
     from: JoinPosition,
     subscribers: Subscribers<T>,
 }
@@ -128,6 +131,60 @@ impl<T: Copy + Send + Sync + 'static> SubscriberBuilder<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn open(self) -> Result<SourceRef<T>, JoinError> {
+        let (history, start, endpoint) = self.join(true, None)?;
+        // SAFETY: the place is that of the start, in the ring that the endpoint keeps; of the elements, which are `Copy`,
+        // every consumer takes a copy.
+        let ring = unsafe { Consumer::new(Fixed::new(), history.place(start), start) };
+        // SAFETY: made for each other.
+        Ok(unsafe { SourceRef::new((ring, endpoint), None, None, None) })
+    }
+
+    /// Takes part without holding the producer up: what this consumer does not take in time is overwritten, and it is told
+    /// which elements those were. It may lag as far as the broadcast's [`history`](crate::BroadcastBuilder::history).
+    ///
+    /// ```
+    /// use millstream::{Gap, Received};
+    /// let (mut sink, subscribers) = millstream::broadcast::<u64>().history(64).build()?;
+    /// let mut slow = subscribers.subscribe().lossy().open()?;
+    /// for i in 0..100_000 {
+    ///     sink.put(i)?;
+    /// }
+    /// let Some(Received::Gap(Gap { from: 0, count })) = slow.next() else { panic!() };
+    /// assert_eq!(slow.next(), Some(Received::Element(count)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn lossy(self) -> LossyBuilder<T> {
+        LossyBuilder::new(self, None)
+    }
+
+    /// Has the producer wait for this consumer no longer than `patience` at a time: then it goes on without it, and the
+    /// stream ends here as [`End::Evicted`](crate::End::Evicted), after what was still held.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// let (mut sink, subscribers) = millstream::broadcast::<u64>().build()?;
+    /// let mut stuck = subscribers.subscribe().evict_after(Duration::from_millis(1)).open()?;
+    /// let other = subscribers.subscribe().open()?;
+    /// let reader = std::thread::spawn(move || other.count());
+    /// for i in 0..10_000 {
+    ///     sink.put(i)?;
+    /// }
+    /// sink.complete()?;
+    /// assert_eq!(reader.join().unwrap(), 10_000);
+    /// while stuck.next().is_some() {}
+    /// assert_eq!(stuck.end(), Some(millstream::End::Evicted));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn evict_after(self, patience: Duration) -> LossyBuilder<T> {
+        LossyBuilder::new(self, Some(patience))
+    }
+
+    /// What the ring holds, where to start, and the endpoint, which keeps both.
+    pub(super) fn join(
+        &self,
+        gates: bool,
+        evict_after: Option<Duration>,
+    ) -> Result<(History<Fixed<T>>, u64, Box<ConsumerEndpoint>), JoinError> {
         let max = self.subscribers.max_demand;
         let asked = self.source.window;
         if asked == 0 {
@@ -150,15 +207,11 @@ impl<T: Copy + Send + Sync + 'static> SubscriberBuilder<T> {
         let history = forum.history().ok_or(Refused::Other(())).map_err(refused)?;
         let part = Part {
             from: self.from,
-            gates: true,
-            evict_after: None,
+            gates,
+            evict_after,
         };
         let (start, endpoint) = forum.join(&history, part, &self.source).map_err(refused)?;
-        // SAFETY: the place is that of the start, in the ring that the endpoint keeps; of the elements, which are `Copy`,
-        // every consumer takes a copy.
-        let ring = unsafe { Consumer::new(Fixed::new(), history.place(start), start) };
-        // SAFETY: made for each other.
-        Ok(unsafe { SourceRef::new((ring, endpoint), None, None, None) })
+        Ok((history, start, endpoint))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::primitive::atomic::{AtomicU64, Ordering};
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 use crate::process::HangUp;
 use crate::ring::Corruption;
-use crate::ring::notice::{CANCEL, GONE, LANES};
+use crate::ring::notice::{CANCEL, EVICTED, GONE, LANES};
 use crate::ring::page::{
     CreditLine, END_COMPLETED, END_FAILED, END_OPEN, EndLine, FAULT_MESSAGE, WORD_CLOSED, WORD_PARKED,
     WordLine,
@@ -188,6 +188,11 @@ impl ConsumerEndpoint {
     fn notice(&self) -> &AtomicU64 {
         // SAFETY: kept alive by `_keep`.
         unsafe { &*self.lines.notice }
+    }
+
+    /// Whether the producer has gone on without this consumer.
+    pub(crate) fn is_evicted(&self) -> bool {
+        self.notice().load(Ordering::Acquire) & EVICTED != 0
     }
 
     /// Makes this one of several consumers of its producer.
@@ -411,7 +416,12 @@ impl ConsumerEndpoint {
             self.close(end, pos);
             return Ok(Vacancy::Ended);
         }
-        if self.notice().load(Ordering::Acquire) & GONE != 0 {
+        let notice = self.notice().load(Ordering::Acquire);
+        if notice & EVICTED != 0 {
+            self.close(End::Evicted, pos);
+            return Ok(Vacancy::Ended);
+        }
+        if notice & GONE != 0 {
             // The producer wrote nothing after it hung up, so what is not there now never comes.
             if there()? {
                 return Ok(self.appeared(pos));

@@ -433,6 +433,13 @@ impl ProducerEndpoint {
         Some(least.map_or(0, |least| least.max(0) as u64))
     }
 
+    /// Consumers that the producer has taken in.
+    pub(crate) fn listeners(&self) -> usize {
+        self.crowd
+            .as_ref()
+            .map_or(self.ledgers.len(), |crowd| crowd.members.len())
+    }
+
     /// Consumers at present.
     pub(crate) fn consumers(&self) -> usize {
         match self.crowd.as_ref().map(|crowd| &crowd.entrance) {

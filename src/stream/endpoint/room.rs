@@ -114,6 +114,16 @@ impl ProducerEndpoint {
         (granted, room)
     }
 
+    /// As [`wait_room`](Self::wait_room), but where there is no consumer there is none to wait for.
+    pub(crate) fn wait_asked(&mut self, pos: u64, deadline: Option<Instant>) -> (Granted, Room) {
+        let mut room = self.room(pos);
+        let granted = self.wait(deadline, |endpoint| {
+            room = endpoint.room(pos);
+            room.limit != pos || endpoint.listeners() == 0
+        });
+        (granted, room)
+    }
+
     /// Bytes of frames that the consumer has released, of `byte` written.
     #[cold]
     #[inline(never)]
