@@ -316,9 +316,10 @@ pub enum SubscribeError {
         /// That of the next element.
         newest: u64,
     },
-    /// What only one of several consumers can have was asked of a stream for one: a position to begin at.
+    /// What only one of several consumers can have was asked of a stream for one: a position to begin at, or not to be waited
+    /// for.
     #[error(
-        "{name:?} is for one consumer, who begins at its first element or where a predecessor left off: leave `from` away, or publish it with `consumers`"
+        "{name:?} is for one consumer, which begins at its first element or where a predecessor left off, and is waited for: leave `from`, `lossy` and `evict_after` away, or publish it with `consumers`"
     )]
     NotABroadcast {
         /// The stream.
