@@ -6,6 +6,8 @@
 //! | stream between two processes | [`publish`] here, [`subscribe`] there; `#[millstream::element]` for what may travel |
 //! | send bytes, or what only a schema describes | the same with `[u8]`: [`FrameSink`], [`FrameSource`] |
 //! | look at what is published | [`list`], [`observe`] |
+//! | read several streams as one | [`merge`] |
+//! | read the two lines of a feed | [`arbitrate`] |
 //! | run actors on pinned workers | [`ActorSystem::builder`], [`receive`] or the trait [`Actor`] |
 //! | supervise them | [`SpawnOptions::supervisor`], [`OneForOne`] |
 //! | own a socket in an actor | [`Context::watch_io`] |
@@ -28,6 +30,8 @@ extern crate self as millstream;
 #[cfg(not(millstream_loom))]
 mod actor;
 mod element;
+#[cfg(not(millstream_loom))]
+mod flow;
 mod memory;
 mod primitive;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
@@ -46,6 +50,10 @@ pub use actor::{
     TryTellError, UnhandledMessage, WatchId, WorkerReport, Workers, receive, setup,
 };
 pub use element::{Element, Field, Fingerprint, Kind, Scalar, Schema, SchemaError, Value, ValueError};
+#[cfg(not(millstream_loom))]
+pub use flow::{ArbitrateBuilder, Arbitrated, Feed, LineCounts, arbitrate};
+#[cfg(not(millstream_loom))]
+pub use flow::{EndPolicy, Indexed, Merge, MergeBuilder, merge};
 #[cfg(not(millstream_loom))]
 /// The crate of the histogram in a [`WorkerReport`].
 pub use hdrhistogram;

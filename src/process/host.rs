@@ -69,7 +69,7 @@ impl Host {
         desk: Arc<Desk>,
     ) -> Self {
         let notice = &desk.notice;
-        let seats = assembly.map(|assembly| Seats::new(assembly, Arc::clone(notice), offer.base()));
+        let seats = assembly.map(|assembly| Seats::new(assembly, Arc::clone(notice), &offer.header));
         Self {
             claim: Some(claim),
             listener,
@@ -255,7 +255,7 @@ impl Host {
                 None => self.offer.show(0, self.seat.holder())?,
                 Some(seats) => {
                     let (count, slowest) = seats.census();
-                    self.offer.show(count, slowest.map(|one| (one, true)))?
+                    self.offer.show(count, slowest)?
                 }
             };
             let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
@@ -265,16 +265,10 @@ impl Host {
             return Ok(false);
         }
         let pid = self.pending.get(&token).and_then(|pending| pending.pid);
-        let (invitation, welcome, theirs) = match &self.seats {
-            None => self.invite(hello, pid, wires)?,
-            Some(seats) => match seats.invite(&self.offer, hello, pid) {
-                Err(Refusal { code: Code::Full, .. }) => {
-                    self.hear_the_dead(wires);
-                    let seats = self.seats.as_ref().ok_or(Refusal::new(Code::Ended))?;
-                    seats.invite(&self.offer, hello, pid)?
-                }
-                invited => invited?,
-            },
+        let (invitation, welcome, theirs) = if self.seats.is_some() {
+            self.invite_among(hello, pid, wires)?
+        } else {
+            self.invite(hello, pid, wires)?
         };
         let Some(pending) = self.pending.get_mut(&token) else {
             self.uninvite(&invitation);
@@ -330,6 +324,43 @@ impl Host {
         Ok((Invitation { subscriber, part }, welcome, theirs))
     }
 
+    /// Makes what one of several consumers needs, if there is a place.
+    fn invite_among(
+        &mut self,
+        hello: &Hello,
+        pid: Option<u32>,
+        wires: &mut Wires,
+    ) -> Result<(Invitation, Welcome, OwnedFd), Refusal> {
+        let name = &hello.subscription;
+        if !name.is_empty() {
+            self.hear_the_dead(wires);
+            let invited = self
+                .pending
+                .values()
+                .filter_map(|pending| pending.invitation.as_ref());
+            if let Some(other) = invited.map(|one| &one.subscriber).find(|one| one.name == *name) {
+                return Err(other.refusal(false));
+            }
+        }
+        let invited = self.ask_seats(hello, pid);
+        if !matches!(invited, Err(Refusal { code: Code::Full, .. })) {
+            return invited;
+        }
+        self.hear_the_dead(wires);
+        self.ask_seats(hello, pid)
+    }
+
+    fn ask_seats(
+        &mut self,
+        hello: &Hello,
+        pid: Option<u32>,
+    ) -> Result<(Invitation, Welcome, OwnedFd), Refusal> {
+        match &mut self.seats {
+            Some(seats) => seats.invite(&self.offer, hello, pid),
+            None => Err(Refusal::new(Code::Ended)),
+        }
+    }
+
     /// Whoever died before somebody called may not have been noticed yet.
     fn hear_the_dead(&mut self, wires: &mut Wires) {
         let invited: Vec<Token> = self
@@ -349,8 +380,8 @@ impl Host {
 
     /// An invitation comes to nothing.
     fn uninvite(&mut self, invitation: &Invitation) {
-        if let (Part::OneOf(id), Some(seats)) = (&invitation.part, &mut self.seats) {
-            seats.give_up(*id, &invitation.subscriber);
+        if let (Part::OneOf { id, heir }, Some(seats)) = (&invitation.part, &mut self.seats) {
+            seats.uninvite(*id, *heir, &invitation.subscriber);
         }
     }
 
@@ -373,7 +404,7 @@ impl Host {
                     token,
                 };
             }
-            Part::OneOf(id) => {
+            Part::OneOf { id, .. } => {
                 if let Some(seats) = &mut self.seats {
                     seats.seat(token, id, subscriber, connection);
                 }

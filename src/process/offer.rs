@@ -36,8 +36,8 @@ pub(super) struct Invitation {
 pub(super) enum Part {
     /// It would be the only one. The producer does not know of it yet, nor have its end of the doorbell.
     Only(OwnedFd),
-    /// It is one of several, by this number.
-    OneOf(u64),
+    /// It is one of several, by this number; and perhaps the heir of one that is to be resumed.
+    OneOf { id: u64, heir: bool },
 }
 
 /// What a new subscription needs.

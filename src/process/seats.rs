@@ -2,6 +2,9 @@
 //!
 //! Whoever asks for one is let in when it is invited, so that the position at which it starts is held during the handshake;
 //! if that fails, it has gone again. The producer need not run for any of this: it finds who came and went in the lobby.
+//!
+//! One that dies and may be resumed keeps its place, and the producer goes on to wait for it, until the next of its name takes
+//! the place over.
 
 #![forbid(unsafe_code)]
 
@@ -19,8 +22,8 @@ use super::seat::Subscriber;
 use super::socket::{self, Receipt};
 use super::wire::{Code, Hello, Message, Refusal, Welcome};
 use crate::primitive::Arc;
-use crate::ring::page::attention_bit;
-use crate::ring::{NotHeld, Refused};
+use crate::ring::page::{StreamHeader, attention_bit};
+use crate::ring::{Entry, NotHeld, Refused};
 use crate::wait::Fence;
 
 #[derive(Debug)]
@@ -30,8 +33,10 @@ pub(super) struct Seats {
     /// Of this process, in which the producer runs.
     fence: Fence,
     taken: HashMap<Token, Taken>,
-    /// The furthest position that one of those who have gone had released.
-    heard: u64,
+    /// Those who died and may be resumed: the producer waits for them where they were.
+    left: Vec<Left>,
+    /// Of the stream.
+    buffer: u64,
 }
 
 #[derive(Debug)]
@@ -41,19 +46,29 @@ struct Taken {
     connection: OwnedFd,
 }
 
+/// A subscription without a process.
+#[derive(Debug)]
+struct Left {
+    id: u64,
+    subscriber: Subscriber,
+    /// Where it is resumed.
+    start: u64,
+}
+
 /// How far `pos` is ahead of `other`.
 fn ahead(pos: u64, other: u64) -> i64 {
     pos.wrapping_sub(other) as i64
 }
 
 impl Seats {
-    pub(super) fn new(assembly: Assembly, notice: Arc<Notice>, base: u64) -> Self {
+    pub(super) fn new(assembly: Assembly, notice: Arc<Notice>, header: &StreamHeader) -> Self {
         Self {
             assembly,
             notice,
             fence: Fence::within_process(),
             taken: HashMap::new(),
-            heard: base,
+            left: Vec::new(),
+            buffer: header.buffer_size,
         }
     }
 
@@ -63,34 +78,47 @@ impl Seats {
 
     /// Lets a consumer in, and makes what it needs. The descriptor is its end of the doorbell.
     pub(super) fn invite(
-        &self,
+        &mut self,
         offer: &Offer,
         hello: &Hello,
         pid: Option<u32>,
     ) -> Result<(Invitation, Welcome, OwnedFd), Refusal> {
+        let name = &hello.subscription;
+        let named = |subscriber: &Subscriber| !name.is_empty() && subscriber.name == *name;
+        if let Some(other) = self.taken.values().find(|taken| named(&taken.subscriber)) {
+            return Err(other.subscriber.refusal(false));
+        }
+        let predecessor = self.left.iter().position(|left| named(&left.subscriber));
         let Assembly { lobby, history, .. } = &self.assembly;
+        let announce = || self.notice.set(ARRIVED);
         let mut invited = None;
-        let joined = lobby.join(
-            history,
-            hello.join.from,
-            || self.notice.set(ARRIVED),
-            || self.fence.heavy(),
-            |entry| {
-                let Prepared {
-                    mut subscriber,
-                    bell,
-                    theirs,
-                    welcome,
-                } = offer.prepare(hello, pid, (entry.start, 0), attention_bit(entry.id))?;
-                subscriber.gates = hello.join.gates;
-                let evict_after = Duration::from_nanos(hello.join.evict_after);
-                subscriber.evict_after = Some(evict_after).filter(|most| !most.is_zero());
-                let arrival = subscriber.arrival(bell);
-                let part = Part::OneOf(entry.id);
-                invited = Some((Invitation { subscriber, part }, welcome, theirs));
-                Ok(arrival)
-            },
-        );
+        let heir = predecessor.is_some();
+        let make = |entry: Entry| {
+            let Prepared {
+                mut subscriber,
+                bell,
+                theirs,
+                welcome,
+            } = offer.prepare(hello, pid, (entry.start, 0), attention_bit(entry.id))?;
+            subscriber.gates = hello.join.gates;
+            let evict_after = Duration::from_nanos(hello.join.evict_after);
+            subscriber.evict_after = Some(evict_after).filter(|most| !most.is_zero());
+            let arrival = subscriber.arrival(bell);
+            let part = Part::OneOf { id: entry.id, heir };
+            invited = Some((Invitation { subscriber, part }, welcome, theirs));
+            Ok(arrival)
+        };
+        let joined = match predecessor {
+            None => lobby.join(history, hello.join.from, announce, || self.fence.heavy(), make),
+            Some(index) => {
+                let place = (self.left[index].id, self.left[index].start);
+                let joined = lobby.succeed(place, announce, make).map_err(Refused::Other);
+                if joined.is_ok() {
+                    self.left.swap_remove(index);
+                }
+                joined
+            }
+        };
         match (joined, invited) {
             (Ok(_), Some(invited)) => Ok(invited),
             (Err(Refused::Full), _) => Err(Refusal::values(Code::Full, lobby.most() as u64, 0)),
@@ -113,20 +141,42 @@ impl Seats {
         self.taken.insert(token, taken);
     }
 
-    /// A consumer has gone, or was invited and does not come.
-    pub(super) fn give_up(&mut self, id: u64, subscriber: &Subscriber) {
+    /// Whoever was invited does not come. The place of an heir stays its predecessor's.
+    pub(super) fn uninvite(&mut self, id: u64, heir: bool, subscriber: &Subscriber) {
+        if heir {
+            self.leave(id, subscriber);
+        } else {
+            self.give_up(id, subscriber);
+        }
+    }
+
+    /// A consumer is gone, perhaps to be resumed.
+    fn leave(&mut self, id: u64, subscriber: &Subscriber) {
+        let held = |pos: &u64| {
+            let history = &self.assembly.history;
+            let reach = history.reach();
+            let oldest = history.oldest(reach);
+            ahead(*pos, oldest) >= 0 && ahead(history.newest(oldest, reach), *pos) >= 0
+        };
+        let resumption = subscriber.resumption(self.buffer);
+        match resumption.map(|(position, _)| position).filter(held) {
+            None => self.give_up(id, subscriber),
+            Some(start) => self.left.push(Left {
+                id,
+                subscriber: subscriber.clone(),
+                start,
+            }),
+        }
+    }
+
+    /// A consumer is gone for good.
+    fn give_up(&mut self, id: u64, subscriber: &Subscriber) {
         let Assembly { lobby, history, .. } = &self.assembly;
         let released = subscriber.released();
         // What it says is not believed where the producer has not been.
-        if ahead(released, self.heard) > 0 && ahead(history.reach(), released) >= 0 {
-            self.heard = released;
-        }
+        let is_right = ahead(released, subscriber.start) >= 0 && ahead(history.reach(), released) >= 0;
         lobby.go(id, || self.notice.set(ARRIVED));
-        lobby.vacate();
-        if lobby.seated() == 0 {
-            // The producer, which says so too, may not run before the next one comes.
-            lobby.desert(self.heard);
-        }
+        lobby.vacate(id, if is_right { released } else { subscriber.start });
     }
 
     /// Sees to it that the place is given up once its consumer has hung up, or talks nonsense.
@@ -152,26 +202,37 @@ impl Seats {
     fn vacate(&mut self, token: Token, wires: &mut Wires) {
         if let Some(taken) = self.taken.remove(&token) {
             wires.remove(&taken.connection, token);
-            self.give_up(taken.id, &taken.subscriber);
+            self.leave(taken.id, &taken.subscriber);
         }
     }
 
     /// Ends the subscription of a consumer without which the producer goes on, and tells it.
     pub(super) fn expel(&mut self, id: u64, wires: &mut Wires) {
         let token = self.taken.iter().find(|(_, taken)| taken.id == id);
-        if let Some((token, taken)) = token.map(|(token, taken)| (*token, taken)) {
+        if let Some(token) = token.map(|(token, _)| *token)
+            && let Some(taken) = self.taken.remove(&token)
+        {
             // Who does not take the message gets the hang-up that follows.
             let _ = socket::send(&taken.connection, &Message::Evicted.encode(), &[]);
-            self.vacate(token, wires);
+            wires.remove(&taken.connection, token);
+            self.give_up(id, &taken.subscriber);
+        } else if let Some(index) = self.left.iter().position(|left| left.id == id) {
+            let left = self.left.swap_remove(index);
+            self.give_up(id, &left.subscriber);
         }
     }
 
-    /// How many consumers there are, and the one that is furthest behind of those that the producer waits for.
-    pub(super) fn census(&self) -> (usize, Option<&Subscriber>) {
-        let subscribers = self.taken.values().map(|taken| &taken.subscriber);
-        let behind = |subscriber: &&Subscriber| ahead(subscriber.released(), self.assembly.history.reach());
-        let slowest = subscribers.filter(|one| one.gates).min_by_key(behind);
-        (self.taken.len(), slowest)
+    /// How many consumers there are, and the one that is furthest behind of those that the producer waits for, with whether it
+    /// is connected.
+    pub(super) fn census(&self) -> (usize, Option<(&Subscriber, bool)>) {
+        let taken = self.taken.values().map(|taken| (&taken.subscriber, true));
+        let left = self.left.iter().map(|left| (&left.subscriber, false));
+        let reach = self.assembly.history.reach();
+        let slowest = taken
+            .chain(left)
+            .filter(|(subscriber, _)| subscriber.gates)
+            .min_by_key(|(subscriber, _)| ahead(subscriber.released(), reach));
+        (self.taken.len() + self.left.len(), slowest)
     }
 
     pub(super) fn retire(&mut self, wires: &mut Wires) {

@@ -149,6 +149,12 @@ impl<S: Shape> Consumer<S> {
         self.place.edge(self.shape, self.pos)
     }
 
+    /// Slots of the ring.
+    #[cfg(not(millstream_loom))]
+    pub(crate) fn slots(&self) -> u64 {
+        self.place.slots(self.shape)
+    }
+
     /// Where the next element will be looked for.
     #[inline(always)]
     pub(crate) fn place(&mut self) -> Place {

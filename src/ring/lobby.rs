@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::HashSet;
 use std::sync::PoisonError;
 
 use super::block::Shape;
@@ -108,8 +109,11 @@ pub(crate) struct Lobby<A> {
 #[derive(Debug)]
 struct Hall<A> {
     news: Vec<News<A>>,
-    seated: usize,
+    /// By their numbers.
+    seated: HashSet<u64>,
     next: u64,
+    /// The furthest position that one of those who have gone had released.
+    heard: u64,
     /// Position from which on nobody has been there to take anything.
     deserted: Option<u64>,
     /// Elements that nobody was there to take, before that.
@@ -122,8 +126,9 @@ impl<A> Lobby<A> {
         Self {
             hall: Mutex::new(Hall {
                 news: Vec::new(),
-                seated: 0,
+                seated: HashSet::new(),
                 next: 0,
+                heard: base,
                 deserted: Some(base),
                 unheard: 0,
             }),
@@ -144,7 +149,7 @@ impl<A> Lobby<A> {
 
     /// Consumers at present, those included that the producer has not taken in.
     pub(crate) fn seated(&self) -> usize {
-        self.hall().seated
+        self.hall().seated.len()
     }
 
     /// Lets a consumer in. `announce` sets the bit of the producer's notice, `fence` is the heavy side of the fence, and
@@ -158,7 +163,7 @@ impl<A> Lobby<A> {
         make: impl FnOnce(Entry) -> Result<A, E>,
     ) -> Result<Entry, Refused<E>> {
         let mut hall = self.hall();
-        if hall.seated >= self.most {
+        if hall.seated.len() >= self.most {
             return Err(Refused::Full);
         }
         // Under the lock, so that whoever takes the news clears this bit; and before the reach is read, see the module.
@@ -195,27 +200,52 @@ impl<A> Lobby<A> {
             hall.unheard = hall.unheard.wrapping_add(unheard);
         }
         hall.next = hall.next.wrapping_add(1);
-        hall.seated += 1;
+        hall.seated.insert(entry.id);
         hall.news.push(News::Came(entry.id, newcomer));
+        Ok(entry)
+    }
+
+    /// Lets a consumer in, in the place of one that is gone and for which the producer has waited all the same, from a position
+    /// that was held for that one.
+    pub(crate) fn succeed<E>(
+        &self,
+        (id, start): (u64, u64),
+        announce: impl FnOnce(),
+        make: impl FnOnce(Entry) -> Result<A, E>,
+    ) -> Result<Entry, E> {
+        let mut hall = self.hall();
+        let entry = Entry { id: hall.next, start };
+        let heir = make(entry)?;
+        hall.next = hall.next.wrapping_add(1);
+        hall.seated.remove(&id);
+        hall.seated.insert(entry.id);
+        hall.news.push(News::Came(entry.id, heir));
+        // Both are heard of together, so the place is never without somebody to be waited for.
+        hall.strike(id);
+        announce();
         Ok(entry)
     }
 
     /// Tells the producer that a consumer is gone; of one that it never took in, no trace is left.
     pub(crate) fn go(&self, id: u64, announce: impl FnOnce()) {
         let mut hall = self.hall();
-        let came = |news: &News<A>| matches!(news, News::Came(other, _) if *other == id);
-        match hall.news.iter().position(came) {
-            Some(index) => drop(hall.news.remove(index)),
-            None => hall.news.push(News::Went(id)),
-        }
-        // In both cases, for nobody may be left now.
+        hall.strike(id);
+        // In any case, for nobody may be left now.
         announce();
     }
 
-    /// Gives a place up.
-    pub(crate) fn vacate(&self) {
+    /// Gives a place up: that of a consumer which had released everything before `released`. A second time is of no effect.
+    pub(crate) fn vacate(&self, id: u64, released: u64) {
         let mut hall = self.hall();
-        hall.seated = hall.seated.saturating_sub(1);
+        if !hall.seated.remove(&id) {
+            return;
+        }
+        if released.wrapping_sub(hall.heard) as i64 > 0 {
+            hall.heard = released;
+        }
+        if hall.seated.is_empty() {
+            hall.deserted = Some(hall.heard);
+        }
     }
 
     /// Shows those to `visit` that the producer has not taken in.
@@ -235,18 +265,20 @@ impl<A> Lobby<A> {
         std::mem::take(&mut hall.news)
     }
 
-    /// Nobody takes anything from `pos` on, unless somebody has come meanwhile.
-    pub(crate) fn desert(&self, pos: u64) {
-        let mut hall = self.hall();
-        if hall.news.iter().all(|news| matches!(news, News::Went(_))) {
-            hall.deserted.get_or_insert(pos);
-        }
-    }
-
     /// How many elements before `pos` nobody was there to take.
     pub(crate) fn unheard(&self, pos: u64) -> u64 {
         let hall = self.hall();
         let lately = hall.deserted.map_or(0, |since| pos.wrapping_sub(since));
         hall.unheard.wrapping_add(lately)
+    }
+}
+
+impl<A> Hall<A> {
+    fn strike(&mut self, id: u64) {
+        let came = |news: &News<A>| matches!(news, News::Came(other, _) if *other == id);
+        match self.news.iter().position(came) {
+            Some(index) => drop(self.news.remove(index)),
+            None => self.news.push(News::Went(id)),
+        }
     }
 }

@@ -86,7 +86,7 @@ impl<T> ColdSource<T> {
 
     /// Whether more is to be looked at than the stamp before the cursors: nothing more was asked for, and the cursors look at
     /// a place where nothing comes, or the stream is unbounded and may go on elsewhere, or it has lanes.
-    fn is_special(&self) -> bool {
+    pub(super) fn is_special(&self) -> bool {
         self.aside.is_some() || self.special
     }
 
@@ -239,6 +239,16 @@ impl<T> ColdSource<T> {
     /// Whether the next element is there, wherever it comes.
     pub(super) fn there(&self, ring: &Consumer<Fixed<T>>) -> Result<bool, Corruption> {
         is_anywhere(ring, &self.aside, &self.unbounded)
+    }
+
+    /// No more elements than this are there.
+    #[cfg(not(millstream_loom))]
+    pub(super) fn most_there(&self, ring: &Consumer<Fixed<T>>) -> u64 {
+        match &self.aside {
+            _ if self.special => self.endpoint.most_in_ring(),
+            Some(place) => place.slots(ring.shape()),
+            None => ring.slots(),
+        }
     }
 
     /// Whether an element is there in any lane, asked for or not.

@@ -11,7 +11,7 @@ use std::task::Waker;
 use super::canceller::Canceller;
 use super::cold_source::Hook;
 #[cfg(not(millstream_loom))]
-use super::end::CloseReason;
+use super::end::{CloseReason, End};
 use super::endpoint::Vacancy;
 use super::settings::SourceSettings;
 use super::sink::SinkRef;
@@ -58,9 +58,22 @@ impl<T> SourceRef<T> {
         self.cold.holds(&self.ring)
     }
 
+    /// Whether the producer is gone and the source waits for the next one, of whom nothing tells it: it has to look.
+    #[cfg(not(millstream_loom))]
+    pub(crate) fn is_between_producers(&self) -> bool {
+        self.cold.reconnect.is_some() && self.cold.endpoint.end() == Some(&End::PeerGone)
+    }
+
+    /// No more elements than this are there: what the ring holds. No bound worth the name where the elements lie in several
+    /// places.
+    #[cfg(not(millstream_loom))]
+    pub(crate) fn most_there(&self) -> u64 {
+        self.cold.most_there(&self.ring)
+    }
+
     /// What becomes readable when there is something to take or the stream has ended; nothing within one process, where
     /// wakers do that. Other descriptors may take their place when the source goes on with another producer.
-    #[cfg(all(test, target_os = "linux", not(millstream_loom)))]
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
     pub(crate) fn bell_fds(&self) -> Vec<BorrowedFd<'_>> {
         self.cold.endpoint.bell_fds()
     }

@@ -61,6 +61,8 @@ pub use claim::{Claim, EndedMeanwhile};
 #[cfg(not(millstream_loom))]
 pub(crate) use conduit::{Conduit, LaneError};
 pub use end::{CloseReason, End, StreamFault};
+#[cfg(not(millstream_loom))]
+pub(crate) use endpoint::{Lookout, Patience, Vacancy, Waited};
 pub use error::{
     ClaimError, EndError, NotDrained, PutDeadlineError, PutError, PutSliceError, RequestError, TimedOut,
     TryPutError,

@@ -210,10 +210,10 @@ impl Stream {
                     attention: &raw const (*attention).attention.word,
                 }
             };
-            let (span, base) = (self.capacity() as u64, self.header.base);
+            let span = self.capacity() as u64;
             let (entrance, fence) = (Entrance::Published(lobby), Fence::within_process());
             // SAFETY: the endpoint keeps both memories, to which the words belong.
-            endpoint.set_crowd(unsafe { Crowd::new(entrance, words, span, absence, base, fence) });
+            endpoint.set_crowd(unsafe { Crowd::new(entrance, words, span, absence, fence) });
         }
         Ok(Box::new(endpoint))
     }

@@ -307,6 +307,28 @@ impl<T> SourceRef<T> {
         Some(unsafe { self.ring.take_open(|at| at.cast::<T>().read()) })
     }
 
+    /// Takes the next element if the cursors' own place has it. Unlike [`try_next`](Self::try_next) it neither finds an end, nor
+    /// gives the credit of who has worked on everything, nor looks [elsewhere](Self::is_plain).
+    #[cfg(not(millstream_loom))]
+    #[inline(always)]
+    pub(crate) fn take_ready(&mut self) -> Option<T> {
+        if let Some(element) = self.take_open() {
+            return Some(element);
+        }
+        if !self.ring.ready() {
+            return None;
+        }
+        // SAFETY: ready.
+        Some(unsafe { self.take() })
+    }
+
+    /// Whether elements come at the cursors' own place alone: one sink, a ring of one piece, and demand.
+    #[cfg(not(millstream_loom))]
+    #[inline(always)]
+    pub(crate) fn is_plain(&self) -> bool {
+        !self.cold.is_special()
+    }
+
     /// # Safety
     /// `ready` returned true since the last element was taken.
     #[inline(always)]

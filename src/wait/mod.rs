@@ -3,6 +3,8 @@
 mod doorbell;
 mod fence;
 mod strategy;
+#[cfg(not(millstream_loom))]
+mod wait_set;
 
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) use doorbell::remote::Remote;
@@ -10,3 +12,5 @@ pub(crate) use doorbell::{Doorbell, Ringer};
 pub use fence::Fence;
 pub use strategy::WaitStrategy;
 pub(crate) use strategy::{Turn, Turns};
+#[cfg(not(millstream_loom))]
+pub(crate) use wait_set::WaitSet;

@@ -128,7 +128,7 @@ fn a_consumer_that_holds_the_producer_too_long_is_evicted_and_told() {
             for i in 0..5_000 {
                 sink.put(wide(i)).unwrap();
             }
-            assert_eq!(sink.consumers(), 2);
+            assert_eq!(sink.consumers(), 1);
             sink.complete().unwrap();
             reader.join().unwrap();
             let (elements, told) = account(&mut stuck, 0);
@@ -149,12 +149,11 @@ fn an_eviction_wakes_a_consumer_that_waits() {
         let slow = subscribers.subscribe().initial_demand(2).source_wait(park);
         let mut slow = slow.evict_after(Duration::ZERO).open().unwrap();
         let keep = subscribers.subscribe().lossy().open().unwrap();
-        let mut sent = 0;
-        while sink.consumers() == 2 && sent < 100 {
-            sink.put(sent).unwrap();
-            sent += 1;
+        assert_eq!(sink.consumers(), 2);
+        for i in 0..100 {
+            sink.put(i).unwrap();
         }
-        assert_eq!(sent, 100);
+        assert_eq!(sink.consumers(), 1);
         while slow.next().is_some() {}
         assert_eq!(slow.end(), Some(End::Evicted));
         drop(keep);
@@ -180,6 +179,8 @@ fn a_lossy_consumer_waits_and_times_out_as_others_do() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     /// One thread, so that everything is exact: what was put and is held is received, the rest is missed.
     #[test]
     fn every_position_is_an_element_or_in_one_gap(

@@ -609,6 +609,91 @@ fn a_flood_of_the_attention_word_takes_nothing_from_anybody() {
 }
 
 #[test]
+fn the_next_of_a_name_goes_on_where_the_dead_one_was() {
+    let ground = Ground::new();
+    let builder = ground.publish::<u64>("again").consumers(4).buffer_size(4);
+    let mut sink = builder.sink_wait(strategy("park")).open().unwrap();
+    let other = ground.start("follows", &[&"again", &"live", &"16", &"park"]);
+    other.expect("0");
+    let mut book = consumers(&ground, 2);
+    assert_eq!(book[0].ask("open again resumable=book each window=4"), "ok");
+    let mut desk = consumers(&ground, 1).remove(0);
+    assert_eq!(desk.ask("open again resumable=desk each window=4"), "ok");
+    let refused = book[1].ask("open again resumable=book");
+    assert!(
+        refused.contains("AlreadySubscribed") && refused.contains("book"),
+        "{refused}"
+    );
+    let putting = thread::spawn(move || {
+        for element in 0..500 {
+            sink.put_deadline(element, soon()).unwrap();
+        }
+        sink
+    });
+    let (mut from, mut at) = (0u64, 0);
+    for round in 0..10 {
+        // The one whose work was interrupted was not released.
+        let last = from + 5;
+        assert_eq!(
+            book[0].ask(format!("take {}", last - from + 1)),
+            format!("Some({from}) Some({last}) true")
+        );
+        if round % 2 == 0 {
+            book[0].kill();
+            book[0] = consumers(&ground, 1).remove(0);
+        } else {
+            assert_eq!(book[0].ask("drop"), "ok");
+        }
+        // Nobody else's takes its place, and the producer waits for it.
+        let taken = desk.ask(format!("take {}", last - at));
+        assert_eq!(taken, format!("Some({at}) Some({}) true", last - 1));
+        at = last;
+        assert_eq!(book[0].ask("open again resumable=book each window=4"), "ok");
+        let position: u64 = book[0].ask("position").parse().unwrap();
+        assert!(
+            (last..=last + 1).contains(&position),
+            "{position} after {last} was taken"
+        );
+        from = position;
+    }
+    desk.say(format!("take {}", 500 - at));
+    book[0].say(format!("take {}", 500 - from));
+    let mut sink = putting.join().unwrap();
+    desk.expect(&format!("Some({at}) Some(499) true"));
+    book[0].expect(&format!("Some({from}) Some(499) true"));
+    assert_eq!(book[0].ask("cancel"), "ok");
+    assert_eq!(book[0].ask("drop"), "ok");
+    assert_eq!(desk.ask("cancel"), "ok");
+    sink.complete().unwrap();
+    other.expect("500 Some(Completed)");
+}
+
+#[test]
+fn who_waits_to_be_resumed_has_its_place_and_is_seen() {
+    let ground = Ground::new();
+    let builder = ground.publish::<u64>("held").consumers(1).buffer_size(2);
+    let mut sink = builder.open().unwrap();
+    let mut first = consumers(&ground, 1).remove(0);
+    assert_eq!(first.ask("open held resumable=book window=2"), "ok");
+    first.kill();
+    let seen = || millstream::observe("held", Some(ground.dir.clone())).unwrap();
+    eventually(|| seen().consumer().is_some_and(|consumer| !consumer.connected));
+    let full = ground.subscribe::<u64>("held").open().unwrap_err();
+    assert!(matches!(full, SubscribeError::Full { most: 1, .. }), "{full}");
+    assert_eq!(sink.try_put_slice(&[0, 1, 2, 3, 4, 5]).unwrap(), 4);
+    let mut book = ground
+        .subscribe::<u64>("held")
+        .resumable("book")
+        .initial_demand(2);
+    book = book.from(JoinPosition::Live);
+    let mut source = book.open().unwrap();
+    assert_eq!(source.by_ref().take(4).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    source.cancel();
+    drop(source);
+    eventually(|| sink.consumers() == 0);
+}
+
+#[test]
 fn lossy_consumers_hold_nobody_up_and_know_what_they_missed() {
     let ground = Ground::new();
     let builder = ground.publish::<[u64; 8]>("lossy").consumers(8).buffer_size(8);

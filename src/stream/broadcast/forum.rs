@@ -39,11 +39,17 @@ struct MemberLines {
 
 /// A consumer's place, given up when it is dropped.
 #[derive(Debug)]
-struct Seat(Arc<Lobby<Member>>);
+struct Seat {
+    lobby: Arc<Lobby<Member>>,
+    id: u64,
+    lines: Arc<MemberLines>,
+}
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.0.vacate();
+        // Relaxed: this side stored it.
+        self.lobby
+            .vacate(self.id, self.lines.credit.released.load(Ordering::Relaxed));
     }
 }
 
@@ -107,7 +113,6 @@ impl<T: Copy + Send + Sync + 'static> Forum<T> {
                 words,
                 extent.span,
                 absence,
-                sink.start,
                 fence,
             )
         });
@@ -134,32 +139,36 @@ impl<T: Copy + Send + Sync + 'static> Forum<T> {
 
     /// Lets a consumer in: its first position, and its endpoint.
     pub(super) fn join(
-        self: &Arc<Self>,
+        forum: &Arc<Self>,
         history: &History<Fixed<T>>,
         part: Part,
         source: &SourceSettings,
     ) -> Result<(u64, Box<ConsumerEndpoint>), Refused<()>> {
-        let bell = Doorbell::toward(self.producer.clone());
+        let bell = Doorbell::toward(forum.producer.clone());
         let mut made = None;
-        let entry = self.lobby.join(
+        let entry = forum.lobby.join(
             history,
             part.from,
             || {
-                self.notice.word.fetch_or(ARRIVED, Ordering::AcqRel);
+                forum.notice.word.fetch_or(ARRIVED, Ordering::AcqRel);
             },
-            || self.fence.heavy(),
+            || forum.fence.heavy(),
             |entry| {
                 let ringer = bell.ringer().ok_or(())?;
-                let (lines, member) = self.member(entry, part, source.window, ringer);
+                let (lines, member) = forum.member(entry, part, source.window, ringer);
                 made = Some(lines);
                 Ok(member)
             },
         )?;
-        let seat = Seat(Arc::clone(&self.lobby));
         let Some(own) = made else {
             return Err(Refused::Other(()));
         };
-        let shared = &self.ring.lines;
+        let seat = Seat {
+            lobby: Arc::clone(&forum.lobby),
+            id: entry.id,
+            lines: Arc::clone(&own),
+        };
+        let shared = &forum.ring.lines;
         let lines = ConsumerLines {
             control: &own.control,
             credit: &own.credit,
@@ -177,13 +186,13 @@ impl<T: Copy + Send + Sync + 'static> Forum<T> {
                 idle: source.idle,
                 resumable: false,
                 strategy: source.strategy,
-                fence: self.fence,
+                fence: forum.fence,
                 bell,
-                keep: Box::new((own, Arc::clone(self), seat)),
+                keep: Box::new((own, Arc::clone(forum), seat)),
             })
         };
         endpoint.set_attention(Attention {
-            word: &self.attention.word,
+            word: &forum.attention.word,
             bit: attention_bit(entry.id),
         });
         Ok((entry.start, Box::new(endpoint)))
@@ -205,7 +214,7 @@ impl<T: Copy + Send + Sync + 'static> Forum<T> {
             call: Call::Local(ringer, &lines.notice),
             stuck: None,
             rung: 0,
-            keep: Box::new(Arc::clone(&lines)),
+            _keep: Box::new(Arc::clone(&lines)),
         };
         (lines, member)
     }

@@ -210,7 +210,7 @@ impl<T: Copy + Send + Sync + 'static> SubscriberBuilder<T> {
             gates,
             evict_after,
         };
-        let (start, endpoint) = forum.join(&history, part, &self.source).map_err(refused)?;
+        let (start, endpoint) = Forum::join(forum, &history, part, &self.source).map_err(refused)?;
         Ok((history, start, endpoint))
     }
 }

@@ -31,7 +31,7 @@ impl ProducerEndpoint {
     pub(super) fn attend_to(&mut self, notice: u64, pos: u64) {
         if self.crowd.is_some() {
             if notice & ARRIVED != 0 {
-                self.admit(pos);
+                self.admit();
             }
             if notice & GONE != 0 {
                 // Nobody would hear of consumers, coming or going, any more.
@@ -165,7 +165,7 @@ impl ProducerEndpoint {
             call: Call::Remote,
             stuck: None,
             rung: 0,
-            keep: Box::new(arrival.credit),
+            _keep: Box::new(arrival.credit),
         }
     }
 

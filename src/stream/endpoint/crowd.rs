@@ -30,7 +30,7 @@ pub(crate) struct Member {
     /// Its control word for which it was rung last.
     pub(crate) rung: u64,
     /// Keeps the ledger's lines, and the notice of the call.
-    pub(crate) keep: Keep,
+    pub(crate) _keep: Keep,
 }
 
 impl Member {
@@ -64,8 +64,6 @@ pub(crate) struct Crowd {
     absence: OnNoConsumer,
     /// Whether somebody came or went since the cursors were told.
     changed: bool,
-    /// The furthest position that one of those who have gone had released.
-    heard: u64,
     /// Whose heavy side a newcomer issues, in this process.
     fence: Fence,
 }
@@ -80,14 +78,6 @@ pub(crate) enum Entrance {
 }
 
 impl Entrance {
-    fn desert(&self, pos: u64) {
-        match self {
-            Self::Local(lobby) => lobby.desert(pos),
-            #[cfg(all(target_os = "linux", not(millstream_loom)))]
-            Self::Published(lobby) => lobby.desert(pos),
-        }
-    }
-
     fn seated(&self) -> usize {
         match self {
             Self::Local(lobby) => lobby.seated(),
@@ -123,7 +113,6 @@ impl Crowd {
         words: CrowdWords,
         span: u64,
         absence: OnNoConsumer,
-        base: u64,
         fence: Fence,
     ) -> Self {
         Self {
@@ -133,7 +122,6 @@ impl Crowd {
             span,
             absence,
             changed: false,
-            heard: base,
             fence,
         }
     }
@@ -230,8 +218,7 @@ impl ProducerEndpoint {
                     continue;
                 }
                 Least::Closed(index) => {
-                    self.remove(index, pos);
-                    self.look_for_desertion();
+                    self.remove(index);
                     continue;
                 }
                 Least::Late(index) => {
@@ -253,12 +240,12 @@ impl ProducerEndpoint {
             if self.notice().load(Ordering::Relaxed) & ARRIVED == 0 {
                 return limit;
             }
-            self.admit(pos);
+            self.admit();
         }
     }
 
     /// Takes in who has come, and sees those off who have gone.
-    pub(super) fn admit(&mut self, pos: u64) {
+    pub(super) fn admit(&mut self) {
         let clear = || {
             self.notice().fetch_and(!ARRIVED, Ordering::AcqRel);
         };
@@ -267,8 +254,8 @@ impl ProducerEndpoint {
             Some(Entrance::Local(lobby)) => {
                 for news in lobby.take(clear) {
                     match news {
-                        News::Came(_, member) => self.seat(member, pos),
-                        News::Went(id) => self.see_off(id, pos),
+                        News::Came(_, member) => self.seat(member),
+                        News::Went(id) => self.see_off(id),
                     }
                 }
             }
@@ -278,34 +265,33 @@ impl ProducerEndpoint {
                     match news {
                         News::Came(id, arrival) => {
                             let member = self.receive(id, arrival);
-                            self.seat(member, pos);
+                            self.seat(member);
                         }
-                        News::Went(id) => self.see_off(id, pos),
+                        News::Went(id) => self.see_off(id),
                     }
                 }
             }
         }
-        self.look_for_desertion();
     }
 
-    fn seat(&mut self, member: Member, pos: u64) {
+    fn seat(&mut self, member: Member) {
         if let Some(crowd) = &mut self.crowd {
             crowd.members.push(member);
             crowd.changed = true;
             // It may have said that something is the matter before anybody knew it.
             let newest = crowd.members.len() - 1;
-            self.attend_member(newest, pos);
+            self.attend_member(newest);
         }
     }
 
-    fn see_off(&mut self, id: u64, pos: u64) {
+    fn see_off(&mut self, id: u64) {
         if let Some(index) = self.member(id) {
-            self.remove(index, pos);
+            self.remove(index);
         }
     }
 
     /// Attends to whoever asks for attention, after the notice was looked at.
-    pub(super) fn attend_crowd(&mut self, pos: u64) {
+    pub(super) fn attend_crowd(&mut self) {
         let Some(crowd) = &self.crowd else { return };
         if crowd.attention().load(Ordering::Relaxed) == 0 {
             return;
@@ -315,31 +301,32 @@ impl ProducerEndpoint {
         for index in (0..crowd.members.len()).rev() {
             let asks = |crowd: &Crowd| bits & attention_bit(crowd.members[index].id) != 0;
             if self.crowd.as_deref().is_some_and(asks) {
-                self.attend_member(index, pos);
+                self.attend_member(index);
             }
         }
-        self.look_for_desertion();
     }
 
     /// Rings a member that is parked, and lets one go that has closed.
-    fn attend_member(&mut self, index: usize, pos: u64) {
+    fn attend_member(&mut self, index: usize) {
         let Some(member) = self.crowd.as_mut().and_then(|crowd| crowd.members.get_mut(index)) else {
             return;
         };
         // Acquire pairs with the Release in `ConsumerEndpoint::shut`.
         let control = member.ledger.control().word.load(Ordering::Acquire);
         if control & WORD_CLOSED != 0 {
-            self.remove(index, pos);
+            self.remove(index);
         } else if control & WORD_PARKED != 0 && control != member.rung {
             member.rung = control;
             self.ring(index);
         }
     }
 
-    /// Rings every member that is parked.
-    pub(super) fn wake_crowd(&mut self, pos: u64) {
+    /// Rings every member that is parked, also one that has come just now: who comes later sees what was stored before this
+    /// call, by the lobby's lock.
+    pub(super) fn wake_crowd(&mut self) {
+        self.admit();
         for index in (0..self.crowd.as_ref().map_or(0, |crowd| crowd.members.len())).rev() {
-            self.attend_member(index, pos);
+            self.attend_member(index);
         }
     }
 
@@ -360,14 +347,9 @@ impl ProducerEndpoint {
     }
 
     /// Goes on without a member.
-    fn remove(&mut self, index: usize, pos: u64) -> Option<Member> {
+    fn remove(&mut self, index: usize) -> Option<Member> {
         let crowd = self.crowd.as_mut()?;
-        let mut member = (index < crowd.members.len()).then(|| crowd.members.swap_remove(index))?;
-        if let Ok(released) = member.ledger.refresh_released(pos)
-            && released.wrapping_sub(crowd.heard) as i64 > 0
-        {
-            crowd.heard = released;
-        }
+        let member = (index < crowd.members.len()).then(|| crowd.members.swap_remove(index))?;
         crowd.changed = true;
         #[cfg(all(target_os = "linux", not(millstream_loom)))]
         if matches!(member.call, Call::Remote) {
@@ -378,9 +360,13 @@ impl ProducerEndpoint {
 
     /// Goes on without a member that did not leave by itself, and tells it.
     fn dismiss(&mut self, index: usize, pos: u64) {
-        let Some(member) = self.remove(index, pos) else {
+        let Some(mut member) = self.remove(index) else {
             return;
         };
+        let released = member.ledger.refresh_released(pos).unwrap_or(pos);
+        if let Some(Entrance::Local(lobby)) = self.crowd.as_ref().map(|crowd| &crowd.entrance) {
+            lobby.vacate(member.id, released);
+        }
         match &member.call {
             Call::Local(ringer, notice) => {
                 // SAFETY: kept by the member.
@@ -389,15 +375,6 @@ impl ProducerEndpoint {
             }
             #[cfg(all(target_os = "linux", not(millstream_loom)))]
             Call::Remote => self.expel(member.id),
-        }
-        drop(member.keep);
-        self.look_for_desertion();
-    }
-
-    fn look_for_desertion(&self) {
-        let Some(crowd) = &self.crowd else { return };
-        if crowd.members.is_empty() {
-            crowd.entrance.desert(crowd.heard);
         }
     }
 

@@ -211,7 +211,7 @@ impl ProducerEndpoint {
         if notice != 0 {
             self.attend_to(notice, pos);
         }
-        self.attend_crowd(pos);
+        self.attend_crowd();
         // Acquire pairs with the Release in `ConsumerEndpoint::close`: its last `released` is visible.
         let control = self
             .ledgers
@@ -378,7 +378,7 @@ impl ProducerEndpoint {
         {
             oversight.ruling().hand_in();
         }
-        self.wake(pos);
+        self.wake();
         Ok(())
     }
 
@@ -407,10 +407,10 @@ impl ProducerEndpoint {
     }
 
     /// Rings a consumer that is parked; for the rare publications that do not pass the watch.
-    fn wake(&mut self, pos: u64) {
+    fn wake(&mut self) {
         // Full: this is no hot path, and needs nothing of the parker then.
         Fence::Full.light();
-        self.wake_crowd(pos);
+        self.wake_crowd();
         let control = self
             .ledgers
             .first()
@@ -440,8 +440,8 @@ impl ProducerEndpoint {
     pub(crate) fn undrained(&mut self, pos: u64) -> (u64, Option<CloseReason>) {
         // The stream is closed on this side, so the words are looked at here rather than by `look`.
         if self.crowd.is_some() {
-            self.admit(pos);
-            self.attend_crowd(pos);
+            self.admit();
+            self.attend_crowd();
             return (
                 self.unreleased(pos),
                 self.is_gone().then_some(CloseReason::PeerGone),

@@ -7,6 +7,8 @@
 #![cfg(millstream_loom)]
 #![forbid(unsafe_code)]
 
+mod broadcast;
+
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 use millstream::{

@@ -1,0 +1,152 @@
+//! Joining and leaving a broadcast against the producer's limit.
+
+use loom::thread;
+use millstream::{
+    Buffer, End, JoinPosition, OnNoConsumer, SinkRef, SourceRef, Subscribers, TryNext, broadcast,
+};
+
+use super::{PARK, next_or_yield, put_or_yield};
+
+/// A block of its own each.
+type Record = [u64; 8];
+
+fn crowd(absence: OnNoConsumer, history: u64) -> (SinkRef<Record>, Subscribers<Record>) {
+    broadcast()
+        .buffer_size(Buffer::Bounded(1))
+        .max_demand(1)
+        .history(history)
+        .on_no_consumer(absence)
+        .sink_wait(PARK)
+        .build()
+        .unwrap()
+}
+
+fn join(subscribers: &Subscribers<Record>, from: JoinPosition) -> SourceRef<Record> {
+    let builder = subscribers
+        .subscribe()
+        .initial_demand(1)
+        .idle_timeout(None)
+        .source_wait(PARK);
+    builder.from(from).open().unwrap()
+}
+
+/// Takes what comes without waiting, and checks that it is what belongs there. Returns whether there was anything.
+fn check(source: &mut SourceRef<Record>) -> bool {
+    let position = SourceRef::position(source);
+    match source.try_next() {
+        TryNext::Item(element) => {
+            assert_eq!(element, [position; 8]);
+            true
+        }
+        TryNext::Empty | TryNext::End(_) => false,
+    }
+}
+
+fn joining(from: JoinPosition, history: u64) {
+    loom::model(move || {
+        let (mut sink, subscribers) = crowd(OnNoConsumer::Drop, history);
+        let newcomer = thread::spawn(move || {
+            let mut source = join(&subscribers, from);
+            check(&mut source);
+            check(&mut source);
+        });
+        for position in 0..4 {
+            // Once somebody is there, it may be full.
+            if sink.try_put([position; 8]).is_err() {
+                break;
+            }
+        }
+        newcomer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_newcomer_against_a_producer_that_waits_for_nobody() {
+    joining(JoinPosition::Live, 0);
+}
+
+#[test]
+fn a_newcomer_at_the_oldest_against_a_producer_that_waits_for_nobody() {
+    joining(JoinPosition::Oldest, 1);
+}
+
+#[test]
+fn a_newcomer_beside_one_that_is_there() {
+    loom::model(|| {
+        let (mut sink, subscribers) = crowd(OnNoConsumer::Wait, 0);
+        let mut there = join(&subscribers, JoinPosition::Live);
+        sink.try_put([0; 8]).unwrap();
+        let newcomer = thread::spawn(move || {
+            let mut source = join(&subscribers, JoinPosition::Oldest);
+            check(&mut source);
+        });
+        assert!(check(&mut there));
+        for position in 1..3 {
+            if sink.try_put([position; 8]).is_err() {
+                break;
+            }
+            check(&mut there);
+        }
+        newcomer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_leave_wakes_the_producer_that_waits_for_it() {
+    loom::model(|| {
+        let (mut sink, subscribers) = crowd(OnNoConsumer::Drop, 0);
+        let leaving = join(&subscribers, JoinPosition::Live);
+        sink.try_put([0; 8]).unwrap();
+        sink.try_put([1; 8]).unwrap();
+        let leaver = thread::spawn(move || drop(leaving));
+        sink.put([2; 8]).unwrap();
+        leaver.join().unwrap();
+        assert_eq!(sink.consumers(), 0);
+    });
+}
+
+#[test]
+fn a_join_wakes_the_producer_that_waits_for_anybody() {
+    loom::model(|| {
+        let (mut sink, subscribers) = crowd(OnNoConsumer::Wait, 0);
+        let newcomer = thread::spawn(move || {
+            let mut source = join(&subscribers, JoinPosition::Live);
+            next_or_yield(&mut source)
+        });
+        sink.put([0; 8]).unwrap();
+        sink.complete().unwrap();
+        assert_eq!(newcomer.join().unwrap(), Some([0; 8]));
+    });
+}
+
+#[test]
+fn a_newcomer_that_parks_is_rung() {
+    loom::model(|| {
+        let (mut sink, subscribers) = crowd(OnNoConsumer::Drop, 0);
+        let newcomer = thread::spawn(move || {
+            let mut source = join(&subscribers, JoinPosition::Live);
+            let taken = source.next().is_some();
+            (taken, taken || source.end() == Some(End::Completed))
+        });
+        put_or_yield(&mut sink, [0; 8]).unwrap();
+        sink.complete().unwrap();
+        let (_, explained) = newcomer.join().unwrap();
+        assert!(explained);
+    });
+}
+
+#[test]
+fn two_that_park_are_both_rung() {
+    loom::model(|| {
+        let (mut sink, subscribers) = crowd(OnNoConsumer::Wait, 0);
+        let mut sources = [(); 2]
+            .map(|()| join(&subscribers, JoinPosition::Live))
+            .into_iter();
+        let mut here = sources.next().unwrap();
+        let mut there = sources.next().unwrap();
+        let parked = thread::spawn(move || there.next());
+        sink.put([0; 8]).unwrap();
+        assert_eq!(here.next(), Some([0; 8]));
+        assert_eq!(parked.join().unwrap(), Some([0; 8]));
+    });
+}
