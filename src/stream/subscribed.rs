@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::endpoint::{Attention, ConsumerEndpoint, ConsumerLines, ConsumerSettings};
+use super::endpoint::{Attention, ConsumerEndpoint, ConsumerLines, ConsumerSettings, Joined};
 use super::subscribe::sealed;
 use super::{SubscribeError, frame_source, source};
 use crate::element::{Element, Schema};
@@ -182,7 +182,7 @@ pub(super) fn connect_typed<T: Element>(
 pub(super) fn connect_lossy<T: Element>(
     settings: &sealed::Subscribe,
     deadline: Option<Instant>,
-) -> Result<(History<Fixed<T>>, u64, Box<ConsumerEndpoint>), SubscribeError> {
+) -> Result<Joined<Fixed<T>>, SubscribeError> {
     let subscription = subscribe_typed::<T>(settings, deadline)?;
     let (start, base) = (subscription.start, subscription.header.base);
     let area = area_of(&subscription, Fixed::<T>::new());

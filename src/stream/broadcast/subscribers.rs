@@ -7,8 +7,8 @@ use super::forum::{Forum, Part};
 use super::lossy::LossyBuilder;
 use crate::primitive::Arc;
 use crate::ring::block::Fixed;
-use crate::ring::{Consumer, History, JoinPosition, NotHeld, Refused};
-use crate::stream::endpoint::ConsumerEndpoint;
+use crate::ring::{Consumer, JoinPosition, NotHeld, Refused};
+use crate::stream::endpoint::Joined;
 use crate::stream::settings::{SourceSettings, source_setters};
 use crate::stream::source::SourceRef;
 
@@ -184,7 +184,7 @@ impl<T: Copy + Send + Sync + 'static> SubscriberBuilder<T> {
         &self,
         gates: bool,
         evict_after: Option<Duration>,
-    ) -> Result<(History<Fixed<T>>, u64, Box<ConsumerEndpoint>), JoinError> {
+    ) -> Result<Joined<Fixed<T>>, JoinError> {
         let max = self.subscribers.max_demand;
         let asked = self.source.window;
         if asked == 0 {

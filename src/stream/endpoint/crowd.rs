@@ -250,7 +250,7 @@ impl ProducerEndpoint {
             self.notice().fetch_and(!ARRIVED, Ordering::AcqRel);
         };
         match self.crowd.as_ref().map(|crowd| &crowd.entrance) {
-            None => return,
+            None => {}
             Some(Entrance::Local(lobby)) => {
                 for news in lobby.take(clear) {
                     match news {
