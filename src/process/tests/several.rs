@@ -47,28 +47,21 @@ fn knock(ground: &Ground, hello: &Hello) -> Result<Answer, SubscribeError> {
 fn the_start_is_held_during_the_handshake_and_given_up_with_it() {
     let ground = Ground::new();
     let mut sink = sink(&ground, 1);
-    for round in 0..20 {
+    for _ in 0..20 {
         let answer = knock(&ground, &hello("")).unwrap();
-        assert_eq!(answer.fds.len(), 4);
-        assert_eq!(answer.welcome.start, sink.position());
+        assert_eq!((answer.fds.len(), answer.welcome.start), (4, 0));
         let full = knock(&ground, &hello("")).unwrap_err();
         assert!(matches!(full, SubscribeError::Full { most: 1, .. }), "{full}");
-        if round % 2 == 0 {
-            // Nothing was asked for, so the buffer is all the room.
-            assert_eq!(sink.try_put_slice(&[round; 10]).unwrap(), 2);
-        }
-        drop(answer);
-        eventually(|| sink.consumers() == 0);
-        assert_eq!(sink.try_put_slice(&[7; 10]).unwrap(), 0, "there is nobody");
-        // What the dead one left is the next one's.
-        let answer = knock(&ground, &hello("")).unwrap();
-        assert_eq!(answer.welcome.start, 0);
-        drop(answer);
-        eventually(|| sink.consumers() == 0);
-        if round % 2 == 0 {
-            break;
-        }
     }
+    let answer = knock(&ground, &hello("")).unwrap();
+    // Nothing was asked for, so the buffer is all the room.
+    assert_eq!(sink.try_put_slice(&[7; 10]).unwrap(), 2);
+    drop(answer);
+    eventually(|| sink.consumers() == 0);
+    assert_eq!(sink.try_put_slice(&[7; 10]).unwrap(), 0, "there is nobody");
+    // What the dead one left is the next one's.
+    let answer = knock(&ground, &hello("")).unwrap();
+    assert_eq!(answer.welcome.start, 0);
 }
 
 #[test]
