@@ -143,8 +143,8 @@ pub use stream::{
 };
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub use stream::{
-    Content, Observation, ObservedConsumer, PublishBuilder, State, SubscribeBuilder, Travel, list, observe,
-    publish, subscribe,
+    Content, LossySubscribeBuilder, Observation, ObservedConsumer, PublishBuilder, State, SubscribeBuilder,
+    Travel, list, observe, publish, subscribe,
 };
 #[cfg(not(millstream_loom))]
 pub use stream::{

@@ -11,6 +11,9 @@ use stage::{Ground, Mapping, Role, Stage, eventually, say, soon};
 const MOVED: &str = "the layout of shared memory has changed: raise MAJOR in src/ring/page.rs (what else moved may \
                      be read wrongly by processes built before), then change this test";
 
+/// Major 1, minor 1.
+const VERSION: u32 = 1 | 1 << 16;
+
 const ROLES: &[(&str, Role)] = &[("numbers", numbers), ("frames", frames)];
 
 /// No test: where the other process begins.
@@ -123,8 +126,8 @@ fn a_stream_of_elements() {
 
     // The header, 256 bytes.
     bytes(&memory, 0, b"\x89MLS\r\n\x1a\n");
-    bytes(&memory, 8, &[1, 0, 0, 0]);
-    word(&memory, 8, two(1, 256));
+    bytes(&memory, 8, &[1, 0, 1, 0]);
+    word(&memory, 8, two(VERSION, 256));
     word(&memory, 16, two(1, 0x0102_0304));
     bytes(&memory, 20, &[4, 3, 2, 1]);
     word(&memory, 24, two(24, 8));
@@ -185,7 +188,7 @@ fn a_stream_of_elements() {
     assert_eq!(credit.len, 4096, "{MOVED}");
     assert!(!credit.writable, "the consumer alone writes it");
     bytes(&credit, 0, b"\x89MLC\r\n\x1a\n");
-    word(&credit, 8, two(1, 128));
+    word(&credit, 8, two(VERSION, 128));
     word(&credit, 16, epoch);
     word(&credit, 24, 1000);
     word(&credit, 32, 0);
@@ -366,4 +369,61 @@ fn a_stream_of_large_elements() {
     for (offset, value) in [(0, 1), (8, 5), (72, 5), (80, 2), (88, 6), (160, 0)] {
         word(&memory, 8192 + offset, value);
     }
+}
+
+#[test]
+fn a_stream_for_several_consumers() {
+    let ground = Ground::new();
+    let mut sink = ground
+        .publish::<u64>("layout-several")
+        .consumers(60)
+        .buffer_size(5)
+        .max_demand(9)
+        .history(30)
+        .start_position(1000)
+        .open()
+        .unwrap();
+    let [memory] = Mapping::of("layout-several")[..] else {
+        panic!("one mapping of the stream")
+    };
+    // Blocks of seven, for 44 elements, and one more.
+    word(&memory, 48, 8);
+    word(&memory, 72, 5);
+    word(&memory, 80, 9);
+    word(&memory, 144, 60);
+    word(&memory, 152, 30);
+    for reserved in (160..256).step_by(8) {
+        word(&memory, reserved, 0);
+    }
+    word(&memory, 768, 1000);
+    let epoch = memory.load(104);
+    let mut attention = None;
+    for page in Mapping::of("millstream-attention") {
+        if page.load(16) == epoch {
+            attention = Some(page);
+        }
+    }
+    let attention = attention.unwrap();
+    assert!(attention.writable && attention.len == 4096, "{MOVED}");
+    bytes(&attention, 0, b"\x89MLA\r\n\x1a\n");
+    word(&attention, 8, two(VERSION, 128));
+    for untouched in (24..4096).step_by(8) {
+        word(&attention, untouched, 0);
+    }
+    let open = || ground.subscribe::<u64>("layout-several").initial_demand(7).open();
+    let first = open().unwrap();
+    let second = open().unwrap();
+    let mut bits: Vec<u64> = Mapping::of("millstream-credit")
+        .into_iter()
+        .filter(|page| page.load(16) == epoch && !page.writable)
+        .map(|page| page.load(48))
+        .collect();
+    bits.sort_unstable();
+    assert_eq!(bits, [1, 2], "{MOVED}");
+    sink.put(7).unwrap();
+    // What was asked for, and the buffer.
+    word(&memory, 768, 1012);
+    drop(second);
+    eventually(|| attention.load(128) & 2 == 2);
+    drop(first);
 }

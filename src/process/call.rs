@@ -15,6 +15,7 @@ use super::socket::{self, Peer, Receipt};
 use super::wire::{Code, Hello, Kind, LONGEST_MESSAGE, Message, OWN_VERSION, Refusal, Welcome, WireError};
 use crate::element::Schema;
 use crate::primitive::Arc;
+use crate::ring::JoinPosition;
 use crate::ring::page::{ENDIAN_MARK, MAJOR, MINOR};
 
 /// Time for an answer: twice what the producer itself allows for a handshake.
@@ -110,7 +111,7 @@ pub(super) fn call(
             incarnation,
         }),
         Ok(Message::Refusal(refusal)) => Err(refused(name, hello, refusal)),
-        Ok(Message::Hello(_) | Message::Ready) => Err(corrupt("message type", 0)),
+        Ok(Message::Hello(_) | Message::Ready | Message::Evicted) => Err(corrupt("message type", 0)),
         Err(WireError::Field { word, value }) => Err(corrupt(word, value)),
         Err(WireError::Version { major, minor }) => Err(SubscribeError::Version {
             name: name.to_string(),
@@ -174,6 +175,17 @@ fn refused(name: &Name, hello: &Hello, refusal: Refusal) -> SubscribeError {
                 resumable_waiting: waiting,
             }
         }
+        Code::Full => SubscribeError::Full { name, most: ours },
+        Code::NotHeld => SubscribeError::NotHeld {
+            name,
+            asked: match hello.join.from {
+                JoinPosition::At(asked) => asked,
+                JoinPosition::Live | JoinPosition::Oldest => theirs,
+            },
+            oldest: ours,
+            newest: theirs,
+        },
+        Code::Exclusive => SubscribeError::NotABroadcast { name },
         Code::Ended => SubscribeError::Ended { name },
         Code::Busy => SubscribeError::Busy { name },
         Code::Exhausted => SubscribeError::ProducerExhausted { name },

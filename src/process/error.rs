@@ -197,14 +197,22 @@ pub enum PublishError {
         /// The stream.
         name: String,
     },
+    /// A stream for several consumers that nobody could ever subscribe to.
+    #[error(
+        "{name:?} was to be for several consumers and admits none; say `consumers(most)` with at least 1, or leave `history` and `on_no_consumer` away"
+    )]
+    NoConsumers {
+        /// The stream.
+        name: String,
+    },
     /// More elements than a ring holds, or none.
     #[error(
-        "{name:?} was to hold {elements} elements, where 1 to {most} can be held: change buffer_size or max_demand"
+        "{name:?} was to hold {elements} elements, where 1 to {most} can be held: change buffer_size, max_demand or history"
     )]
     TooLarge {
         /// The stream.
         name: String,
-        /// Elements asked for: buffer size and largest demand.
+        /// Elements asked for: buffer size, largest demand and history.
         elements: u64,
         /// The most.
         most: u64,
@@ -285,6 +293,37 @@ pub enum SubscribeError {
         subscription: String,
         /// That process is gone and its subscription waits to be resumed under its name.
         resumable_waiting: bool,
+    },
+    /// A stream for several consumers has as many as it admits.
+    #[error("{name:?} has all of its {most} consumers; cancel one, or publish it with more `consumers`")]
+    Full {
+        /// The stream.
+        name: String,
+        /// The most at a time.
+        most: u64,
+    },
+    /// The position to begin at is not held any more, or was not published yet.
+    #[error(
+        "{name:?} does not hold position {asked}, only {oldest} to {newest}; join at one of those, or publish it with more `history`"
+    )]
+    NotHeld {
+        /// The stream.
+        name: String,
+        /// Position asked for.
+        asked: u64,
+        /// The oldest that is held.
+        oldest: u64,
+        /// That of the next element.
+        newest: u64,
+    },
+    /// What only one of several consumers can have was asked of a stream for one: a position to begin at, or not to be waited
+    /// for.
+    #[error(
+        "{name:?} is for one consumer, which begins at its first element or where a predecessor left off, and is waited for: leave `from`, `lossy` and `evict_after` away, or publish it with `consumers`"
+    )]
+    NotABroadcast {
+        /// The stream.
+        name: String,
     },
     /// The consumer that the stream had is gone, and with it the stream.
     #[error("{name:?} has ended: its consumer left; wait for the producer to publish it anew")]

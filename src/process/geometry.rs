@@ -11,8 +11,8 @@ use crate::element::Schema;
 use crate::memory::SharedMemory;
 use crate::ring::frame::{LONGEST, area_for};
 use crate::ring::page::{
-    CREDIT_MAGIC, CreditHeader, CreditLine, CreditPage, ENDIAN_MARK, KIND_ELEMENTS, KIND_FRAMES, MAJOR,
-    MINOR, PAGE, STREAM_MAGIC, StreamHeader, WordLine,
+    ATTENTION_BITS, ATTENTION_MAGIC, AttentionHeader, CREDIT_MAGIC, CreditHeader, CreditLine, CreditPage,
+    ENDIAN_MARK, KIND_ELEMENTS, KIND_FRAMES, MAJOR, MINOR, PAGE, STREAM_MAGIC, StreamHeader, WordLine,
 };
 
 /// Largest element.
@@ -157,7 +157,13 @@ fn elements(header: &StreamHeader) -> Result<(), Lie> {
         header.blocks,
     )?;
     let room = header.blocks.checked_mul(per_block);
+    must(
+        header.history == 0 || header.consumers > 0,
+        "history",
+        header.history,
+    )?;
     let needed = header.buffer_size.checked_add(header.max_demand);
+    let needed = needed.and_then(|needed| needed.checked_add(header.history));
     must(
         needed.is_some_and(|needed| needed <= MOST && room.is_some_and(|room| needed <= room)),
         "buffer_size",
@@ -173,6 +179,8 @@ fn frames(header: &StreamHeader) -> Result<(), Lie> {
     must(header.first == 8, "first", header.first)?;
     must(header.stride == 0, "stride", header.stride)?;
     must(header.blocks == 0, "blocks", header.blocks)?;
+    must(header.consumers == 0, "consumers", header.consumers)?;
+    must(header.history == 0, "history", header.history)?;
     must(header.area_len.is_multiple_of(64), "area_len", header.area_len)?;
     let elements = header
         .buffer_size
@@ -197,8 +205,9 @@ pub(super) const GRANTED: usize = CREDIT + offset_of!(CreditLine, granted);
 pub(super) const RELEASED: usize = CREDIT + offset_of!(CreditLine, released);
 pub(super) const RELEASED_BYTES: usize = CREDIT + offset_of!(CreditLine, released_bytes);
 
-/// Checks a fresh credit page against what the producer said of it.
-pub(super) fn credit(memory: &SharedMemory, header: &StreamHeader, welcome: &Welcome) -> Result<(), Lie> {
+/// Checks a fresh credit page against what the producer said of it. Gives the consumer's bit of the attention word, 0 in a
+/// stream for one.
+pub(super) fn credit(memory: &SharedMemory, header: &StreamHeader, welcome: &Welcome) -> Result<u64, Lie> {
     let bytes = memory.copy_out(0, size_of::<CreditHeader>());
     let credit = bytes
         .as_deref()
@@ -244,7 +253,41 @@ pub(super) fn credit(memory: &SharedMemory, header: &StreamHeader, welcome: &Wel
         let value = memory.load(offset).unwrap_or(u64::MAX);
         must(value == wanted, word, value)?;
     }
-    Ok(())
+    // The producer's own bits stand above.
+    let bits = u64::from(header.consumers > 0);
+    let bit = credit.attention;
+    must(
+        u64::from(bit.count_ones()) == bits && bit >> ATTENTION_BITS == 0,
+        "credit attention",
+        bit,
+    )?;
+    Ok(bit)
+}
+
+/// Checks the page by which several consumers ask for attention.
+pub(super) fn attention(memory: &SharedMemory, header: &StreamHeader) -> Result<(), Lie> {
+    let bytes = memory.copy_out(0, size_of::<AttentionHeader>());
+    let page = bytes
+        .as_deref()
+        .and_then(|bytes| AttentionHeader::read_from_bytes(bytes).ok());
+    let Some(page) = page else {
+        return Err(Lie {
+            word: "attention page length",
+            value: memory.len() as u64,
+        });
+    };
+    must(
+        page.magic == ATTENTION_MAGIC,
+        "attention magic",
+        u64::from_le_bytes(page.magic),
+    )?;
+    must(page.major == MAJOR, "attention major", page.major)?;
+    must(
+        page.header_len as usize == size_of::<AttentionHeader>(),
+        "attention header_len",
+        page.header_len,
+    )?;
+    must(page.epoch == header.epoch, "attention epoch", page.epoch)
 }
 
 #[cfg(test)]

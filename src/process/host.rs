@@ -12,12 +12,13 @@ use rustix::io::Errno;
 
 use super::claim::Claim;
 use super::notice::GONE;
-use super::offer::{Invitation, Offer};
-use super::publication::Desk;
+use super::offer::{Invitation, Offer, Part, Prepared};
+use super::publication::{Assembly, Desk};
 use super::reactor::Wires;
 use super::seat::Seat;
+use super::seats::Seats;
 use super::socket::{self, Receipt};
-use super::wire::{Code, Hello, Message, OWN_VERSION, Refusal, Role, WireError, version};
+use super::wire::{Code, Hello, Message, OWN_VERSION, Refusal, Role, Welcome, WireError, version};
 use crate::primitive::Arc;
 
 /// Time for the whole of a handshake.
@@ -41,6 +42,8 @@ pub(super) struct Host {
     desk: Arc<Desk>,
     pending: HashMap<Token, Pending>,
     seat: Seat,
+    /// The places of a stream for several consumers; then the seat stays free.
+    seats: Option<Box<Seats>>,
     accept_at: Option<Instant>,
     /// A lack of descriptors is logged once.
     complained: bool,
@@ -58,7 +61,15 @@ struct Pending {
 }
 
 impl Host {
-    pub(super) fn new(claim: Claim, listener: OwnedFd, offer: Offer, desk: Arc<Desk>) -> Self {
+    pub(super) fn new(
+        claim: Claim,
+        listener: OwnedFd,
+        offer: Offer,
+        assembly: Option<Assembly>,
+        desk: Arc<Desk>,
+    ) -> Self {
+        let notice = &desk.notice;
+        let seats = assembly.map(|assembly| Seats::new(assembly, Arc::clone(notice), &offer.header));
         Self {
             claim: Some(claim),
             listener,
@@ -68,6 +79,7 @@ impl Host {
             desk,
             pending: HashMap::new(),
             seat: Seat::Free,
+            seats: seats.map(Box::new),
             accept_at: None,
             complained: false,
         }
@@ -92,6 +104,16 @@ impl Host {
         } = &self.seat
         {
             wires.remove(connection, *token);
+        }
+        if let Some(seats) = &mut self.seats {
+            seats.retire(wires);
+        }
+    }
+
+    /// Ends the subscription of one of several consumers.
+    pub(super) fn expel(&mut self, consumer: u64, wires: &mut Wires) {
+        if let Some(seats) = &mut self.seats {
+            seats.expel(consumer, wires);
         }
     }
 
@@ -125,7 +147,7 @@ impl Host {
         } else if self.pending.contains_key(&token) {
             while self.hear(token, wires) {}
         } else {
-            self.look_at_consumer(wires);
+            self.look_at_consumer(token, wires);
         }
     }
 
@@ -207,7 +229,7 @@ impl Host {
             }
             Ok(Message::Ready) if pending.invitation.is_some() => {
                 self.seat(token);
-                self.look_at_consumer(wires);
+                self.look_at_consumer(token, wires);
                 return false;
             }
             Ok(_) => refuse(&pending.connection, Refusal::new(Code::Malformed)),
@@ -229,14 +251,118 @@ impl Host {
     fn answer(&mut self, token: Token, hello: &Hello, wires: &mut Wires) -> Result<bool, Refusal> {
         self.offer.check(hello)?;
         if hello.role == Role::Observer {
-            let (welcome, fds) = self.offer.show(&self.seat)?;
+            let (welcome, fds) = match &self.seats {
+                None => self.offer.show(0, self.seat.holder())?,
+                Some(seats) => {
+                    let (count, slowest) = seats.census();
+                    self.offer.show(count, slowest)?
+                }
+            };
             let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
             if let Some(pending) = self.pending.get(&token) {
                 let _ = socket::send(&pending.connection, &Message::Welcome(welcome).encode(), &fds);
             }
             return Ok(false);
         }
-        // Whoever died before this one called may not have been noticed yet.
+        let pid = self.pending.get(&token).and_then(|pending| pending.pid);
+        let (invitation, welcome, theirs) = if self.seats.is_some() {
+            self.invite_among(hello, pid, wires)?
+        } else {
+            self.invite(hello, pid, wires)?
+        };
+        let Some(pending) = self.pending.get_mut(&token) else {
+            self.uninvite(&invitation);
+            return Ok(false);
+        };
+        let sent = {
+            let mut fds = vec![
+                self.offer.memory_fd(),
+                invitation.subscriber.credit.fd(),
+                theirs.as_fd(),
+            ];
+            fds.extend(self.seats.as_ref().map(|seats| seats.attention_fd()));
+            socket::send(&pending.connection, &Message::Welcome(welcome).encode(), &fds)
+        };
+        if sent.is_err() {
+            self.uninvite(&invitation);
+        } else {
+            pending.invitation = Some(invitation);
+        }
+        match sent {
+            Ok(()) => Ok(true),
+            // Descriptors in flight count against a limit of their own.
+            Err(Errno::TOOMANYREFS | Errno::MFILE | Errno::NOMEM | Errno::NOBUFS) => {
+                Err(Refusal::new(Code::Exhausted))
+            }
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Makes what the only consumer needs, if there is none.
+    fn invite(
+        &mut self,
+        hello: &Hello,
+        pid: Option<u32>,
+        wires: &mut Wires,
+    ) -> Result<(Invitation, Welcome, OwnedFd), Refusal> {
+        self.hear_the_dead(wires);
+        let start = self.seat.place(hello, self.offer.base())?;
+        let other = self
+            .pending
+            .values()
+            .find_map(|pending| pending.invitation.as_ref());
+        if let Some(other) = other {
+            return Err(other.subscriber.refusal(false));
+        }
+        let Prepared {
+            subscriber,
+            bell,
+            theirs,
+            welcome,
+        } = self.offer.prepare(hello, pid, start, 0)?;
+        let part = Part::Only(bell);
+        Ok((Invitation { subscriber, part }, welcome, theirs))
+    }
+
+    /// Makes what one of several consumers needs, if there is a place.
+    fn invite_among(
+        &mut self,
+        hello: &Hello,
+        pid: Option<u32>,
+        wires: &mut Wires,
+    ) -> Result<(Invitation, Welcome, OwnedFd), Refusal> {
+        let name = &hello.subscription;
+        if !name.is_empty() {
+            self.hear_the_dead(wires);
+            let invited = self
+                .pending
+                .values()
+                .filter_map(|pending| pending.invitation.as_ref());
+            if let Some(other) = invited.map(|one| &one.subscriber).find(|one| one.name == *name) {
+                return Err(other.refusal(false));
+            }
+        }
+        let invited = self.ask_seats(hello, pid);
+        if !matches!(invited, Err(Refusal { code: Code::Full, .. })) {
+            return invited;
+        }
+        self.hear_the_dead(wires);
+        self.ask_seats(hello, pid)
+    }
+
+    fn ask_seats(
+        &mut self,
+        hello: &Hello,
+        pid: Option<u32>,
+    ) -> Result<(Invitation, Welcome, OwnedFd), Refusal> {
+        match &mut self.seats {
+            Some(seats) => seats.invite(&self.offer, hello, pid),
+            None => Err(Refusal::new(Code::Ended)),
+        }
+    }
+
+    /// Whoever died before somebody called may not have been noticed yet.
+    fn hear_the_dead(&mut self, wires: &mut Wires) {
         let invited: Vec<Token> = self
             .pending
             .iter()
@@ -246,37 +372,16 @@ impl Host {
         for other in invited {
             while self.hear(other, wires) {}
         }
-        self.look_at_consumer(wires);
-        let (start, start_byte) = self.seat.place(hello, self.offer.base())?;
-        let other = self
-            .pending
-            .values()
-            .find_map(|pending| pending.invitation.as_ref());
-        if let Some(other) = other {
-            return Err(other.subscriber.refusal(false));
+        match &mut self.seats {
+            None => self.look_at_seat(wires),
+            Some(seats) => seats.look_at_all(wires),
         }
-        let Some(pending) = self.pending.get_mut(&token) else {
-            return Ok(false);
-        };
-        let (invitation, welcome, fds) = self.offer.invite(hello, pending.pid, start, start_byte)?;
-        let sent = {
-            let fds = [
-                self.offer.memory_fd(),
-                invitation.subscriber.credit.fd(),
-                fds.as_fd(),
-            ];
-            socket::send(&pending.connection, &Message::Welcome(welcome).encode(), &fds)
-        };
-        match sent {
-            Ok(()) => {
-                pending.invitation = Some(invitation);
-                Ok(true)
-            }
-            // Descriptors in flight count against a limit of their own.
-            Err(Errno::TOOMANYREFS | Errno::MFILE | Errno::NOMEM | Errno::NOBUFS) => {
-                Err(Refusal::new(Code::Exhausted))
-            }
-            Err(_) => Ok(false),
+    }
+
+    /// An invitation comes to nothing.
+    fn uninvite(&mut self, invitation: &Invitation) {
+        if let (Part::OneOf { id, heir }, Some(seats)) = (&invitation.part, &mut self.seats) {
+            seats.uninvite(*id, *heir, &invitation.subscriber);
         }
     }
 
@@ -284,23 +389,39 @@ impl Host {
     fn seat(&mut self, token: Token) {
         let Some(Pending {
             connection,
-            invitation: Some(invitation),
+            invitation: Some(Invitation { subscriber, part }),
             ..
         }) = self.pending.remove(&token)
         else {
             return;
         };
-        let (subscriber, bell) = (invitation.subscriber, invitation.bell);
-        self.desk.deliver(subscriber.arrival(bell));
-        self.seat = Seat::Taken {
-            subscriber,
-            connection,
-            token,
-        };
+        match part {
+            Part::Only(bell) => {
+                self.desk.deliver(subscriber.arrival(bell));
+                self.seat = Seat::Taken {
+                    subscriber,
+                    connection,
+                    token,
+                };
+            }
+            Part::OneOf { id, .. } => {
+                if let Some(seats) = &mut self.seats {
+                    seats.seat(token, id, subscriber, connection);
+                }
+            }
+        }
+    }
+
+    /// Something happened to the connection of a consumer.
+    fn look_at_consumer(&mut self, token: Token, wires: &mut Wires) {
+        match &mut self.seats {
+            None => self.look_at_seat(wires),
+            Some(seats) => seats.look_at(token, wires),
+        }
     }
 
     /// Sees to it that the seat is given up once its consumer has hung up, or talks nonsense.
-    fn look_at_consumer(&mut self, wires: &mut Wires) {
+    fn look_at_seat(&mut self, wires: &mut Wires) {
         let Seat::Taken {
             connection, token, ..
         } = &self.seat
@@ -326,6 +447,9 @@ impl Host {
     fn close(&mut self, token: Token, wires: &mut Wires) {
         if let Some(pending) = self.pending.remove(&token) {
             wires.remove(&pending.connection, token);
+            if let Some(invitation) = &pending.invitation {
+                self.uninvite(invitation);
+            }
         }
     }
 }

@@ -9,7 +9,7 @@
 //! ```text
 //! Publication ──┐ commands                                    commands ┌── Subscription
 //!               ▼                                                      ▼
-//!            Reactor ── Host (Offer, Seat) ◄── connection ──► Watch ── Reactor
+//!            Reactor ─ Host (Offer, Seats) ◄── connection ──► Watch ── Reactor
 //!               │                                                      │
 //!    Notice ◄───┘ ARRIVED, GONE                                  GONE  └───► Notice
 //! ```
@@ -27,6 +27,7 @@ mod offer;
 mod publication;
 mod reactor;
 mod seat;
+mod seats;
 mod service;
 mod socket;
 mod subscription;
@@ -41,6 +42,6 @@ pub use name::InvalidName;
 pub(crate) use name::check as check_name;
 pub(crate) use notice::{ARRIVED, GONE};
 pub(crate) use observer::{Observation, list, observe};
-pub(crate) use publication::{Arrival, Publication, PublicationSettings};
+pub(crate) use publication::{Arrival, Assembly, Publication, PublicationSettings};
 pub(crate) use subscription::{HangUp, Subscription, SubscriptionSettings};
-pub(crate) use wire::Kind;
+pub(crate) use wire::{Join, Kind};

@@ -13,7 +13,7 @@ use super::error::{DirectoryError, ListError, ObserveError, SubscribeError};
 use super::geometry;
 use super::name::Name;
 use super::subscription::look_into;
-use super::wire::{Hello, Kind, Role};
+use super::wire::{Hello, Join, Kind, Role};
 use crate::memory::{Access, SIZE_SEALS, SharedMemory, WRITER_ONLY_SEALS};
 use crate::primitive::Arc;
 use crate::ring::page::{ENDIAN_MARK, PAGE, StreamHeader};
@@ -29,6 +29,8 @@ pub(crate) struct Observation {
     pub(crate) pid: Option<u32>,
     pub(crate) epoch: u64,
     pub(crate) consumer: Option<ObservedConsumer>,
+    /// How many consumers there were, of a stream for several; then the consumer is the slowest of those that gate.
+    pub(crate) consumers: usize,
 }
 
 /// The stream's consumer at the moment of the look.
@@ -66,6 +68,7 @@ fn look(dir: Option<PathBuf>, name: &str) -> Result<Observation, SubscribeError>
         fingerprint: [0; 16],
         subscription: String::new(),
         schema: Vec::new(),
+        join: Join::default(),
     };
     let Answer {
         welcome, fds, pid, ..
@@ -99,6 +102,7 @@ fn look(dir: Option<PathBuf>, name: &str) -> Result<Observation, SubscribeError>
         pid,
         epoch: welcome.epoch,
         consumer,
+        consumers: welcome.consumers as usize,
     })
 }
 

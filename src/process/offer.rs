@@ -7,9 +7,9 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::geometry::{GRANTED, RELEASED, RELEASED_BYTES};
-use super::seat::{Seat, Subscriber};
+use super::seat::Subscriber;
 use super::socket;
-use super::wire::{Code, Hello, Kind, Refusal, Role, Welcome};
+use super::wire::{Code, Hello, Join, Kind, Refusal, Role, Welcome};
 use crate::memory::{MemoryError, MemoryOptions, SharedMemory};
 use crate::primitive::Arc;
 use crate::ring::page::{
@@ -28,8 +28,27 @@ pub(super) struct Offer {
 #[derive(Debug)]
 pub(super) struct Invitation {
     pub(super) subscriber: Subscriber,
+    pub(super) part: Part,
+}
+
+/// The part that a consumer would have in a stream.
+#[derive(Debug)]
+pub(super) enum Part {
+    /// It would be the only one. The producer does not know of it yet, nor have its end of the doorbell.
+    Only(OwnedFd),
+    /// It is one of several, by this number; and perhaps the heir of one that is to be resumed.
+    OneOf { id: u64, heir: bool },
+}
+
+/// What a new subscription needs.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) subscriber: Subscriber,
     /// The producer's end of the doorbell.
     pub(super) bell: OwnedFd,
+    /// The consumer's end.
+    pub(super) theirs: OwnedFd,
+    pub(super) welcome: Welcome,
 }
 
 impl Offer {
@@ -91,6 +110,9 @@ impl Offer {
         if !(1..=header.max_demand).contains(&hello.window) {
             return Err(Refusal::values(Code::Window, header.max_demand, hello.window));
         }
+        if header.consumers == 0 && hello.join != Join::default() {
+            return Err(Refusal::new(Code::Exclusive));
+        }
         // Without a name nobody could resume it.
         if hello.resumable && hello.subscription.is_empty() {
             return Err(Refusal::new(Code::Malformed));
@@ -108,14 +130,20 @@ impl Offer {
             start_byte: 0,
             window: 0,
             consumer: None,
+            consumers: 0,
         }
     }
 
-    /// What an observer gets to see.
-    pub(super) fn show(&self, seat: &Seat) -> Result<(Welcome, Vec<OwnedFd>), Refusal> {
+    /// What an observer gets to see: the stream, and a consumer of it, if there is any.
+    pub(super) fn show(
+        &self,
+        consumers: usize,
+        consumer: Option<(&Subscriber, bool)>,
+    ) -> Result<(Welcome, Vec<OwnedFd>), Refusal> {
         let mut fds = vec![self.memory.reopen_read_only().map_err(exhausted)?];
         let mut welcome = self.welcome();
-        if let Some((subscriber, connected)) = seat.holder() {
+        welcome.consumers = u32::try_from(consumers).unwrap_or(u32::MAX);
+        if let Some((subscriber, connected)) = consumer {
             fds.push(subscriber.credit.reopen_read_only().map_err(exhausted)?);
             welcome = Welcome {
                 start: subscriber.start,
@@ -128,15 +156,17 @@ impl Offer {
         Ok((welcome, fds))
     }
 
-    /// Makes what a new subscription needs. The descriptor is the consumer's end of the doorbell.
-    pub(super) fn invite(
+    /// Makes what a new subscription needs, from `start`, a position and the bytes before it. `attention` is its bit among
+    /// several.
+    pub(super) fn prepare(
         &self,
         hello: &Hello,
         pid: Option<u32>,
-        start: u64,
-        start_byte: u64,
-    ) -> Result<(Invitation, Welcome, OwnedFd), Refusal> {
-        let credit = self.credit(hello.window, start, start_byte).map_err(exhausted)?;
+        (start, start_byte): (u64, u64),
+        attention: u64,
+    ) -> Result<Prepared, Refusal> {
+        let credit = self.credit(hello.window, (start, start_byte), attention);
+        let credit = credit.map_err(exhausted)?;
         let (bell, theirs) = socket::pair().map_err(exhausted)?;
         let subscriber = Subscriber {
             pid,
@@ -146,6 +176,8 @@ impl Offer {
             window: hello.window,
             start,
             start_byte,
+            gates: true,
+            evict_after: None,
             credit: Arc::new(credit),
         };
         let welcome = Welcome {
@@ -154,11 +186,21 @@ impl Offer {
             window: hello.window,
             ..self.welcome()
         };
-        Ok((Invitation { subscriber, bell }, welcome, theirs))
+        Ok(Prepared {
+            subscriber,
+            bell,
+            theirs,
+            welcome,
+        })
     }
 
     /// A credit page for one consumer, which this process can only read from here on.
-    fn credit(&self, window: u64, start: u64, start_byte: u64) -> Result<SharedMemory, MemoryError> {
+    fn credit(
+        &self,
+        window: u64,
+        (start, start_byte): (u64, u64),
+        attention: u64,
+    ) -> Result<SharedMemory, MemoryError> {
         let page = SharedMemory::create("millstream-credit", PAGE, MemoryOptions::default())?;
         let header = CreditHeader {
             magic: CREDIT_MAGIC,
@@ -169,6 +211,7 @@ impl Offer {
             start,
             start_byte,
             window,
+            attention,
             ..CreditHeader::new_zeroed()
         };
         // All of it lies within the page.

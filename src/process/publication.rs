@@ -5,6 +5,7 @@
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use super::claim::{Claim, ClaimError};
 use super::directory::{Missing, RuntimeDirectory};
@@ -19,7 +20,9 @@ use super::service::{Lease, Unavailable};
 use super::socket;
 use crate::memory::SharedMemory;
 use crate::primitive::{Arc, Mutex};
+use crate::ring::block::Measured;
 use crate::ring::page::{StreamHeader, WORD_CLOSED};
+use crate::ring::{History, Lobby};
 
 /// What to publish, and where.
 #[derive(Debug)]
@@ -34,6 +37,18 @@ pub(crate) struct PublicationSettings {
     pub(crate) memory: Arc<SharedMemory>,
     /// Whether the producer's process is registered for memory barriers by its peers.
     pub(crate) membarrier: bool,
+    /// Of a stream for several consumers: what they share.
+    pub(crate) assembly: Option<Assembly>,
+}
+
+/// What a stream for several consumers has besides its memory, which keeps what the history reads.
+#[derive(Clone, Debug)]
+pub(crate) struct Assembly {
+    /// Where those wait who have come.
+    pub(crate) lobby: Arc<Lobby<Arrival>>,
+    pub(crate) history: History<Measured>,
+    /// The page with the word by which they ask for attention.
+    pub(crate) attention: Arc<SharedMemory>,
 }
 
 /// A consumer that has subscribed.
@@ -53,6 +68,17 @@ pub(crate) struct Arrival {
     pub(crate) resumable: bool,
     pub(crate) pid: Option<u32>,
     pub(crate) membarrier: bool,
+    /// Of one of several: whether the producer waits for it.
+    pub(crate) gates: bool,
+    /// Of one of several: for how long at a time.
+    pub(crate) evict_after: Option<Duration>,
+}
+
+impl Arrival {
+    /// The position up to which it has asked, for a report: the value is not checked.
+    pub(crate) fn granted(&self) -> u64 {
+        self.credit.load(GRANTED).unwrap_or(self.start)
+    }
 }
 
 /// Where the background thread leaves what is for the producer.
@@ -89,6 +115,7 @@ impl Publication {
             schema,
             memory,
             membarrier,
+            assembly,
         } = settings;
         let name = Name::new(&name)?;
         let path = RuntimeDirectory::locate(dir.as_deref());
@@ -111,7 +138,7 @@ impl Publication {
             memory,
             membarrier,
         };
-        let host = Box::new(Host::new(claim, listener, offer, Arc::clone(&desk)));
+        let host = Box::new(Host::new(claim, listener, offer, assembly, Arc::clone(&desk)));
         let lease = Lease::take()?;
         let id = lease
             .call(|reply| Command::Host(host, reply))?
@@ -125,6 +152,11 @@ impl Publication {
 
     pub(crate) fn notice(&self) -> &Arc<Notice> {
         &self.desk.notice
+    }
+
+    /// Ends the subscription of one of several consumers, without which the producer goes on.
+    pub(crate) fn expel(&self, consumer: u64) {
+        self.lease.messenger().tell(Command::Expel(self.id, consumer));
     }
 
     /// What a consumer that has come and was not taken yet has asked for: the position that it grants.

@@ -29,6 +29,8 @@ pub(super) enum Command {
     Forget(u64, Sender<Option<Box<Watch>>>),
     /// Close the connection; the watch stays. Nobody waits for an answer.
     HangUp(u64),
+    /// Go on without one of several consumers of a published stream, and tell it. Nobody waits for an answer.
+    Expel(u64, u64),
     /// The last stream is gone.
     Stop,
     #[cfg(test)]
@@ -176,6 +178,11 @@ impl Reactor {
             Command::HangUp(id) => {
                 if let Some(watch) = self.watches.get_mut(&id) {
                     watch.end(&mut self.wires);
+                }
+            }
+            Command::Expel(id, consumer) => {
+                if let Some(host) = self.hosts.get_mut(&id) {
+                    host.expel(consumer, &mut self.wires);
                 }
             }
             Command::Stop => return false,

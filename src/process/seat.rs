@@ -1,9 +1,10 @@
-//! The one place that a stream has for a consumer.
+//! The one place that a stream has for its consumer, and who takes it.
 
 #![forbid(unsafe_code)]
 
 use std::mem;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use mio::Token;
 
@@ -24,6 +25,8 @@ pub(super) struct Subscriber {
     pub(super) window: u64,
     pub(super) start: u64,
     pub(super) start_byte: u64,
+    pub(super) gates: bool,
+    pub(super) evict_after: Option<Duration>,
     /// Its page, for reading.
     pub(super) credit: Arc<SharedMemory>,
 }
@@ -118,12 +121,19 @@ impl Subscriber {
             resumable: self.resumable,
             pid: self.pid,
             membarrier: self.membarrier,
+            gates: self.gates,
+            evict_after: self.evict_after,
         }
+    }
+
+    /// The position that it has released, as it says.
+    pub(super) fn released(&self) -> u64 {
+        self.credit.load(RELEASED).unwrap_or(self.start)
     }
 
     /// Where the next process of this subscription starts: at what this one has released. `None` when it closed,
     /// when nobody is to resume it, and when its words cannot be right.
-    fn resumption(&self, buffer: u64) -> Option<(u64, u64)> {
+    pub(super) fn resumption(&self, buffer: u64) -> Option<(u64, u64)> {
         let word = |offset| self.credit.load(offset);
         if !self.resumable || word(CONTROL)? & WORD_CLOSED != 0 {
             return None;

@@ -20,7 +20,7 @@ use super::name::Name;
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 64;
 /// The most descriptors in one message.
-pub(super) const MOST_FDS: usize = 3;
+pub(super) const MOST_FDS: usize = 4;
 
 /// The path of the name's socket through the open directory: short, however deep the directory lies, where an
 /// address has 108 bytes; and the directory that was checked, whatever its path leads to by now.

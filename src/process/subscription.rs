@@ -18,7 +18,7 @@ use super::notice::Notice;
 use super::reactor::Command;
 use super::service::{Lease, Messenger, Unavailable, WAKE};
 use super::watch::Watch;
-use super::wire::{Hello, Kind, Role};
+use super::wire::{Hello, Join, Kind, Role};
 use crate::memory::{Access, SIZE_SEALS, SharedMemory, WRITER_ONLY_SEALS};
 use crate::primitive::Arc;
 use crate::ring::notice::CANCEL;
@@ -50,6 +50,8 @@ pub(crate) struct SubscriptionSettings {
     pub(crate) deadline: Option<Instant>,
     /// Whether the consumer's process is registered for memory barriers by its peers.
     pub(crate) membarrier: bool,
+    /// How to take part in a stream for several consumers.
+    pub(crate) join: Join,
 }
 
 /// A subscription whose every word was checked.
@@ -59,6 +61,8 @@ pub(crate) struct Subscription {
     pub(crate) memory: SharedMemory,
     /// The own credit page.
     pub(crate) credit: SharedMemory,
+    /// Of one of several consumers: the page by which they ask for attention, and its bit there.
+    pub(crate) attention: Option<(SharedMemory, u64)>,
     /// A private copy.
     pub(crate) header: StreamHeader,
     pub(crate) schema: Vec<u8>,
@@ -103,6 +107,7 @@ impl Subscription {
             fingerprint: settings.fingerprint,
             subscription,
             schema: settings.schema,
+            join: settings.join,
         };
         let path = RuntimeDirectory::locate(settings.dir.as_deref());
         let begun = Instant::now();
@@ -178,16 +183,33 @@ fn attempt(
         value,
     };
     let count = fds.len() as u64;
-    let Ok([memory, credit, bell]) = <[OwnedFd; 3]>::try_from(fds) else {
-        return Err(corrupt(Lie {
+    let miscounted = || {
+        corrupt(Lie {
             word: "descriptors",
             value: count,
-        }));
+        })
+    };
+    let mut fds = fds.into_iter();
+    let (Some(memory), Some(credit), Some(bell), attention, None) =
+        (fds.next(), fds.next(), fds.next(), fds.next(), fds.next())
+    else {
+        return Err(miscounted());
     };
     let memory = SharedMemory::from_fd(memory, welcome.memory_len, Access::ReadOnly, WRITER_ONLY_SEALS)?;
     let credit = SharedMemory::from_fd(credit, PAGE as u64, Access::ReadWrite, SIZE_SEALS)?;
     let (header, schema) = geometry::stream(&memory).map_err(corrupt)?;
-    geometry::credit(&credit, &header, &welcome).map_err(corrupt)?;
+    let bit = geometry::credit(&credit, &header, &welcome).map_err(corrupt)?;
+    if attention.is_some() != (header.consumers > 0) {
+        return Err(miscounted());
+    }
+    let attention = match attention {
+        None => None,
+        Some(fd) => {
+            let page = SharedMemory::from_fd(fd, PAGE as u64, Access::ReadWrite, SIZE_SEALS)?;
+            geometry::attention(&page, &header).map_err(corrupt)?;
+            Some((page, bit))
+        }
+    };
     let kind = Kind::of(&header);
     let typed = kind == Kind::Elements && !hello.any_type;
     let socket =
@@ -243,6 +265,7 @@ fn attempt(
     Ok(Subscription {
         memory,
         credit,
+        attention,
         header,
         schema,
         bell,

@@ -1,4 +1,5 @@
-//! The consumer's side of a connection, after the handshake: nothing comes over it but its end.
+//! The consumer's side of a connection, after the handshake: nothing comes over it but its end, or that the producer goes on
+//! without this consumer.
 
 #![forbid(unsafe_code)]
 
@@ -16,6 +17,7 @@ use super::reactor::Wires;
 use super::socket::{Receipt, receive, send};
 use super::wire::Message;
 use crate::primitive::Arc;
+use crate::ring::notice::EVICTED;
 
 /// First pause between looks whether the dead producer's lock is free; each is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -52,7 +54,16 @@ impl Watch {
         let Some((connection, _)) = &self.connection else {
             return;
         };
-        if matches!(receive(connection, &mut wires.packet, 0), Ok(Receipt::Nothing)) {
+        let receipt = receive(connection, &mut wires.packet, 0);
+        if matches!(receipt, Ok(Receipt::Nothing)) {
+            return;
+        }
+        if let Ok(Receipt::Packet(len, _)) = receipt
+            && Message::decode(&wires.packet[..len]) == Ok(Message::Evicted)
+        {
+            // The producer lives, and so do its files.
+            self.end(wires);
+            self.notice.set(EVICTED | GONE);
             return;
         }
         // A hang-up; or words after the last one, of a producer that has lost its way.

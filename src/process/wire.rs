@@ -26,9 +26,19 @@
 //!                                 72  name
 //! ```
 //!
-//! and the ready (4), by the consumer, which ends after 2 bytes of zero. Welcome carries descriptors: to a consumer
-//! the memory, its credit page and its end of the doorbell; to an observer the memory and, when there is a
-//! consumer, that one's credit page, for reading.
+//! and, of 2 bytes of zero each, the ready (4), by the consumer, and the evicted (5), by a producer that goes on without
+//! one of several consumers. Welcome carries descriptors: to a consumer the memory, its credit page, its end of the
+//! doorbell and, of a stream for several, the attention page; to an observer the memory and, when there is a consumer,
+//! that one's credit page, for reading. Of a stream for several, an observer's welcome has their number at 68 and is about
+//! the one that is furthest behind.
+//!
+//! A hello that asks for more than to follow, live and waited for, has 24 bytes more behind its schema:
+//!
+//! ```text
+//!  0  where to begin  u8: 0 live, 1 oldest, 2 at the position      8  position     u64
+//!  1  gates           u8: whether the producer waits for it       16  evict after  u64: nanoseconds, 0 never
+//!  2  zero            6 bytes
+//! ```
 //!
 //! What comes in is hostile until it is decoded: every byte has one meaning or the message is refused.
 
@@ -39,15 +49,16 @@ mod body;
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use self::body::{hello, ready, refusal, welcome};
+use self::body::{bare, hello, refusal, welcome};
 use super::name::LONGEST;
+use crate::ring::JoinPosition;
 use crate::ring::page::{KIND_ELEMENTS, MAJOR, MINOR, StreamHeader};
 
 const MAGIC: [u8; 8] = *b"\x89MLH\r\n\x1a\n";
 /// Longest schema that fits into a message.
 pub(super) const LONGEST_SCHEMA: usize = 1 << 16;
 /// Longest message.
-pub(super) const LONGEST_MESSAGE: usize = 72 + LONGEST + LONGEST_SCHEMA;
+pub(super) const LONGEST_MESSAGE: usize = 80 + LONGEST + LONGEST_SCHEMA;
 
 /// Who says hello.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +110,27 @@ pub(super) struct Hello {
     pub(super) fingerprint: [u8; 16],
     pub(super) subscription: String,
     pub(super) schema: Vec<u8>,
+    pub(super) join: Join,
+}
+
+/// How a consumer takes part in a stream for several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Join {
+    pub(crate) from: JoinPosition,
+    /// Whether the producer waits for it.
+    pub(crate) gates: bool,
+    /// For how many nanoseconds at a time, 0 for ever.
+    pub(crate) evict_after: u64,
+}
+
+impl Default for Join {
+    fn default() -> Self {
+        Self {
+            from: JoinPosition::Live,
+            gates: true,
+            evict_after: 0,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +145,8 @@ pub(super) struct Welcome {
     pub(super) window: u64,
     /// For observers: the consumer, to whom `start`, `start_byte` and `window` then belong.
     pub(super) consumer: Option<Consumer>,
+    /// For observers of a stream for several: how many consumers there are.
+    pub(super) consumers: u32,
 }
 
 /// A consumer, as observers get to know it.
@@ -150,9 +184,15 @@ pub(super) enum Code {
     User = 10,
     /// The byte order.
     Endian = 11,
+    /// The oldest position that is held, and the next one to be published.
+    NotHeld = 12,
+    /// The most consumers at a time.
+    Full = 13,
+    /// The stream is for one consumer, and the consumer asks for what only one of several can have.
+    Exclusive = 14,
 }
 
-const CODES: [Code; 11] = [
+const CODES: [Code; 14] = [
     Code::Version,
     Code::Malformed,
     Code::Kind,
@@ -164,6 +204,9 @@ const CODES: [Code; 11] = [
     Code::Exhausted,
     Code::User,
     Code::Endian,
+    Code::NotHeld,
+    Code::Full,
+    Code::Exclusive,
 ];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,6 +251,7 @@ pub(super) enum Message {
     Welcome(Welcome),
     Refusal(Refusal),
     Ready,
+    Evicted,
 }
 
 /// Why a packet is no message.
@@ -230,6 +274,7 @@ const HELLO: u16 = 1;
 const WELCOME: u16 = 2;
 const REFUSAL: u16 = 3;
 const READY: u16 = 4;
+const EVICTED: u16 = 5;
 
 /// The 16 bytes with which every message of every version begins.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -256,7 +301,8 @@ impl Message {
             Self::Hello(message) => body::put_hello(message, &mut packet),
             Self::Welcome(message) => body::put_welcome(message, &mut packet),
             Self::Refusal(message) => body::put_refusal(message, &mut packet),
-            Self::Ready => body::put_ready(&mut packet),
+            Self::Ready => body::put_bare(READY, &mut packet),
+            Self::Evicted => body::put_bare(EVICTED, &mut packet),
         }
         // At most `LONGEST_MESSAGE`.
         let length = U32::from(packet.len() as u32);
@@ -288,7 +334,8 @@ impl Message {
             HELLO => hello(body).map(Self::Hello),
             WELCOME => welcome(body).map(Self::Welcome),
             REFUSAL => refusal(body).map(Self::Refusal),
-            READY => ready(body).map(|()| Self::Ready),
+            READY => bare(body).map(|()| Self::Ready),
+            EVICTED => bare(body).map(|()| Self::Evicted),
             kind => field("message type", kind.into()),
         }
     }

@@ -93,7 +93,8 @@ pub(crate) struct Entry {
 /// What is told to the producer.
 #[derive(Debug)]
 pub(crate) enum News<A> {
-    Came(A),
+    /// Who has come, by its number, and what it brought.
+    Came(u64, A),
     Went(u64),
 }
 
@@ -200,14 +201,36 @@ impl<A> Lobby<A> {
         }
         hall.next = hall.next.wrapping_add(1);
         hall.seated.insert(entry.id);
-        hall.news.push(News::Came(newcomer));
+        hall.news.push(News::Came(entry.id, newcomer));
         Ok(entry)
     }
 
-    /// Tells the producer that a consumer is gone.
+    /// Lets a consumer in, in the place of one that is gone and for which the producer has waited all the same, from a position
+    /// that was held for that one.
+    pub(crate) fn succeed<E>(
+        &self,
+        (id, start): (u64, u64),
+        announce: impl FnOnce(),
+        make: impl FnOnce(Entry) -> Result<A, E>,
+    ) -> Result<Entry, E> {
+        let mut hall = self.hall();
+        let entry = Entry { id: hall.next, start };
+        let heir = make(entry)?;
+        hall.next = hall.next.wrapping_add(1);
+        hall.seated.remove(&id);
+        hall.seated.insert(entry.id);
+        hall.news.push(News::Came(entry.id, heir));
+        // Both are heard of together, so the place is never without somebody to be waited for.
+        hall.strike(id);
+        announce();
+        Ok(entry)
+    }
+
+    /// Tells the producer that a consumer is gone; of one that it never took in, no trace is left.
     pub(crate) fn go(&self, id: u64, announce: impl FnOnce()) {
         let mut hall = self.hall();
-        hall.news.push(News::Went(id));
+        hall.strike(id);
+        // In any case, for nobody may be left now.
         announce();
     }
 
@@ -228,7 +251,7 @@ impl<A> Lobby<A> {
     /// Shows those to `visit` that the producer has not taken in.
     pub(crate) fn each_newcomer(&self, visit: &mut impl FnMut(&A)) {
         for news in &self.hall().news {
-            if let News::Came(newcomer) = news {
+            if let News::Came(_, newcomer) = news {
                 visit(newcomer);
             }
         }
@@ -247,5 +270,15 @@ impl<A> Lobby<A> {
         let hall = self.hall();
         let lately = hall.deserted.map_or(0, |since| pos.wrapping_sub(since));
         hall.unheard.wrapping_add(lately)
+    }
+}
+
+impl<A> Hall<A> {
+    fn strike(&mut self, id: u64) {
+        let came = |news: &News<A>| matches!(news, News::Came(other, _) if *other == id);
+        match self.news.iter().position(came) {
+            Some(index) => drop(self.news.remove(index)),
+            None => self.news.push(News::Went(id)),
+        }
     }
 }

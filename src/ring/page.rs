@@ -1,4 +1,4 @@
-//! The two shared pages of a stream, byte by byte. This file is the only one that knows the offsets.
+//! The shared pages of a stream, byte by byte. This file is the only one that knows the offsets.
 //!
 //! A stream's memory begins with its **stream page**, which the producer alone writes; the area with
 //! the elements follows at `area_offset`. Every subscription has a **credit page** of its own, which
@@ -17,6 +17,18 @@
 //! 4096  schema, then the area (page aligned)
 //! ```
 //!
+//! A stream for several consumers has an **attention page** beside them, which all of them and the producer write:
+//!
+//! ```text
+//! attention page, 4096 bytes
+//!    0  header, written once at creation
+//!  128  attention: bits by which consumers ask the producer to look at their control words
+//!  256  reserved, zero
+//! ```
+//!
+//! Everything else has one writer. Whoever writes nonsense there costs the producer a look at words that it checks, or takes
+//! a ring away, which is then late: every sleep is bounded.
+//!
 //! Words that different sides write stand at least 128 bytes apart: two 64-byte lines, because x86-64
 //! prefetches lines in pairs. The padding is written out, so no dependency can move a field.
 
@@ -30,10 +42,12 @@ pub(crate) const PAGE: usize = 4096;
 pub(crate) const STREAM_MAGIC: [u8; 8] = *b"\x89MLS\r\n\x1a\n";
 /// First bytes of a credit page.
 pub(crate) const CREDIT_MAGIC: [u8; 8] = *b"\x89MLC\r\n\x1a\n";
+/// First bytes of an attention page.
+pub(crate) const ATTENTION_MAGIC: [u8; 8] = *b"\x89MLA\r\n\x1a\n";
 /// Layout version. A different major number means that neither side can read the other.
 pub(crate) const MAJOR: u16 = 1;
 /// Layout revision within the major version.
-pub(crate) const MINOR: u16 = 0;
+pub(crate) const MINOR: u16 = 1;
 /// Reads differently on a machine of the other byte order.
 pub(crate) const ENDIAN_MARK: u32 = 0x0102_0304;
 /// Longest message of a fault, in bytes of UTF-8.
@@ -90,7 +104,11 @@ pub(crate) struct StreamHeader {
     pub(crate) schema_offset: u32,
     /// Bytes of the encoded schema; 0 for frames.
     pub(crate) schema_len: u32,
-    pub(crate) reserved: [u64; 14],
+    /// The most consumers at a time of a stream for several; 0 of a stream for one. Since 1.1.
+    pub(crate) consumers: u64,
+    /// Elements that the ring holds beyond `buffer_size` and `max_demand`; 0 of a stream for one consumer. Since 1.1.
+    pub(crate) history: u64,
+    pub(crate) reserved: [u64; 12],
 }
 
 /// The header of a credit page.
@@ -109,7 +127,22 @@ pub(crate) struct CreditHeader {
     pub(crate) start_byte: u64,
     /// The window agreed at the handshake.
     pub(crate) window: u64,
-    pub(crate) reserved: [u64; 10],
+    /// The bit of this consumer in the attention word; 0 of a stream for one consumer. Since 1.1.
+    pub(crate) attention: u64,
+    pub(crate) reserved: [u64; 9],
+}
+
+/// The header of an attention page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct AttentionHeader {
+    pub(crate) magic: [u8; 8],
+    pub(crate) major: u16,
+    pub(crate) minor: u16,
+    pub(crate) header_len: u32,
+    /// The epoch of the stream that this page belongs to.
+    pub(crate) epoch: u64,
+    pub(crate) reserved: [u64; 13],
 }
 
 /// `EndLine::kind`: the stream goes on.
@@ -152,6 +185,9 @@ pub(crate) struct StreamPage {
     pub(crate) reach: WordLine,
 }
 
+/// Where the reach stands in a stream page.
+pub(crate) const REACH: usize = std::mem::offset_of!(StreamPage, reach);
+
 /// What the consumer has let the producer do. Only ever grows (in wrapping arithmetic).
 #[repr(C, align(128))]
 #[derive(Debug)]
@@ -171,6 +207,23 @@ pub(crate) struct CreditPage {
     header: [u64; 16],
     pub(crate) control: WordLine,
     pub(crate) credit: CreditLine,
+}
+
+/// The page that the producer and all of its consumers write.
+#[repr(C, align(4096))]
+#[derive(Debug)]
+pub(crate) struct AttentionPage {
+    header: [u64; 16],
+    pub(crate) attention: WordLine,
+}
+
+/// Bits of the attention word that consumers have; those above belong to notices, at which the producer looks at the same
+/// time.
+pub(crate) const ATTENTION_BITS: u64 = 56;
+
+/// The bit of the attention word by which the consumer of this number says that something is the matter.
+pub(crate) fn attention_bit(id: u64) -> u64 {
+    1 << (id % ATTENTION_BITS)
 }
 
 /// Bits of the words in [`WordLine`]. A parked endpoint writes `PARKED` with a sequence number above
@@ -222,6 +275,9 @@ const _: () = {
     use std::mem::{offset_of, size_of};
     assert!(size_of::<StreamHeader>() == 256);
     assert!(size_of::<CreditHeader>() == 128);
+    assert!(size_of::<AttentionHeader>() == 128);
+    assert!(offset_of!(StreamHeader, consumers) == 144);
+    assert!(offset_of!(CreditHeader, attention) == 48);
     assert!(size_of::<StreamPage>() == PAGE);
     assert!(size_of::<CreditPage>() == PAGE);
     assert!(offset_of!(StreamPage, waiting) == 256);
@@ -230,4 +286,6 @@ const _: () = {
     assert!(offset_of!(StreamPage, reach) == 768);
     assert!(offset_of!(CreditPage, control) == 128);
     assert!(offset_of!(CreditPage, credit) == 256);
+    assert!(size_of::<AttentionPage>() == PAGE);
+    assert!(offset_of!(AttentionPage, attention) == 128);
 };

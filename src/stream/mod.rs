@@ -32,17 +32,23 @@ mod peek;
 mod protocol;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 mod publish;
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+mod published;
 mod reconnect;
 mod settings;
 mod sink;
 mod source;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 mod subscribe;
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+mod subscribed;
 #[cfg(all(test, not(millstream_loom)))]
 mod tests;
 
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) use crate::process::{ListError, ObserveError, PublishError, SubscribeError};
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+pub use broadcast::LossySubscribeBuilder;
 pub use broadcast::{
     AsyncStream, BroadcastBuilder, BroadcastError, Gap, JoinError, LossyBuilder, LossySource, Publisher,
     Received, RendezvousBuilder, Subscriber, SubscriberBuilder, Subscribers, broadcast, rendezvous,

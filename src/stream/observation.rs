@@ -55,7 +55,7 @@ pub enum State {
     Unknown(u64),
 }
 
-/// The consumer of an observed stream.
+/// The consumer of an observed stream; of several, the one that is furthest behind of those that the producer waits for.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -388,6 +388,9 @@ impl Observation {
     /// ```
     #[must_use]
     pub fn buffered(&self) -> u64 {
+        if self.consumer.is_none() && self.is_for_several() {
+            return 0;
+        }
         let granted = self
             .consumer
             .as_ref()
@@ -412,6 +415,51 @@ impl Observation {
         self.consumer.as_ref().map_or(0, |consumer| {
             ahead(self.position, consumer.released).saturating_sub(ahead(self.position, consumer.granted))
         })
+    }
+
+    /// Consumers at present, those included that the producer does not wait for. Of several, [`consumer`](Self::consumer) is the
+    /// one that is furthest behind of those that it waits for, as they stood at the first look.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// let mut sink = millstream::publish::<u64>("ticks").consumers(8).directory(path).open()?;
+    /// let mut one = millstream::subscribe::<u64>("ticks").directory(path).open()?;
+    /// let mut other = millstream::subscribe::<u64>("ticks").replenish_each().directory(path).open()?;
+    /// sink.put(1)?;
+    /// assert_eq!(other.next(), Some(1));
+    /// let seen = millstream::observe("ticks", Some(path.into()))?;
+    /// assert_eq!((seen.consumers(), seen.most_consumers()), (2, 8));
+    /// assert_eq!(seen.consumer().unwrap().released, 0);
+    /// # drop(one);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn consumers(&self) -> usize {
+        if self.is_for_several() {
+            self.seen.consumers
+        } else {
+            self.consumer.as_ref().is_some_and(|one| one.connected).into()
+        }
+    }
+
+    /// The most consumers at a time.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// let sink = millstream::publish::<u64>("ticks").directory(path).open()?;
+    /// assert_eq!(millstream::observe("ticks", Some(path.into()))?.most_consumers(), 1);
+    /// # drop(sink);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn most_consumers(&self) -> u64 {
+        self.seen.header.consumers.max(1)
+    }
+
+    fn is_for_several(&self) -> bool {
+        self.seen.header.consumers > 0
     }
 
     /// Elements that the producer may hold beyond the demand.

@@ -4,24 +4,15 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::path::PathBuf;
 
-use zerocopy::IntoBytes;
-
-use super::buffer::Buffer;
-use super::endpoint::{Audience, ProducerEndpoint, ProducerLines, ProducerSettings};
 use super::frame_sink::{self, FrameSink};
-use super::settings::{MOST_ELEMENTS, SinkSettings, frame_setters, sink_setters};
+use super::published::{Content, Stream};
+use super::settings::{SinkSettings, frame_setters, sink_setters};
 use super::sink::SinkRef;
 use crate::element::{Element, Schema};
-use crate::memory::{MemoryOptions, SharedMemory};
-use crate::primitive::Arc;
-use crate::process::{Publication, PublicationSettings, PublishError, SystemError};
-use crate::ring::block::{Area, Fixed, Measured, Place, Shape};
-use crate::ring::frame::{LONGEST, area_for};
-use crate::ring::page::{
-    ENDIAN_MARK, KIND_ELEMENTS, KIND_FRAMES, MAJOR, MINOR, PAGE, STREAM_MAGIC, StreamHeader, StreamPage,
-};
-use crate::ring::{FrameArea, FrameProducer, Producer, stamp_all};
-use crate::wait::{Doorbell, Fence, Remote};
+use crate::process::PublishError;
+use crate::ring::block::{Fixed, Measured};
+use crate::ring::frame::LONGEST;
+use crate::ring::{FrameArea, FrameProducer, OnNoConsumer, Producer};
 
 /// What a stream between processes can carry: any [`Element`](trait@Element), or frames of bytes (`[u8]`).
 ///
@@ -52,7 +43,7 @@ pub trait Travel: 'static {
 }
 
 pub(super) mod sealed {
-    use super::{PathBuf, Schema, SinkSettings};
+    use super::{OnNoConsumer, PathBuf, Schema, SinkSettings};
 
     /// Named nowhere outside of this crate, so that nobody else can implement the trait.
     #[derive(Debug)]
@@ -65,6 +56,16 @@ pub(super) mod sealed {
         pub(crate) prefault: bool,
         pub(crate) huge_pages: bool,
         pub(crate) schema: Option<Schema>,
+        pub(crate) audience: Audience,
+    }
+
+    /// Whom the stream is for.
+    #[derive(Clone, Copy, Debug, Default)]
+    #[allow(unreachable_pub, reason = "part of an argument of a public trait's method")]
+    pub struct Audience {
+        pub(crate) consumers: Option<usize>,
+        pub(crate) history: Option<u64>,
+        pub(crate) absence: Option<OnNoConsumer>,
     }
 }
 
@@ -92,6 +93,7 @@ pub fn publish<P: Travel + ?Sized>(name: impl Into<String>) -> PublishBuilder<P>
         prefault: false,
         huge_pages: false,
         schema: None,
+        audience: sealed::Audience::default(),
         payload: PhantomData,
     }
 }
@@ -106,6 +108,7 @@ pub struct PublishBuilder<P: ?Sized> {
     prefault: bool,
     huge_pages: bool,
     schema: Option<Schema>,
+    audience: sealed::Audience,
     payload: PhantomData<fn(&P)>,
 }
 
@@ -200,7 +203,80 @@ impl<P: Travel + ?Sized> PublishBuilder<P> {
             prefault: self.prefault,
             huge_pages: self.huge_pages,
             schema: self.schema,
+            audience: self.audience,
         })
+    }
+}
+
+/// One producer, many consumers, one copy of the data: for streams of elements, not of frames.
+impl<T: Element> PublishBuilder<T> {
+    /// Publishes for up to `most` consumers at a time, in this process and others, instead of for one: a broadcast. Each of them
+    /// [subscribes](crate::subscribe) as to any stream, has a position and credit of its own, and gets every element that is
+    /// put after it joined. Consumers join and leave while the stream runs; the slowest of them paces the producer. One that
+    /// leaves, panics or is killed holds nobody up.
+    ///
+    /// Until the first one comes the producer waits, unless [`on_no_consumer`](Self::on_no_consumer) says otherwise.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// let mut sink = millstream::publish::<u64>("ticks").consumers(64).directory(path).open()?;
+    /// let subscribe = || millstream::subscribe::<u64>("ticks").directory(path).open();
+    /// let (mut one, mut other) = (subscribe()?, subscribe()?);
+    /// sink.put(7)?;
+    /// assert_eq!((one.next(), other.next()), (Some(7), Some(7)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Frames are for one consumer:
+    ///
+    /// ```compile_fail
+    /// millstream::publish::<[u8]>("lines").consumers(64);
+    /// ```
+    pub fn consumers(mut self, most: usize) -> Self {
+        self.audience.consumers = Some(most);
+        self
+    }
+
+    /// Elements that the ring goes on holding after every consumer has released them, for those who join
+    /// [at a position](crate::SubscribeBuilder::from) behind. For a stream with [`consumers`](Self::consumers). Default: as many as
+    /// the buffer and the largest window together.
+    ///
+    /// ```
+    /// use millstream::{JoinPosition, OnNoConsumer};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// let builder = millstream::publish::<u64>("ticks").consumers(2).history(100);
+    /// let mut sink = builder.on_no_consumer(OnNoConsumer::Drop).directory(path).open()?;
+    /// for i in 0..10_000 {
+    ///     sink.put(i)?;
+    /// }
+    /// let late = millstream::subscribe::<u64>("ticks").from(JoinPosition::Oldest).directory(path).open()?;
+    /// assert!(late.position() <= 10_000 - 100);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn history(mut self, elements: u64) -> Self {
+        self.audience.history = Some(elements);
+        self
+    }
+
+    /// What happens while nobody is subscribed. For a stream with [`consumers`](Self::consumers). Default: the producer waits.
+    ///
+    /// ```
+    /// use millstream::OnNoConsumer;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// let builder = millstream::publish::<u64>("ticks").consumers(2).on_no_consumer(OnNoConsumer::KeepLatest);
+    /// let mut sink = builder.directory(path).open()?;
+    /// sink.put_slice(&[1, 2, 3])?;
+    /// let mut late = millstream::subscribe::<u64>("ticks").directory(path).open()?;
+    /// assert_eq!(late.next(), Some(3));
+    /// assert_eq!(sink.unheard(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_no_consumer(mut self, absence: OnNoConsumer) -> Self {
+        self.audience.absence = Some(absence);
+        self
     }
 }
 
@@ -221,186 +297,6 @@ impl PublishBuilder<[u8]> {
         self.schema = Some(schema);
         self
     }
-}
-
-/// The memory of a stream, laid out, filled in and sealed, and what its producer needs to know of it.
-struct Stream {
-    memory: Arc<SharedMemory>,
-    header: StreamHeader,
-    schema: Vec<u8>,
-}
-
-/// What fills the area.
-enum Content {
-    Blocks(Measured, Schema),
-    Frames { longest: usize },
-}
-
-impl Stream {
-    fn create(settings: &sealed::Publish, content: &Content) -> Result<Self, PublishError> {
-        let name = &settings.name;
-        // Before any memory is asked for, which is named after the stream.
-        crate::process::check_name(name)?;
-        if settings.sink.buffer == Buffer::Unbounded {
-            return Err(PublishError::UnboundedNotShareable { name: name.clone() });
-        }
-        let (size, schema) = match content {
-            Content::Blocks(shape, schema) => (shape.stride / shape.per, schema.encode()),
-            Content::Frames { longest } => (*longest, Vec::new()),
-        };
-        let max_demand = settings
-            .max_demand
-            .unwrap_or_else(|| ((1 << 20) / size.max(1) as u64).clamp(16, 1024));
-        let elements = settings.sink.buffer.bound().saturating_add(max_demand);
-        let too_large = || PublishError::TooLarge {
-            name: name.clone(),
-            elements,
-            most: MOST_ELEMENTS,
-        };
-        if elements > MOST_ELEMENTS || elements == 0 {
-            return Err(too_large());
-        }
-        let capacity = usize::try_from(elements).map_err(|_| too_large())?;
-        let (blocks, area_len) = match content {
-            Content::Blocks(shape, _) => {
-                let blocks = shape.blocks(capacity).ok_or_else(too_large)?;
-                (blocks, blocks.checked_mul(shape.stride).ok_or_else(too_large)?)
-            }
-            Content::Frames { longest } => (0, area_for(capacity, *longest).ok_or_else(too_large)?),
-        };
-        let area_offset = PAGE + schema.len().next_multiple_of(PAGE);
-        let len = area_offset.checked_add(area_len).ok_or_else(too_large)?;
-        let schema_len = u32::try_from(schema.len()).map_err(|_| too_large())?;
-        let mut header = StreamHeader {
-            magic: STREAM_MAGIC,
-            major: MAJOR,
-            minor: MINOR,
-            header_len: size_of::<StreamHeader>() as u32,
-            kind: KIND_FRAMES,
-            endian: ENDIAN_MARK,
-            element_size: 0,
-            element_align: 1,
-            per_block: 0,
-            first: 8,
-            stride: 0,
-            blocks: 0,
-            area_offset: area_offset as u64,
-            area_len: area_len as u64,
-            buffer_size: settings.sink.buffer.bound(),
-            max_demand,
-            base: settings.sink.start,
-            max_frame: 0,
-            epoch: epoch(),
-            reserved0: 0,
-            fingerprint: [0; 16],
-            schema_offset: if schema_len == 0 { 0 } else { PAGE as u32 },
-            schema_len,
-            reserved: [0; 14],
-        };
-        match content {
-            Content::Frames { longest } => header.max_frame = *longest as u64,
-            Content::Blocks(shape, schema) => {
-                let narrow = |value: usize| u32::try_from(value).map_err(|_| too_large());
-                header.kind = KIND_ELEMENTS;
-                header.element_size = narrow(shape.size)?;
-                header.element_align = narrow(schema.align())?;
-                header.per_block = narrow(shape.per)?;
-                header.first = narrow(shape.first)?;
-                header.stride = shape.stride as u64;
-                header.blocks = blocks as u64;
-                header.fingerprint = schema.fingerprint().to_bytes();
-            }
-        }
-        let options = MemoryOptions {
-            prefault: settings.prefault,
-            huge_pages: settings.huge_pages,
-        };
-        let memory = SharedMemory::create(name, len, options)?;
-        if let Content::Blocks(shape, _) = content
-            && settings.sink.start != 0
-        {
-            stamp_all(
-                memory.as_ptr().wrapping_add(area_offset),
-                blocks,
-                *shape,
-                settings.sink.start,
-            );
-        }
-        let written = memory.copy_in(0, header.as_bytes()) && memory.copy_in(PAGE, &schema);
-        debug_assert!(written, "the memory has room for its header and schema");
-        memory.seal_for_writer_only()?;
-        Ok(Self {
-            memory: Arc::new(memory),
-            header,
-            schema,
-        })
-    }
-
-    fn area(&self) -> *mut u8 {
-        // The offset was computed as a usize.
-        self.memory
-            .as_ptr()
-            .wrapping_add(self.header.area_offset as usize)
-    }
-
-    /// Gives the stream its name, and its producer an endpoint.
-    fn open(&self, settings: sealed::Publish) -> Result<Box<ProducerEndpoint>, PublishError> {
-        let membarrier = Fence::register_machine();
-        let publication = Publication::open(PublicationSettings {
-            dir: settings.directory,
-            name: settings.name,
-            header: self.header,
-            schema: self.schema.clone(),
-            memory: self.memory.clone(),
-            membarrier,
-        })?;
-        let notice = publication.notice().clone();
-        let bell = notice
-            .bell()
-            .try_clone_to_owned()
-            .map_err(|error| SystemError::of_process("copying a bell", error))?;
-        let page = self.memory.as_ptr().cast::<StreamPage>();
-        // SAFETY: the memory begins with the stream page; no reference is made to it.
-        let (waiting, end) = unsafe { (&raw const (*page).waiting, &raw const (*page).end) };
-        // SAFETY: the endpoint keeps the memory and the notice, to which the lines belong.
-        let endpoint = unsafe {
-            ProducerEndpoint::new(ProducerSettings {
-                lines: ProducerLines {
-                    waiting,
-                    end,
-                    notice: notice.word(),
-                },
-                base: self.header.base,
-                buffer: self.header.buffer_size,
-                complete_on_drop: settings.sink.complete_on_drop,
-                strategy: settings.sink.strategy,
-                fence: if membarrier { Fence::Machine } else { Fence::Full },
-                bell: Doorbell::Remote(Remote::new(bell, None)),
-                audience: Audience::Published(publication, self.memory.huge_pages()),
-                ledger: None,
-                keep: Box::new((self.memory.clone(), notice)),
-            })
-        };
-        Ok(Box::new(endpoint))
-    }
-
-    /// Elements that the ring holds.
-    fn capacity(&self) -> usize {
-        // Checked when the stream was made.
-        (self.header.buffer_size + self.header.max_demand) as usize
-    }
-
-    fn first(&self, shape: impl Shape) -> Place {
-        // SAFETY: the area has as many blocks of this shape, aligned to a page, and the endpoint keeps the memory.
-        let area = unsafe { Area::new(self.area(), self.header.blocks as usize, shape, self.header.base) };
-        area.place(shape, 0, self.header.base)
-    }
-}
-
-/// A number that tells one incarnation of a name from the next: random keys of the standard library's hasher.
-fn epoch() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(std::process::id()).max(1)
 }
 
 /// The shape of blocks of a type known by its schema.

@@ -3,27 +3,23 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::endpoint::{ConsumerEndpoint, ConsumerLines, ConsumerSettings};
-use super::frame_source::{self, FrameSource};
+use super::broadcast::LossySubscribeBuilder;
+use super::frame_source::FrameSource;
 use super::publish::{self, Travel, publish_elements, publish_frames};
 use super::reconnect::{Reconnect, Tried};
 use super::settings::{SourceSettings, source_setters};
 use super::sink::SinkRef;
-use super::source::{self, SourceRef};
+use super::source::SourceRef;
+use super::subscribed::{connect_bytes, connect_typed};
 use super::{FrameSink, PublishError, SubscribeError};
-use crate::element::{Element, Schema};
-use crate::process::{Kind, Subscription, SubscriptionSettings};
-use crate::ring::block::{Area, Fixed, Measured, Place, Shape};
-use crate::ring::page::{CreditPage, KIND_FRAMES, StreamPage};
-use crate::ring::{Consumer, FrameArea, FrameConsumer};
-use crate::wait::{Doorbell, Fence, Remote};
-
-const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+use crate::element::Element;
+use crate::process::Join;
+use crate::ring::JoinPosition;
 
 pub(super) mod sealed {
-    use super::{Duration, PathBuf, SourceSettings};
+    use super::{Duration, Join, PathBuf, SourceSettings};
 
     /// Named nowhere outside of this crate, so that nobody else can implement the trait.
     #[derive(Clone, Debug)]
@@ -36,6 +32,7 @@ pub(super) mod sealed {
         pub(crate) patience: Option<Duration>,
         pub(crate) reconnect: bool,
         pub(crate) trust: bool,
+        pub(crate) join: Join,
     }
 }
 
@@ -63,6 +60,7 @@ pub fn subscribe<P: Travel + ?Sized>(name: impl Into<String>) -> SubscribeBuilde
         patience: None,
         reconnect: false,
         trust: false,
+        from: JoinPosition::Live,
         payload: PhantomData,
     }
 }
@@ -77,6 +75,7 @@ pub struct SubscribeBuilder<P: ?Sized> {
     patience: Option<Duration>,
     reconnect: bool,
     trust: bool,
+    from: JoinPosition,
     payload: PhantomData<fn(&P)>,
 }
 
@@ -165,6 +164,31 @@ impl<P: Travel + ?Sized> SubscribeBuilder<P> {
         self
     }
 
+    /// Where to begin in a stream that is published for [several consumers](crate::PublishBuilder::consumers). Default: live. The
+    /// only consumer of a stream begins with its first element, and can choose no other.
+    ///
+    /// A source that [reconnects](Self::reconnect) joins the next producer's stream live, or at the oldest element where a place
+    /// further behind was asked for: a position of the one stream says nothing of the other.
+    ///
+    /// ```
+    /// use millstream::{JoinPosition, OnNoConsumer, SubscribeError};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// let builder = millstream::publish::<u64>("ticks").consumers(8).on_no_consumer(OnNoConsumer::Drop);
+    /// let mut sink = builder.directory(path).open()?;
+    /// sink.put_slice(&[10, 11, 12])?;
+    /// let from = |position| millstream::subscribe::<u64>("ticks").from(position).directory(path).open();
+    /// let mut all = from(JoinPosition::Oldest)?;
+    /// let mut some = from(JoinPosition::At(2))?;
+    /// assert_eq!((all.next(), some.next()), (Some(10), Some(12)));
+    /// assert!(matches!(from(JoinPosition::At(9)), Err(SubscribeError::NotHeld { newest: 3, .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from(mut self, position: JoinPosition) -> Self {
+        self.from = position;
+        self
+    }
+
     /// Lets `peek`, and frames, refer to the shared memory itself rather than to a copy.
     ///
     /// # Safety
@@ -203,10 +227,14 @@ impl<P: Travel + ?Sized> SubscribeBuilder<P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn open(self) -> Result<P::Source, SubscribeError> {
+        P::subscribe(self.settings()?)
+    }
+
+    pub(super) fn settings(self) -> Result<sealed::Subscribe, SubscribeError> {
         if self.source.window == 0 {
             return Err(SubscribeError::ZeroDemand { name: self.name });
         }
-        P::subscribe(sealed::Subscribe {
+        Ok(sealed::Subscribe {
             name: self.name,
             source: self.source,
             directory: self.directory,
@@ -214,184 +242,64 @@ impl<P: Travel + ?Sized> SubscribeBuilder<P> {
             patience: self.patience,
             reconnect: self.reconnect,
             trust: self.trust,
+            join: Join {
+                from: self.from,
+                ..Join::default()
+            },
         })
     }
 }
 
-impl sealed::Subscribe {
-    fn connect(
-        &self,
-        kind: Kind,
-        schema: Option<&Schema>,
-        deadline: Option<Instant>,
-    ) -> Result<Subscription, SubscribeError> {
-        Subscription::open(SubscriptionSettings {
-            dir: self.directory.clone(),
-            name: self.name.clone(),
-            subscription: self.subscription.clone(),
-            resumable: self.subscription.is_some(),
-            any_type: schema.is_none(),
-            window: self.source.window,
-            kind,
-            fingerprint: schema.map_or([0; 16], |schema| schema.fingerprint().to_bytes()),
-            schema: schema.map_or_else(Vec::new, Schema::encode),
-            deadline,
-            membarrier: Fence::register_machine(),
-        })
+/// Of a stream that is published for [several consumers](crate::PublishBuilder::consumers).
+impl<T: Element> SubscribeBuilder<T> {
+    /// Takes part without holding the producer up: what this consumer does not take in time is overwritten, and it is told
+    /// which elements those were. It may lag as far as the stream's [`history`](crate::PublishBuilder::history).
+    ///
+    /// Such a source does not [reconnect](Self::reconnect), and is not [resumable](Self::resumable): those settings count for
+    /// nothing.
+    ///
+    /// ```
+    /// use millstream::{Gap, Received};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// let mut sink = millstream::publish::<u64>("ticks").consumers(8).history(64).directory(path).open()?;
+    /// let mut slow = millstream::subscribe::<u64>("ticks").directory(path).lossy().open()?;
+    /// for i in 0..100_000 {
+    ///     sink.put(i)?;
+    /// }
+    /// let Some(Received::Gap(Gap { from: 0, count })) = slow.next() else { panic!() };
+    /// assert_eq!(slow.next(), Some(Received::Element(count)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn lossy(self) -> LossySubscribeBuilder<T> {
+        LossySubscribeBuilder::new(self, None)
     }
 
-    /// A consumer's endpoint on a connected subscription, which it keeps. `taken_before` says that the newest element
-    /// taken may still be worked on, because it is handed out by value; a frame is taken when the work on it is done.
-    /// Nothing can fail here: the producer has seated this consumer, and would see its failure as its end.
-    fn endpoint(&self, subscription: Subscription, taken_before: bool) -> Box<ConsumerEndpoint> {
-        let Subscription {
-            memory,
-            credit: credit_memory,
-            bell,
-            own_bell,
-            link,
-            start,
-            start_byte,
-            membarrier,
-            window,
-            epoch,
-            pid,
-            ..
-        } = subscription;
-        log::debug!(
-            "subscribed to {:?} of process {pid:?}, epoch {epoch:x}, from {start} on, window {window}",
-            self.name
-        );
-        let stream = memory.as_ptr().cast::<StreamPage>();
-        let credit = credit_memory.as_ptr().cast::<CreditPage>();
-        // SAFETY: the memories begin with these pages; no reference is made to them.
-        let lines = unsafe {
-            ConsumerLines {
-                control: &raw const (*credit).control,
-                credit: &raw const (*credit).credit,
-                waiting: &raw const (*stream).waiting,
-                end: &raw const (*stream).end,
-                notice: link.notice().word(),
-            }
-        };
-        let resumable = self.subscription.is_some();
-        let hang_up = link.hang_up();
-        // SAFETY: the endpoint keeps what the subscription consists of, to which the lines belong.
-        let mut endpoint = Box::new(unsafe {
-            ConsumerEndpoint::new(ConsumerSettings {
-                lines,
-                start,
-                start_byte,
-                demand: self.source.demand(resumable && taken_before),
-                idle: self.source.idle,
-                resumable,
-                strategy: self.source.strategy,
-                fence: if membarrier && Fence::register_machine() {
-                    Fence::Machine
-                } else {
-                    Fence::Full
-                },
-                bell: Doorbell::Remote(Remote::new(own_bell, Some(bell))),
-                keep: Box::new((memory, credit_memory, link)),
-            })
-        });
-        endpoint.set_hang_up(hang_up);
-        endpoint
+    /// Has the producer wait for this consumer no longer than `patience` at a time: then it goes on without it, and the
+    /// stream ends here as [`End::Evicted`](crate::End::Evicted). Like a [lossy](Self::lossy) source it does not reconnect, and
+    /// is not resumable.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// let mut sink = millstream::publish::<u64>("ticks").consumers(8).directory(path).open()?;
+    /// let builder = millstream::subscribe::<u64>("ticks").directory(path);
+    /// let mut stuck = builder.evict_after(Duration::from_millis(1)).open()?;
+    /// let other = millstream::subscribe::<u64>("ticks").directory(path).open()?;
+    /// let reader = std::thread::spawn(move || other.count());
+    /// for i in 0..10_000 {
+    ///     sink.put(i)?;
+    /// }
+    /// sink.complete()?;
+    /// assert_eq!(reader.join().unwrap(), 10_000);
+    /// while stuck.next().is_some() {}
+    /// assert_eq!(stuck.end(), Some(millstream::End::Evicted));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn evict_after(self, patience: Duration) -> LossySubscribeBuilder<T> {
+        LossySubscribeBuilder::new(self, Some(patience))
     }
-
-    fn deadline(&self) -> Option<Instant> {
-        let now = Instant::now();
-        // As good as for ever, where the clock does not go so far.
-        self.patience
-            .map(|patience| now.checked_add(patience).unwrap_or_else(|| now + CENTURY))
-    }
-}
-
-/// Where the elements of a subscription begin.
-fn start_of(subscription: &Subscription, shape: impl Shape) -> Place {
-    let header = &subscription.header;
-    // The header was checked against the memory, which fits into the address space.
-    let begin = subscription
-        .memory
-        .as_ptr()
-        .wrapping_add(header.area_offset as usize);
-    // SAFETY: so many blocks of this shape lie there, checked at the handshake, and the endpoint keeps the memory.
-    let area = unsafe { Area::new(begin, header.blocks as usize, shape, header.base) };
-    area.place(
-        shape,
-        subscription.start.wrapping_sub(header.base),
-        subscription.start,
-    )
-}
-
-fn connect_typed<T: Element>(
-    settings: &sealed::Subscribe,
-    deadline: Option<Instant>,
-) -> Result<source::Connected<T>, SubscribeError> {
-    let subscription = settings.connect(Kind::Elements, Some(&T::schema()), deadline)?;
-    let shape = Fixed::<T>::measured();
-    let header = subscription.header;
-    let same = header.stride == shape.stride as u64
-        && header.per_block as usize == shape.per
-        && header.first as usize == shape.first
-        && header.element_size as usize == shape.size;
-    if !same {
-        return Err(SubscribeError::PeerCorrupt {
-            name: settings.name.clone(),
-            word: "block stride",
-            value: header.stride,
-        });
-    }
-    let (place, start) = (start_of(&subscription, Fixed::<T>::new()), subscription.start);
-    let endpoint = settings.endpoint(subscription, true);
-    // SAFETY: the place is that of the start; this subscription has one consumer, which keeps it by its endpoint.
-    let ring = unsafe { Consumer::new(Fixed::new(), place, start) };
-    Ok((ring, endpoint))
-}
-
-fn connect_bytes(
-    settings: &sealed::Subscribe,
-    deadline: Option<Instant>,
-) -> Result<frame_source::Connected, SubscribeError> {
-    let subscription = settings.connect(Kind::Any, None, deadline)?;
-    let (header, start) = (subscription.header, subscription.start);
-    if header.kind == KIND_FRAMES {
-        let begin = subscription
-            .memory
-            .as_ptr()
-            .wrapping_add(header.area_offset as usize);
-        // SAFETY: the area is as long as its header says, checked at the handshake; this subscription has one consumer,
-        // which keeps the memory by its endpoint.
-        let mut ring = unsafe {
-            let area = FrameArea::new(begin, header.area_len as usize);
-            FrameConsumer::new(area, header.max_frame as usize, start, subscription.start_byte)
-        };
-        let endpoint = settings.endpoint(subscription, false);
-        ring.credited(endpoint.mark());
-        return Ok((frame_source::Lane::Frames(ring), endpoint, None));
-    }
-    let shape = Measured {
-        size: header.element_size as usize,
-        per: header.per_block as usize,
-        first: header.first as usize,
-        stride: header.stride as usize,
-    };
-    let corrupt = |word, value| SubscribeError::PeerCorrupt {
-        name: settings.name.clone(),
-        word,
-        value,
-    };
-    let schema = Schema::decode(&subscription.schema)
-        .map_err(|_| corrupt("schema length", u64::from(header.schema_len)))?;
-    if Measured::of(schema.size(), schema.align()) != Some(shape) {
-        return Err(corrupt("block stride", header.stride));
-    }
-    let place = start_of(&subscription, shape);
-    let endpoint = settings.endpoint(subscription, false);
-    // SAFETY: as in `connect_typed`.
-    let mut ring = unsafe { Consumer::new(shape, place, start) };
-    ring.set_mark(endpoint.mark());
-    Ok((frame_source::Lane::Records(ring), endpoint, Some(schema)))
 }
 
 /// What a try to follow the next producer came to.
@@ -425,7 +333,7 @@ impl<T: Element> Travel for T {
         let connected = connect_typed::<T>(&settings, settings.deadline())?;
         let scratch = (!settings.trust).then(Vec::new);
         let reconnect = settings.reconnect.then(|| {
-            let idle = settings.source.idle;
+            let (idle, settings) = (settings.source.idle, settings.again());
             Reconnect::new(idle, move |until| {
                 tried(connect_typed::<T>(&settings, Some(until)))
             })
@@ -447,7 +355,7 @@ impl Travel for [u8] {
         let (lane, endpoint, schema) = connect_bytes(&settings, settings.deadline())?;
         let scratch = (!settings.trust).then(Vec::new);
         let reconnect = settings.reconnect.then(|| {
-            let idle = settings.source.idle;
+            let (idle, settings) = (settings.source.idle, settings.again());
             Reconnect::new(idle, move |until| tried(connect_bytes(&settings, Some(until))))
         });
         Ok(FrameSource {

@@ -8,9 +8,12 @@
 #![forbid(unsafe_code)]
 
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::task::Waker;
 use std::time::Duration;
+
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+pub(crate) mod remote;
 
 pub(crate) use local::Ringer;
 
@@ -88,6 +91,30 @@ impl Doorbell {
             Self::Local(bell) => bell.sleep(limit),
             #[cfg(all(target_os = "linux", not(millstream_loom)))]
             Self::Remote(bell) => bell.sleep(limit),
+        }
+    }
+
+    /// Wakes one of several peers in other processes, if it sleeps.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    pub(crate) fn ring_one(&self, id: u64) {
+        if let Self::Remote(bell) = self {
+            bell.ring_one(id);
+        }
+    }
+
+    /// Takes one more of several peers in other processes, by a number of its own.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    pub(crate) fn admit(&mut self, id: u64, peer: OwnedFd) {
+        if let Self::Remote(bell) = self {
+            bell.admit(id, peer);
+        }
+    }
+
+    /// Forgets one of several peers in other processes.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    pub(crate) fn dismiss(&mut self, id: u64) {
+        if let Self::Remote(bell) = self {
+            bell.dismiss(id);
         }
     }
 
@@ -305,110 +332,6 @@ mod local {
 
         pub(crate) fn is_heard(&self) -> bool {
             true
-        }
-    }
-}
-
-#[cfg(all(target_os = "linux", not(millstream_loom)))]
-pub(crate) mod remote {
-    use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-    use std::time::Duration;
-
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    use rustix::io::Errno;
-    use rustix::net::{RecvFlags, SendFlags, recv, send};
-
-    /// More rings than a bell's buffer holds.
-    const MOST_RINGS: usize = 4096;
-
-    /// Rings of the process's own background thread, and the pair with the peer once there is one.
-    #[derive(Debug)]
-    pub(crate) struct Remote {
-        local: OwnedFd,
-        peer: Option<OwnedFd>,
-        hung_up: bool,
-    }
-
-    impl Remote {
-        /// `local` is an eventfd that does not block and belongs to this process alone.
-        pub(crate) fn new(local: OwnedFd, peer: Option<OwnedFd>) -> Self {
-            Self {
-                local,
-                peer,
-                hung_up: false,
-            }
-        }
-
-        /// The peer that came, in place of the one before.
-        pub(crate) fn connect(&mut self, peer: OwnedFd) {
-            self.peer = Some(peer);
-            self.hung_up = false;
-        }
-
-        pub(super) fn sleep(&mut self, limit: Duration) {
-            let timeout = Timespec {
-                tv_sec: limit.as_secs().try_into().unwrap_or(i64::MAX),
-                tv_nsec: limit.subsec_nanos().into(),
-            };
-            let peer = self.peer.as_ref().filter(|_| !self.hung_up);
-            let (ready, peer_ready) = {
-                let local = PollFd::new(&self.local, PollFlags::IN);
-                // A descriptor that has nothing to say stands in for the peer that is not there yet.
-                let mut both = [local, PollFd::new(peer.unwrap_or(&self.local), PollFlags::IN)];
-                match poll(&mut both, Some(&timeout)) {
-                    Ok(0) | Err(_) => return,
-                    Ok(_) => (!both[0].revents().is_empty(), !both[1].revents().is_empty()),
-                }
-            };
-            if ready {
-                self.hush();
-            }
-            if peer_ready {
-                self.hear();
-            }
-        }
-
-        /// Takes what was rung, without waiting.
-        pub(super) fn empty(&mut self) {
-            self.hush();
-            // A bound, because the peer may ring all the while.
-            for _ in 0..MOST_RINGS {
-                if !self.hear() {
-                    break;
-                }
-            }
-        }
-
-        pub(super) fn fds(&self) -> Vec<BorrowedFd<'_>> {
-            let peer = self.peer.as_ref().filter(|_| !self.hung_up);
-            std::iter::once(&self.local)
-                .chain(peer)
-                .map(AsFd::as_fd)
-                .collect()
-        }
-
-        /// Takes the background thread's rings.
-        fn hush(&self) {
-            let _ = rustix::io::read(&self.local, &mut [0u8; 8]);
-        }
-
-        /// Takes some of the peer's rings. Whether there may be more.
-        fn hear(&mut self) -> bool {
-            let Some(peer) = self.peer.as_ref().filter(|_| !self.hung_up) else {
-                return false;
-            };
-            let mut rings = [0u8; 64];
-            let heard = recv(peer, &mut rings[..], RecvFlags::DONTWAIT);
-            // Closed for good: what that means the background thread says, by the other bell.
-            self.hung_up = matches!(heard, Ok((0, _)) | Err(Errno::CONNRESET));
-            matches!(heard, Ok((1.., _)))
-        }
-
-        pub(super) fn ring(&self) {
-            if let Some(peer) = &self.peer {
-                // A full buffer means that rings enough are waiting; a closed one, that nobody sleeps.
-                let _ = send(peer, &[1], SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
-            }
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Peers that write where their mappings let them, and what they must not: the other side ends the stream, or goes on
 //! with what is right. It never panics, hangs, or reads outside of the memory.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use millstream::{CloseReason, End, PutDeadlineError, TryNext};
@@ -17,6 +20,7 @@ pub(crate) const CONTROL: usize = 128;
 pub(crate) const GRANTED: usize = 256;
 pub(crate) const RELEASED: usize = 264;
 pub(crate) const RELEASED_BYTES: usize = 272;
+const ATTENTION: usize = 128;
 pub(crate) const END_KIND: usize = 384;
 pub(crate) const END_POSITION: usize = 392;
 pub(crate) const AREA: usize = 8192;
@@ -39,6 +43,29 @@ fn the_writable(name: &str) -> Mapping {
         .expect("a mapping to scribble on")
 }
 
+/// A thread that goes on writing the attention word.
+struct Flood(Arc<AtomicBool>, Option<JoinHandle<()>>);
+
+impl Flood {
+    fn of(value: u64) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let (stop, page) = (Arc::clone(&over), the_writable("millstream-attention").address());
+        let thread = std::thread::spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                Mapping::at(page).store(ATTENTION, value);
+            }
+        });
+        Self(over, Some(thread))
+    }
+}
+
+impl Drop for Flood {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+        let _ = self.1.take().map(JoinHandle::join);
+    }
+}
+
 /// A consumer of what it is told to, which writes to its credit page.
 fn consumer(stage: &Stage) {
     enum Held {
@@ -51,6 +78,7 @@ fn consumer(stage: &Stage) {
         },
     }
     let mut held = Held::Nothing;
+    let mut flood = None;
     loop {
         let line = stage.hear();
         let (verb, words) = line.split_once(' ').unwrap_or((&line, ""));
@@ -66,10 +94,15 @@ fn consumer(stage: &Stage) {
                 }
             }
             "write" => write_words(&the_writable("millstream-credit"), words),
-            _ => held = Held::Nothing,
+            // Writes a word of the attention page for as long as the source is held.
+            "flood" => flood = Some(Flood::of(words.parse().unwrap())),
+            _ => {
+                flood = None;
+                held = Held::Nothing;
+            }
         }
         say("ok");
-        let _ = &held;
+        let _ = (&held, &flood);
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![cfg(target_os = "linux")]
 
+mod broadcast;
 mod cycles;
 mod death;
 mod hostile;
@@ -18,6 +19,7 @@ mod stage;
 fn role() {
     stage::play(&[
         puppets::ROLES,
+        broadcast::ROLES,
         cycles::ROLES,
         death::ROLES,
         hostile::ROLES,

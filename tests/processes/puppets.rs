@@ -4,7 +4,9 @@ use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use millstream::{Buffer, PutError, SinkRef, SourceRef, StreamFault, TryNext, TryPutError};
+use millstream::{
+    Buffer, JoinPosition, OnNoConsumer, PutError, SinkRef, SourceRef, StreamFault, TryNext, TryPutError,
+};
 
 use crate::stage::{Role, Stage, say, strategy};
 
@@ -24,6 +26,15 @@ fn open_sink(stage: &Stage, words: &[&str]) -> Result<SinkRef<u64>, millstream::
     }
     if let Some(wait) = number::<String>(words, "wait") {
         builder = builder.sink_wait(strategy(&wait));
+    }
+    if let Some(most) = number(words, "consumers") {
+        builder = builder.consumers(most);
+    }
+    if let Some(elements) = number(words, "history") {
+        builder = builder.history(elements);
+    }
+    if words.contains(&"drop") {
+        builder = builder.on_no_consumer(OnNoConsumer::Drop);
     }
     if words.contains(&"complete_on_drop") {
         builder = builder.complete_on_drop();
@@ -79,6 +90,7 @@ fn producer(stage: &Stage) {
                 say(format_args!("{:?}", sink.fail(fault)));
             }
             "demand" => say(sink.demand()),
+            "consumers" => say(sink.consumers()),
             "position" => say(sink.position()),
             "closed" => say(sink.is_closed()),
             _ => panic!("a producer does not know how to {verb}"),
@@ -96,6 +108,13 @@ fn open_source(stage: &Stage, words: &[&str]) -> Result<SourceRef<u64>, millstre
     }
     if let Some(millis) = number(words, "idle") {
         builder = builder.idle_timeout(Some(Duration::from_millis(millis)));
+    }
+    if let Some(position) = number::<String>(words, "from") {
+        builder = builder.from(match position.as_str() {
+            "live" => JoinPosition::Live,
+            "oldest" => JoinPosition::Oldest,
+            position => JoinPosition::At(position.parse().unwrap()),
+        });
     }
     if let Some(name) = number::<String>(words, "resumable") {
         builder = builder.resumable(name);

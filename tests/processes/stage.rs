@@ -359,6 +359,20 @@ impl Mapping {
             .collect()
     }
 
+    /// Where it begins, for another thread.
+    pub(crate) fn address(&self) -> usize {
+        self.begin.expose_provenance()
+    }
+
+    /// A page at that address, which can be written.
+    pub(crate) fn at(address: usize) -> Self {
+        Self {
+            begin: std::ptr::with_exposed_provenance_mut(address),
+            len: 4096,
+            writable: true,
+        }
+    }
+
     pub(crate) fn load(&self, offset: usize) -> u64 {
         assert!(offset.is_multiple_of(8) && offset + 8 <= self.len);
         // SAFETY: inside the mapping, aligned; the caller keeps the stream, and so the mapping, alive.

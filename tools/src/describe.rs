@@ -72,8 +72,14 @@ fn text(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
         "producer",
         &format!("process {}, {}", pid(producer.pid), awake(producer.parked)),
     )?;
+    let several = report.most_consumers > 1;
+    if several {
+        let (present, most) = (report.consumers, report.most_consumers);
+        line("consumers", &format!("{present} of at most {most}"))?;
+    }
+    let label = if several { "slowest" } else { "consumer" };
     let Some(consumer) = &report.consumer else {
-        return line("consumer", &"none");
+        return line(label, &"none");
     };
     let mut words = vec![format!("process {}", pid(consumer.pid))];
     words.push(
@@ -92,5 +98,5 @@ fn text(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
         let resumable = if consumer.resumable { " (resumable)" } else { "" };
         words.push(format!("subscription {}{resumable}", consumer.subscription));
     }
-    line("consumer", &words.join(", "))
+    line(label, &words.join(", "))
 }

@@ -63,6 +63,15 @@ const HEAD: [&str; 7] = [
     "TYPE",
 ];
 
+/// Its process; of several, how many there are.
+fn consumer(report: &Report) -> String {
+    match &report.consumer {
+        _ if report.most_consumers > 1 => format!("{} of {}", report.consumers, report.most_consumers),
+        None => "-".into(),
+        Some(consumer) => pid(consumer.pid),
+    }
+}
+
 fn table(entries: &[Entry], out: &mut impl Write) -> std::io::Result<()> {
     let mut rows = vec![HEAD.map(String::from)];
     for entry in entries {
@@ -70,10 +79,7 @@ fn table(entries: &[Entry], out: &mut impl Write) -> std::io::Result<()> {
             rows.push([
                 report.name.clone(),
                 pid(report.producer.pid),
-                report
-                    .consumer
-                    .as_ref()
-                    .map_or_else(|| "-".into(), |consumer| pid(consumer.pid)),
+                consumer(report),
                 report.position.published.to_string(),
                 report.buffered.to_string(),
                 report.in_flight.to_string(),

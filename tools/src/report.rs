@@ -31,6 +31,9 @@ pub(crate) struct Report {
     pub(crate) max_demand: u64,
     pub(crate) memory: usize,
     pub(crate) producer: Producer,
+    pub(crate) consumers: usize,
+    pub(crate) most_consumers: u64,
+    /// Of several, the one that is furthest behind.
     pub(crate) consumer: Option<Consumer>,
 }
 
@@ -109,6 +112,8 @@ impl Report {
                 pid: seen.pid(),
                 parked: seen.is_producer_parked(),
             },
+            consumers: seen.consumers(),
+            most_consumers: seen.most_consumers(),
             consumer: consumer.map(|consumer| Consumer {
                 pid: consumer.pid,
                 subscription: consumer.subscription.clone(),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use clap::Args;
-use millstream::{End, FrameSource, TryNext};
+use millstream::{End, FrameSource, JoinPosition, TryNext};
 
 use crate::exit;
 use crate::format::{Format, Printer};
@@ -54,6 +54,22 @@ pub(crate) struct Arguments {
     /// of this name goes on where it stopped. Every element is written out before it counts as taken.
     #[arg(long, value_name = "SUBSCRIPTION")]
     resume: Option<String>,
+    /// Where to begin in a stream for several consumers: `live`, `oldest`, or a position
+    ///
+    /// With --follow, the next producer's stream is taken from its oldest element on unless this is `live`.
+    #[arg(long, value_name = "POSITION", default_value = "live", value_parser = join_position)]
+    from: JoinPosition,
+}
+
+fn join_position(text: &str) -> Result<JoinPosition, String> {
+    match text {
+        "live" => Ok(JoinPosition::Live),
+        "oldest" => Ok(JoinPosition::Oldest),
+        number => number
+            .parse()
+            .map(JoinPosition::At)
+            .map_err(|_| "neither `live` nor `oldest` nor a number".into()),
+    }
 }
 
 /// What ended the taking of elements, other than an error.
@@ -89,8 +105,9 @@ pub(crate) fn run(arguments: Arguments, directory: Option<PathBuf>) -> anyhow::R
         HALF_A_MINUTE
     };
     let mut wait = arguments.wait.unwrap_or(patience);
+    let mut from = arguments.from;
     loop {
-        let mut source = taking.open(directory.clone(), wait)?;
+        let mut source = taking.open(directory.clone(), wait, from)?;
         let over = taking.take(&mut source);
         // Whatever happened, what was taken is written.
         let flushed = taking.out.flush();
@@ -110,6 +127,10 @@ pub(crate) fn run(arguments: Arguments, directory: Option<PathBuf>) -> anyhow::R
                     arguments.name
                 );
                 wait = Patience::Forever;
+                // A position of that stream says nothing of the next one.
+                if matches!(from, JoinPosition::At(_)) {
+                    from = JoinPosition::Oldest;
+                }
             }
             Over::Ended(End::Completed) => return Ok(()),
             Over::Ended(end) => bail!("{:?}: {end}", arguments.name),
@@ -119,9 +140,15 @@ pub(crate) fn run(arguments: Arguments, directory: Option<PathBuf>) -> anyhow::R
 
 impl Taking<'_> {
     /// Subscribes. A signal ends the wait.
-    fn open(&self, directory: Option<PathBuf>, wait: Patience) -> anyhow::Result<FrameSource> {
+    fn open(
+        &self,
+        directory: Option<PathBuf>,
+        wait: Patience,
+        from: JoinPosition,
+    ) -> anyhow::Result<FrameSource> {
         let mut builder = millstream::subscribe::<[u8]>(&self.arguments.name)
             .initial_demand(self.arguments.initial_demand)
+            .from(from)
             // Idle time is counted here: the waits of this command are shorter.
             .idle_timeout(None);
         if wait.duration() > Duration::ZERO {

@@ -79,6 +79,60 @@ fn a_stream_is_listed_and_described() {
 }
 
 #[test]
+fn a_stream_for_several_is_described_and_taken_from_where_one_likes() {
+    let place = Place::new();
+    let mut sink = millstream::publish::<u64>("many")
+        .consumers(8)
+        .on_no_consumer(millstream::OnNoConsumer::Drop)
+        .history(10)
+        .directory(place.run_dir())
+        .open()
+        .unwrap();
+    for element in 0..20 {
+        sink.put(element).unwrap();
+    }
+    let seen = place.await_described("many", |_| true);
+    assert_eq!(
+        (&seen["consumers"], &seen["most_consumers"], &seen["consumer"]),
+        (&json!(0), &json!(8), &Value::Null)
+    );
+    assert_eq!((&seen["buffered"], &seen["in_flight"]), (&json!(0), &json!(0)));
+    let takers: Vec<_> = ["18", "oldest"]
+        .into_iter()
+        .map(|from| place.start(&["sub", "many", "--from", from]))
+        .collect();
+    place.await_described("many", |seen| {
+        seen["consumers"] == 2 && seen["position"]["released"] == 20 && seen["in_flight"] == 0
+    });
+    let text = place.run(&["describe", "many"]);
+    let text = text.code(0).text();
+    assert!(text.contains("consumers    2 of at most 8\n"), "{text}");
+    assert!(text.contains("slowest      process "), "{text}");
+    let listed = place.run(&["list"]);
+    assert!(listed.code(0).text().contains(" 2 of 8 "), "{}", listed.text());
+    place
+        .run(&["sub", "many", "--from", "1000"])
+        .code(1)
+        .says("does not hold position 1000");
+    sink.complete_and_drain(std::time::Instant::now() + std::time::Duration::from_secs(20))
+        .unwrap();
+    let taken: Vec<String> = takers
+        .into_iter()
+        .map(|taker| taker.wait().code(0).text().to_owned())
+        .collect();
+    assert!(
+        taken[0].ends_with("18\n19\n") && !taken[0].contains("17"),
+        "{}",
+        taken[0]
+    );
+    assert!(
+        taken[1].contains("\n10\n11\n") && taken[1].ends_with("19\n"),
+        "{}",
+        taken[1]
+    );
+}
+
+#[test]
 fn a_consumer_is_described() {
     let place = Place::new();
     let (publisher, input) = place.start_fed(&["pub", "lines"], b"1\n");

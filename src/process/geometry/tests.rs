@@ -61,6 +61,13 @@ fn honest_headers_pass() {
         ..of_elements()
     };
     check(&empty, LEN).unwrap();
+    let several = StreamHeader {
+        consumers: 64,
+        history: 48,
+        max_demand: 352,
+        ..of_elements()
+    };
+    check(&several, LEN).unwrap();
     let later = StreamHeader {
         minor: MINOR + 1,
         reserved0: 9,
@@ -93,7 +100,7 @@ fn lies_are_named() {
     assert_eq!(lie(|h| h.endian = h.endian.swap_bytes()), "endian");
     assert_eq!(lie(|h| h.header_len = 255), "header_len");
     assert_eq!(lie(|h| h.kind = 3), "kind");
-    assert_eq!(lie(|h| h.reserved[13] = 1), "reserved");
+    assert_eq!(lie(|h| h.reserved[11] = 1), "reserved");
     assert_eq!(lie(|h| h.element_size = 9), "element_align");
     assert_eq!(lie(|h| h.element_size = 16), "per_block");
     assert_eq!(lie(|h| h.element_size = u32::MAX), "element_size");
@@ -120,6 +127,9 @@ fn lies_are_named() {
     assert_eq!(lie(|h| h.area_len = u64::MAX), "area_len");
     assert_eq!(lie(|h| h.buffer_size = 49), "buffer_size");
     assert_eq!(lie(|h| h.buffer_size = u64::MAX), "buffer_size");
+    assert_eq!(lie(|h| h.history = 1), "history");
+    assert_eq!(lie(|h| (h.consumers, h.history) = (1, 1)), "buffer_size");
+    assert_eq!(lie(|h| (h.consumers, h.history) = (1, u64::MAX)), "buffer_size");
     assert_eq!(lie(|h| h.max_demand = 0), "max_demand");
     assert_eq!(lie(|h| h.max_demand = u64::MAX), "max_demand");
     assert_eq!(lie(|h| h.max_frame = 1), "max_frame");
@@ -144,6 +154,8 @@ fn lies_are_named() {
     assert_eq!(lie(|h| h.element_size = 1), "element_size");
     assert_eq!(lie(|h| h.element_align = 2), "element_align");
     assert_eq!(lie(|h| h.buffer_size = u64::MAX), "buffer_size");
+    assert_eq!(lie(|h| h.consumers = 1), "consumers");
+    assert_eq!(lie(|h| h.history = 1), "history");
 }
 
 /// Whatever single byte of the header is wrong: either it is found, or what passes keeps every block inside.

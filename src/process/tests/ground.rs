@@ -16,7 +16,7 @@ use crate::process::geometry;
 use crate::process::notice::{ARRIVED, Notice};
 use crate::process::publication::{Arrival, Publication, PublicationSettings};
 use crate::process::subscription::{Subscription, SubscriptionSettings};
-use crate::process::wire::Kind;
+use crate::process::wire::{Join, Kind};
 use crate::ring::page::{ENDIAN_MARK, KIND_ELEMENTS, MAJOR, MINOR, STREAM_MAGIC, StreamHeader};
 
 /// The longest that anything here may take.
@@ -65,6 +65,7 @@ impl Ground {
             schema: SCHEMA.into(),
             memory: Arc::new(try_stream_memory(&header())?),
             membarrier: true,
+            assembly: None,
         })
     }
 
@@ -93,6 +94,7 @@ impl Ground {
             schema: SCHEMA.into(),
             deadline: None,
             membarrier: false,
+            join: Join::default(),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::process::error::SubscribeError;
 use crate::process::name::Name;
 use crate::process::socket::{self, Receipt};
 use crate::process::subscription::{Subscription, SubscriptionSettings};
-use crate::process::wire::{Code, Hello, Kind, LONGEST_MESSAGE, Message, Refusal, Role, Welcome};
+use crate::process::wire::{Code, Hello, Join, Kind, LONGEST_MESSAGE, Message, Refusal, Role, Welcome};
 use crate::ring::page::{ENDIAN_MARK, StreamHeader};
 
 fn directory(ground: &Ground) -> Arc<RuntimeDirectory> {
@@ -45,6 +45,7 @@ fn hello() -> Hello {
         fingerprint: header().fingerprint,
         subscription: String::new(),
         schema: vec![],
+        join: Join::default(),
     }
 }
 
@@ -102,8 +103,8 @@ fn garbage_is_refused_at_once_and_disturbs_nobody() {
     match hear(&connection) {
         Some(Message::Refusal(Refusal {
             code: Code::Version,
-            ours: 0x1_0000,
-            theirs: 0x9_0000,
+            ours: 0x1_0001,
+            theirs: 0x9_0001,
             ..
         })) => {}
         other => panic!("{other:?}"),
@@ -214,6 +215,7 @@ fn welcome() -> Welcome {
         start_byte: 0,
         window: 16,
         consumer: None,
+        consumers: 0,
     }
 }
 
@@ -276,8 +278,8 @@ fn a_producer_that_answers_nonsense_is_corrupt() {
         matches!(
             error,
             SubscribeError::Version {
-                ours: (1, 0),
-                theirs: (2, 0),
+                ours: (1, 1),
+                theirs: (2, 1),
                 ..
             }
         ),
@@ -289,7 +291,7 @@ fn a_producer_that_answers_nonsense_is_corrupt() {
         matches!(
             error,
             SubscribeError::Version {
-                ours: (1, 0),
+                ours: (1, 1),
                 theirs: (3, 1),
                 ..
             }

@@ -4,3 +4,4 @@ mod ground;
 mod hostile;
 mod life;
 mod processes;
+mod several;

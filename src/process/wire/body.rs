@@ -6,10 +6,11 @@ use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::{
-    CODES, Consumer, HELLO, Head, Hello, Kind, LONGEST_SCHEMA, READY, REFUSAL, Refusal, Role, WELCOME,
+    CODES, Consumer, HELLO, Head, Hello, Join, Kind, LONGEST_SCHEMA, REFUSAL, Refusal, Role, WELCOME,
     Welcome, WireError,
 };
 use crate::process::name::{LONGEST, Name};
+use crate::ring::JoinPosition;
 
 const ANY_TYPE: u8 = 1;
 const RESUMABLE: u8 = 2;
@@ -17,6 +18,7 @@ const MEMBARRIER: u8 = 4;
 const CONNECTED: u8 = 8;
 const CONSUMER: u8 = 16;
 const WAITING: u8 = 32;
+const JOIN: u8 = 64;
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -46,7 +48,7 @@ struct WelcomeBody {
     start_byte: U64,
     window: U64,
     consumer_pid: U32,
-    zero: U32,
+    consumers: U32,
 }
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -64,11 +66,23 @@ struct RefusalBody {
     schema_len: U32,
 }
 
+/// Of a message that says what it is and no more.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
-struct ReadyBody {
+struct BareBody {
     kind_of_message: U16,
     zero: U16,
+}
+
+/// Behind the schema of a hello.
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct JoinTail {
+    from: u8,
+    gates: u8,
+    zero: [u8; 6],
+    position: U64,
+    evict_after: U64,
 }
 
 pub(super) fn put_hello(hello: &Hello, packet: &mut Vec<u8>) {
@@ -86,7 +100,8 @@ pub(super) fn put_hello(hello: &Hello, packet: &mut Vec<u8>) {
         },
         flags: flag(hello.any_type, ANY_TYPE)
             | flag(hello.resumable, RESUMABLE)
-            | flag(hello.membarrier, MEMBARRIER),
+            | flag(hello.membarrier, MEMBARRIER)
+            | flag(hello.join != Join::default(), JOIN),
         name_len: name.len() as u8,
         zero: U16::ZERO,
         window: hello.window.into(),
@@ -95,6 +110,26 @@ pub(super) fn put_hello(hello: &Hello, packet: &mut Vec<u8>) {
         endian: hello.endian.into(),
     };
     put(packet, &[body.as_bytes(), name, schema]);
+    if hello.join != Join::default() {
+        put(packet, &[JoinTail::from(hello.join).as_bytes()]);
+    }
+}
+
+impl From<Join> for JoinTail {
+    fn from(join: Join) -> Self {
+        let (from, position) = match join.from {
+            JoinPosition::Live => (0, 0),
+            JoinPosition::Oldest => (1, 0),
+            JoinPosition::At(position) => (2, position),
+        };
+        Self {
+            from,
+            gates: join.gates.into(),
+            zero: [0; 6],
+            position: position.into(),
+            evict_after: join.evict_after.into(),
+        }
+    }
 }
 
 pub(super) fn put_welcome(welcome: &Welcome, packet: &mut Vec<u8>) {
@@ -114,7 +149,7 @@ pub(super) fn put_welcome(welcome: &Welcome, packet: &mut Vec<u8>) {
         start_byte: welcome.start_byte.into(),
         window: welcome.window.into(),
         consumer_pid: consumer.map_or(0, |consumer| consumer.pid).into(),
-        zero: U32::ZERO,
+        consumers: welcome.consumers.into(),
     };
     put(packet, &[body.as_bytes(), name]);
 }
@@ -136,27 +171,62 @@ pub(super) fn put_refusal(refusal: &Refusal, packet: &mut Vec<u8>) {
     put(packet, &[body.as_bytes(), name, schema]);
 }
 
-pub(super) fn put_ready(packet: &mut Vec<u8>) {
-    put(
-        packet,
-        &[ReadyBody {
-            kind_of_message: READY.into(),
-            zero: U16::ZERO,
-        }
-        .as_bytes()],
-    );
+pub(super) fn put_bare(kind: u16, packet: &mut Vec<u8>) {
+    let body = BareBody {
+        kind_of_message: kind.into(),
+        zero: U16::ZERO,
+    };
+    put(packet, &[body.as_bytes()]);
 }
 
-pub(super) fn ready(body: &[u8]) -> Result<(), WireError> {
-    let (body, tail) = split::<ReadyBody>(body)?;
+pub(super) fn bare(body: &[u8]) -> Result<(), WireError> {
+    let (body, tail) = split::<BareBody>(body)?;
     zero(body.zero.get().into())?;
     tails(tail, 0, 0).map(|_| ())
+}
+
+/// How the consumer of a hello takes part, and what stands before that.
+fn join(tail: &[u8]) -> Result<(Join, &[u8]), WireError> {
+    let Ok((rest, join)) = JoinTail::ref_from_suffix(tail) else {
+        return Err(WireError::Field {
+            word: "message length",
+            value: tail.len() as u64,
+        });
+    };
+    let refused = |word, value| Err(WireError::Field { word, value });
+    let from = match (join.from, join.position.get()) {
+        (0, 0) => JoinPosition::Live,
+        (1, 0) => JoinPosition::Oldest,
+        (2, position) => JoinPosition::At(position),
+        (from, _) => return refused("where to begin", from.into()),
+    };
+    if join.gates > 1 {
+        return refused("gates", join.gates.into());
+    }
+    if join.zero != [0; 6] {
+        return refused("reserved", 1);
+    }
+    let join = Join {
+        from,
+        gates: join.gates == 1,
+        evict_after: join.evict_after.get(),
+    };
+    // What goes without saying is not said.
+    if join == Join::default() {
+        return refused("flags", JOIN.into());
+    }
+    Ok((join, rest))
 }
 
 pub(super) fn hello(body: &[u8]) -> Result<Hello, WireError> {
     let (body, tail) = split::<HelloBody>(body)?;
     zero(body.zero.get().into())?;
-    let flags = flags(body.flags, ANY_TYPE | RESUMABLE | MEMBARRIER)?;
+    let flags = flags(body.flags, ANY_TYPE | RESUMABLE | MEMBARRIER | JOIN)?;
+    let (join, tail) = if flags & JOIN == 0 {
+        (Join::default(), tail)
+    } else {
+        join(tail)?
+    };
     let (subscription, schema) = tails(tail, body.name_len, body.schema_len.get())?;
     Ok(Hello {
         role: match body.role {
@@ -188,12 +258,12 @@ pub(super) fn hello(body: &[u8]) -> Result<Hello, WireError> {
         fingerprint: body.fingerprint,
         subscription,
         schema,
+        join,
     })
 }
 
 pub(super) fn welcome(body: &[u8]) -> Result<Welcome, WireError> {
     let (body, tail) = split::<WelcomeBody>(body)?;
-    zero(body.zero.get().into())?;
     let flags = flags(body.flags, MEMBARRIER | CONSUMER | RESUMABLE | CONNECTED)?;
     let (subscription, _) = tails(tail, body.name_len, 0)?;
     let consumer = Consumer {
@@ -223,6 +293,7 @@ pub(super) fn welcome(body: &[u8]) -> Result<Welcome, WireError> {
         start_byte: body.start_byte.get(),
         window: body.window.get(),
         consumer: (flags & CONSUMER != 0).then_some(consumer),
+        consumers: body.consumers.get(),
     })
 }
 

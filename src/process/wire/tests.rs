@@ -13,7 +13,24 @@ fn examples() -> Vec<Message> {
         fingerprint: *b"0123456789abcdef",
         subscription: "night".into(),
         schema: vec![1, 2, 3],
+        join: Join::default(),
     };
+    let newcomer = |from, gates, evict_after| {
+        let join = Join {
+            from,
+            gates,
+            evict_after,
+        };
+        Message::Hello(Hello {
+            join,
+            ..hello.clone()
+        })
+    };
+    let newcomers = [
+        newcomer(JoinPosition::Oldest, true, 0),
+        newcomer(JoinPosition::At(0x1112_1314), false, 0x2122_2324),
+        newcomer(JoinPosition::Live, true, 5),
+    ];
     let watcher = Hello {
         role: Role::Observer,
         kind: Kind::Any,
@@ -31,6 +48,7 @@ fn examples() -> Vec<Message> {
         start_byte: 6,
         window: 8,
         consumer: None,
+        consumers: 0,
     };
     let watched = Welcome {
         consumer: Some(Consumer {
@@ -39,6 +57,7 @@ fn examples() -> Vec<Message> {
             resumable: true,
             connected: false,
         }),
+        consumers: 3,
         ..welcome.clone()
     };
     let refusal = Refusal {
@@ -51,7 +70,7 @@ fn examples() -> Vec<Message> {
         waiting: true,
         schema: vec![0; 300],
     };
-    vec![
+    let mut examples = vec![
         Message::Hello(hello),
         Message::Hello(watcher),
         Message::Welcome(welcome),
@@ -59,7 +78,10 @@ fn examples() -> Vec<Message> {
         Message::Refusal(refusal),
         Message::Refusal(Refusal::new(Code::Busy)),
         Message::Ready,
-    ]
+        Message::Evicted,
+    ];
+    examples.extend(newcomers);
+    examples
 }
 
 #[test]
@@ -93,7 +115,7 @@ fn a_schema_that_does_not_fit_is_left_out() {
 fn golden_bytes() {
     let hello = &examples()[0].encode();
     assert_eq!(&hello[..8], b"\x89MLH\r\n\x1a\n");
-    assert_eq!(&hello[8..16], [1, 0, 0, 0, 64, 0, 0, 0]);
+    assert_eq!(&hello[8..16], [1, 0, 1, 0, 64, 0, 0, 0]);
     assert_eq!(&hello[16..24], [1, 0, 1, 1, 6, 5, 0, 0]);
     assert_eq!(&hello[24..32], [8, 7, 6, 5, 4, 3, 2, 1]);
     assert_eq!(&hello[32..48], b"0123456789abcdef");
@@ -108,6 +130,19 @@ fn golden_bytes() {
         (2, 7, 16, 72)
     );
     assert_eq!(&Message::Ready.encode()[12..], [20, 0, 0, 0, 4, 0, 0, 0]);
+    assert_eq!(&Message::Evicted.encode()[12..], [20, 0, 0, 0, 5, 0, 0, 0]);
+    let newcomer = examples()[8].encode();
+    assert_eq!((newcomer[12], newcomer[20]), (64 + 24, 64 | 6));
+    assert_eq!(&newcomer[64..72], [1, 1, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(&newcomer[72..], [0; 16]);
+    let newcomer = examples()[9].encode();
+    assert_eq!(&newcomer[64..72], [2, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(&newcomer[72..80], [0x14, 0x13, 0x12, 0x11, 0, 0, 0, 0]);
+    assert_eq!(&newcomer[80..], [0x24, 0x23, 0x22, 0x21, 0, 0, 0, 0]);
+    let watched = examples()[3].encode();
+    assert_eq!(&watched[64..72], [9, 0, 0, 0, 3, 0, 0, 0]);
+    let full = Message::Refusal(Refusal::values(Code::Full, 64, 0)).encode();
+    assert_eq!((full[18], full[24]), (13, 64));
 }
 
 #[test]
@@ -189,7 +224,7 @@ fn noise_is_refused() {
             packet[8..12].copy_from_slice(&[1, 0, 0, 0]);
             let len = packet.len() as u32;
             packet[12..16].copy_from_slice(&len.to_le_bytes());
-            packet[16] %= 5;
+            packet[16] %= 6;
             packet[17] = 0;
         }
         if let Ok(message) = Message::decode(&packet) {

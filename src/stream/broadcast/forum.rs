@@ -7,11 +7,11 @@ use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::ring::block::Fixed;
 use crate::ring::notice::ARRIVED;
-use crate::ring::page::{CreditLine, WordLine};
+use crate::ring::page::{CreditLine, WordLine, attention_bit};
 use crate::ring::{Entry, HeapRing, History, JoinPosition, Ledger, Lobby, OnNoConsumer, Producer, Refused};
 use crate::stream::endpoint::{
     Attention, Audience, Call, ConsumerEndpoint, ConsumerLines, ConsumerSettings, Crowd, CrowdWords,
-    Entrance, Member, ProducerEndpoint, ProducerLines, ProducerSettings, attention_bit,
+    Entrance, Member, ProducerEndpoint, ProducerLines, ProducerSettings,
 };
 use crate::stream::settings::{SinkSettings, SourceSettings};
 use crate::stream::sink::SinkRef;

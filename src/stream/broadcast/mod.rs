@@ -7,6 +7,8 @@
 mod forum;
 mod lossy;
 mod publisher;
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+mod remote;
 mod rendezvous;
 mod sink;
 mod subscribers;
@@ -21,6 +23,8 @@ use crate::ring::OnNoConsumer;
 use forum::Forum;
 pub use lossy::{Gap, LossyBuilder, LossySource, Received};
 pub use publisher::Publisher;
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+pub use remote::LossySubscribeBuilder;
 pub use rendezvous::{AsyncStream, RendezvousBuilder, Subscriber, rendezvous};
 pub use subscribers::{JoinError, SubscriberBuilder, Subscribers};
 

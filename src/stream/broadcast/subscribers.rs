@@ -7,8 +7,8 @@ use super::forum::{Forum, Part};
 use super::lossy::LossyBuilder;
 use crate::primitive::Arc;
 use crate::ring::block::Fixed;
-use crate::ring::{Consumer, History, JoinPosition, NotHeld, Refused};
-use crate::stream::endpoint::ConsumerEndpoint;
+use crate::ring::{Consumer, JoinPosition, NotHeld, Refused};
+use crate::stream::endpoint::Joined;
 use crate::stream::settings::{SourceSettings, source_setters};
 use crate::stream::source::SourceRef;
 
@@ -179,8 +179,12 @@ impl<T: Copy + Send + Sync + 'static> SubscriberBuilder<T> {
         LossyBuilder::new(self, Some(patience))
     }
 
-    /// Joins, as whichever kind of source.
-    pub(super) fn join(&self, gates: bool, evict_after: Option<Duration>) -> Result<Joined<T>, JoinError> {
+    /// What the ring holds, where to start, and the endpoint, which keeps both.
+    pub(super) fn join(
+        &self,
+        gates: bool,
+        evict_after: Option<Duration>,
+    ) -> Result<Joined<Fixed<T>>, JoinError> {
         let max = self.subscribers.max_demand;
         let asked = self.source.window;
         if asked == 0 {
@@ -210,9 +214,6 @@ impl<T: Copy + Send + Sync + 'static> SubscriberBuilder<T> {
         Ok((history, start, endpoint))
     }
 }
-
-/// What the ring holds, where to start, and the endpoint, which keeps the ring.
-pub(super) type Joined<T> = (History<Fixed<T>>, u64, Box<ConsumerEndpoint>);
 
 /// Why a broadcast could not be joined.
 ///

@@ -1,9 +1,13 @@
 //! Whom a producer produces for: one consumer in this process, or whoever subscribes.
 
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+use super::crowd::{Call, Member};
 use super::oversight::{self, Oversight};
 use super::producer::ProducerEndpoint;
 use crate::primitive::Arc;
 use crate::primitive::atomic::Ordering;
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+use crate::process::Arrival;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 use crate::ring::Ledger;
 use crate::ring::notice::{ARRIVED, CANCEL, GONE};
@@ -136,7 +140,49 @@ impl ProducerEndpoint {
     #[cfg(all(target_os = "linux", not(millstream_loom)))]
     /// Takes a subscription over from the background thread. The page of the one before it is let go: the watch on it is
     /// replaced by what the caller returns, before the next publication.
-    fn welcome(&mut self, arrival: crate::process::Arrival) {
+    fn welcome(&mut self, arrival: Arrival) {
+        // SAFETY: `credit` below keeps the page as long as the ledger is used.
+        let ledger = unsafe { self.ledger_of(&arrival) };
+        self.ledgers = vec![ledger];
+        if let Doorbell::Remote(bell) = &mut self.bell {
+            bell.connect(arrival.bell);
+        }
+        self.rung = 0;
+        self.credit = Some(arrival.credit);
+    }
+
+    /// Takes one of several subscriptions over from the background thread.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    pub(super) fn receive(&mut self, id: u64, arrival: Arrival) -> Member {
+        // SAFETY: the member keeps the page.
+        let ledger = unsafe { self.ledger_of(&arrival) };
+        self.bell.admit(id, arrival.bell);
+        Member {
+            id,
+            ledger,
+            gates: arrival.gates,
+            evict_after: arrival.evict_after,
+            call: Call::Remote,
+            stuck: None,
+            rung: 0,
+            _keep: Box::new(arrival.credit),
+        }
+    }
+
+    /// Has the background thread end the subscription of one of several.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    pub(super) fn expel(&self, id: u64) {
+        if let Audience::Published(publication, _) = &self.audience {
+            publication.expel(id);
+        }
+    }
+
+    /// The words of a subscription, as this side checks them.
+    ///
+    /// # Safety
+    /// The ledger's owner keeps the page of the arrival.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    unsafe fn ledger_of(&mut self, arrival: &Arrival) -> Ledger {
         log::debug!(
             "subscription {:?} of process {:?} from {} on, resumable: {}",
             arrival.subscription,
@@ -147,16 +193,10 @@ impl ProducerEndpoint {
         let page = arrival.credit.as_ptr().cast::<crate::ring::page::CreditPage>();
         // SAFETY: the memory is one credit page; no reference is made to it.
         let (line, control) = unsafe { (&raw const (*page).credit, &raw const (*page).control) };
-        // SAFETY: `credit` below keeps the page as long as the ledger is used.
-        let ledger = unsafe { Ledger::new(line, control, arrival.window, arrival.start, arrival.start_byte) };
-        self.ledgers = vec![ledger];
-        if let Doorbell::Remote(bell) = &mut self.bell {
-            bell.connect(arrival.bell);
-        }
         if !arrival.membarrier {
             self.fence = Fence::Full;
         }
-        self.rung = 0;
-        self.credit = Some(arrival.credit);
+        // SAFETY: kept, as the caller promises.
+        unsafe { Ledger::new(line, control, arrival.window, arrival.start, arrival.start_byte) }
     }
 }

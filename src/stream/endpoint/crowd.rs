@@ -11,17 +11,9 @@ use super::producer::ProducerEndpoint;
 use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence, fence};
 use crate::ring::notice::{ARRIVED, EVICTED};
-use crate::ring::page::{WORD_CLOSED, WORD_PARKED};
+use crate::ring::page::{WORD_CLOSED, WORD_PARKED, attention_bit};
 use crate::ring::{Corruption, Ledger, Lobby, News, OnNoConsumer};
 use crate::wait::{Fence, Ringer};
-
-/// Bits of the attention word; those above belong to notices, at which the producer looks at the same time.
-pub(crate) const ATTENTION_BITS: u64 = 56;
-
-/// The bit by which the consumer of this number says that something is the matter.
-pub(crate) fn attention_bit(id: u64) -> u64 {
-    1 << (id % ATTENTION_BITS)
-}
 
 /// One consumer.
 #[derive(Debug)]
@@ -41,11 +33,21 @@ pub(crate) struct Member {
     pub(crate) _keep: Keep,
 }
 
+impl Member {
+    fn has_closed(&self) -> bool {
+        // Acquire pairs with the Release in `ConsumerEndpoint::shut`.
+        self.ledger.control().word.load(Ordering::Acquire) & WORD_CLOSED != 0
+    }
+}
+
 /// How a consumer is reached.
 #[derive(Debug)]
 pub(crate) enum Call {
     /// In this process: its bell, and its notice.
     Local(Ringer, *const AtomicU64),
+    /// By the producer's own doorbell, which knows it by its number.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    Remote,
 }
 
 // SAFETY: the notice is kept by the member that the call belongs to, and only accessed atomically.
@@ -70,6 +72,27 @@ pub(crate) struct Crowd {
 #[derive(Debug)]
 pub(crate) enum Entrance {
     Local(Arc<Lobby<Member>>),
+    /// The stream is published, and the background thread lets them in.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    Published(Arc<Lobby<crate::process::Arrival>>),
+}
+
+impl Entrance {
+    fn seated(&self) -> usize {
+        match self {
+            Self::Local(lobby) => lobby.seated(),
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
+            Self::Published(lobby) => lobby.seated(),
+        }
+    }
+
+    fn unheard(&self, pos: u64) -> u64 {
+        match self {
+            Self::Local(lobby) => lobby.unheard(pos),
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
+            Self::Published(lobby) => lobby.unheard(pos),
+        }
+    }
 }
 
 /// The words that the producer and its consumers share, besides those of each.
@@ -124,6 +147,8 @@ enum Least {
     Limit(u64),
     /// A member whose words cannot be right, by its index.
     Corrupt(usize, Corruption),
+    /// A member that has closed and is waited for, by its index.
+    Closed(usize),
     /// A member that has held the producer up for too long, by its index.
     Late(usize),
 }
@@ -149,6 +174,10 @@ impl Crowd {
                 Err(corruption) => return Least::Corrupt(index, corruption),
             };
             let room = granted.wrapping_add(buffer).wrapping_sub(pos) as i64;
+            // It says so by the attention word, too, which another one may have wiped out.
+            if room <= 0 && member.has_closed() {
+                return Least::Closed(index);
+            }
             if let Some(most) = member.evict_after {
                 if room > 0 {
                     member.stuck = None;
@@ -188,6 +217,10 @@ impl ProducerEndpoint {
                     self.dismiss(index, pos);
                     continue;
                 }
+                Least::Closed(index) => {
+                    self.remove(index);
+                    continue;
+                }
                 Least::Late(index) => {
                     self.dismiss(index, pos);
                     continue;
@@ -213,30 +246,47 @@ impl ProducerEndpoint {
 
     /// Takes in who has come, and sees those off who have gone.
     pub(super) fn admit(&mut self) {
-        let news = match &self.crowd {
-            None => return,
-            Some(crowd) => match &crowd.entrance {
-                Entrance::Local(lobby) => lobby.take(|| {
-                    self.notice().fetch_and(!ARRIVED, Ordering::AcqRel);
-                }),
-            },
+        let clear = || {
+            self.notice().fetch_and(!ARRIVED, Ordering::AcqRel);
         };
-        for news in news {
-            match news {
-                News::Came(member) => {
-                    if let Some(crowd) = &mut self.crowd {
-                        crowd.members.push(member);
-                        crowd.changed = true;
-                        // It may have said so before anybody knew it.
-                        self.attend_member(crowd_last(&self.crowd));
-                    }
-                }
-                News::Went(id) => {
-                    if let Some(index) = self.member(id) {
-                        self.remove(index);
+        match self.crowd.as_ref().map(|crowd| &crowd.entrance) {
+            None => {}
+            Some(Entrance::Local(lobby)) => {
+                for news in lobby.take(clear) {
+                    match news {
+                        News::Came(_, member) => self.seat(member),
+                        News::Went(id) => self.see_off(id),
                     }
                 }
             }
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
+            Some(Entrance::Published(lobby)) => {
+                for news in lobby.take(clear) {
+                    match news {
+                        News::Came(id, arrival) => {
+                            let member = self.receive(id, arrival);
+                            self.seat(member);
+                        }
+                        News::Went(id) => self.see_off(id),
+                    }
+                }
+            }
+        }
+    }
+
+    fn seat(&mut self, member: Member) {
+        if let Some(crowd) = &mut self.crowd {
+            crowd.members.push(member);
+            crowd.changed = true;
+            // It may have said that something is the matter before anybody knew it.
+            let newest = crowd.members.len() - 1;
+            self.attend_member(newest);
+        }
+    }
+
+    fn see_off(&mut self, id: u64) {
+        if let Some(index) = self.member(id) {
+            self.remove(index);
         }
     }
 
@@ -286,6 +336,8 @@ impl ProducerEndpoint {
         };
         match &member.call {
             Call::Local(ringer, _) => ringer.ring(),
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
+            Call::Remote => self.bell.ring_one(member.id),
         }
     }
 
@@ -299,6 +351,10 @@ impl ProducerEndpoint {
         let crowd = self.crowd.as_mut()?;
         let member = (index < crowd.members.len()).then(|| crowd.members.swap_remove(index))?;
         crowd.changed = true;
+        #[cfg(all(target_os = "linux", not(millstream_loom)))]
+        if matches!(member.call, Call::Remote) {
+            self.bell.dismiss(member.id);
+        }
         Some(member)
     }
 
@@ -317,6 +373,8 @@ impl ProducerEndpoint {
                 unsafe { &**notice }.fetch_or(EVICTED, Ordering::AcqRel);
                 ringer.ring();
             }
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
+            Call::Remote => self.expel(member.id),
         }
     }
 
@@ -325,7 +383,7 @@ impl ProducerEndpoint {
         let Some(crowd) = &mut self.crowd else { return 0 };
         let behind = |member: &mut Member| {
             let released = member.ledger.refresh_released(pos).ok()?;
-            member.gates.then(|| pos.wrapping_sub(released))
+            (member.gates && !member.has_closed()).then(|| pos.wrapping_sub(released))
         };
         crowd.members.iter_mut().filter_map(behind).max().unwrap_or(0)
     }
@@ -334,15 +392,20 @@ impl ProducerEndpoint {
     pub(super) fn crowd_demand(&self, pos: u64) -> Option<u64> {
         let crowd = self.crowd.as_ref()?;
         let mut least = None::<i64>;
-        let mut count = |member: &Member| {
-            if member.gates {
-                let ahead = member.ledger.peek_granted().wrapping_sub(pos) as i64;
+        let mut count = |gates: bool, granted: u64| {
+            if gates {
+                let ahead = granted.wrapping_sub(pos) as i64;
                 least = Some(least.map_or(ahead, |least| least.min(ahead)));
             }
         };
-        crowd.members.iter().for_each(&mut count);
+        let mut of_member = |member: &Member| count(member.gates, member.ledger.peek_granted());
+        crowd.members.iter().for_each(&mut of_member);
         match &crowd.entrance {
-            Entrance::Local(lobby) => lobby.each_newcomer(&mut count),
+            Entrance::Local(lobby) => lobby.each_newcomer(&mut of_member),
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
+            Entrance::Published(lobby) => {
+                lobby.each_newcomer(&mut |arrival| count(arrival.gates, arrival.granted()));
+            }
         }
         Some(least.map_or(0, |least| least.max(0) as u64))
     }
@@ -358,7 +421,7 @@ impl ProducerEndpoint {
     pub(crate) fn consumers(&self) -> usize {
         match self.crowd.as_ref().map(|crowd| &crowd.entrance) {
             None => self.has_consumer().into(),
-            Some(Entrance::Local(lobby)) => lobby.seated(),
+            Some(entrance) => entrance.seated(),
         }
     }
 
@@ -366,14 +429,7 @@ impl ProducerEndpoint {
     pub(crate) fn unheard(&self, pos: u64) -> u64 {
         match self.crowd.as_ref().map(|crowd| &crowd.entrance) {
             None => 0,
-            Some(Entrance::Local(lobby)) => lobby.unheard(pos),
+            Some(entrance) => entrance.unheard(pos),
         }
     }
-}
-
-/// The index of the newest member.
-fn crowd_last(crowd: &Option<Box<Crowd>>) -> usize {
-    crowd
-        .as_ref()
-        .map_or(0, |crowd| crowd.members.len().saturating_sub(1))
 }

@@ -21,14 +21,20 @@ pub(crate) use audience::Audience;
 pub(crate) use consumer::{
     Attention, ConsumerEndpoint, ConsumerLines, ConsumerSettings, Demand, Vacancy, Waited,
 };
-pub(crate) use crowd::{Call, Crowd, CrowdWords, Entrance, Member, attention_bit};
+pub(crate) use crowd::{Call, Crowd, CrowdWords, Entrance, Member};
 pub(crate) use oversight::Oversight;
 pub(crate) use patience::{Lookout, Patience};
 pub(crate) use producer::{Fate, ProducerEndpoint, ProducerLines, ProducerSettings};
 pub(crate) use room::Granted;
 
+use crate::ring::History;
+
 /// What keeps an endpoint's memory alive. Dropped last.
 pub(crate) type Keep = Box<dyn Any + Send>;
+
+/// What a consumer of several is given that looks at what it copied: what the ring holds, where to start, and its endpoint,
+/// which keeps both.
+pub(crate) type Joined<S> = (History<S>, u64, Box<ConsumerEndpoint>);
 
 /// The earlier of two moments that may be missing.
 fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {

@@ -439,13 +439,6 @@ impl ProducerEndpoint {
     /// Elements before `pos` that the consumer has not released, and why it will not any more.
     pub(crate) fn undrained(&mut self, pos: u64) -> (u64, Option<CloseReason>) {
         // The stream is closed on this side, so the words are looked at here rather than by `look`.
-        #[cfg(all(target_os = "linux", not(millstream_loom)))]
-        {
-            let notice = self.notice().load(Ordering::Acquire);
-            if notice != 0 {
-                self.heed(notice);
-            }
-        }
         if self.crowd.is_some() {
             self.admit();
             self.attend_crowd();
@@ -453,6 +446,13 @@ impl ProducerEndpoint {
                 self.unreleased(pos),
                 self.is_gone().then_some(CloseReason::PeerGone),
             );
+        }
+        #[cfg(all(target_os = "linux", not(millstream_loom)))]
+        {
+            let notice = self.notice().load(Ordering::Acquire);
+            if notice != 0 {
+                self.heed(notice);
+            }
         }
         let Some(ledger) = self.ledgers.first_mut() else {
             return (pos.wrapping_sub(self.vacant), None);

@@ -1,0 +1,194 @@
+//! The doorbell of an endpoint whose peers are other processes.
+
+#![forbid(unsafe_code)]
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+
+/// More rings than a bell's buffer holds.
+const MOST_RINGS: usize = 4096;
+
+/// Rings of the process's own background thread, and the pair with each peer.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    local: OwnedFd,
+    /// The peer of a stream that has one, once it is there.
+    peer: Option<OwnedFd>,
+    hung_up: bool,
+    /// The peers of a stream that has several.
+    crowd: Vec<Peer>,
+}
+
+/// One peer of several.
+#[derive(Debug)]
+struct Peer {
+    id: u64,
+    bell: OwnedFd,
+    hung_up: bool,
+}
+
+impl Remote {
+    /// `local` is an eventfd that does not block and belongs to this process alone.
+    pub(crate) fn new(local: OwnedFd, peer: Option<OwnedFd>) -> Self {
+        Self {
+            local,
+            peer,
+            hung_up: false,
+            crowd: Vec::new(),
+        }
+    }
+
+    /// The peer that came, in place of the one before.
+    pub(crate) fn connect(&mut self, peer: OwnedFd) {
+        self.peer = Some(peer);
+        self.hung_up = false;
+    }
+
+    /// One more of several peers.
+    pub(super) fn admit(&mut self, id: u64, bell: OwnedFd) {
+        self.crowd.push(Peer {
+            id,
+            bell,
+            hung_up: false,
+        });
+    }
+
+    /// Forgets one of several peers.
+    pub(super) fn dismiss(&mut self, id: u64) {
+        self.crowd.retain(|peer| peer.id != id);
+    }
+
+    pub(super) fn sleep(&mut self, limit: Duration) {
+        let timeout = Timespec {
+            tv_sec: limit.as_secs().try_into().unwrap_or(i64::MAX),
+            tv_nsec: limit.subsec_nanos().into(),
+        };
+        if !self.crowd.is_empty() {
+            return self.sleep_among(&timeout);
+        }
+        let peer = self.peer.as_ref().filter(|_| !self.hung_up);
+        let (ready, peer_ready) = {
+            let local = PollFd::new(&self.local, PollFlags::IN);
+            // A descriptor that has nothing to say stands in for the peer that is not there yet.
+            let mut both = [local, PollFd::new(peer.unwrap_or(&self.local), PollFlags::IN)];
+            match poll(&mut both, Some(&timeout)) {
+                Ok(0) | Err(_) => return,
+                Ok(_) => (!both[0].revents().is_empty(), !both[1].revents().is_empty()),
+            }
+        };
+        if ready {
+            self.hush();
+        }
+        if peer_ready {
+            self.hear();
+        }
+    }
+
+    /// Sleeps until any of several peers rings.
+    fn sleep_among(&mut self, timeout: &Timespec) {
+        let mut all = vec![PollFd::new(&self.local, PollFlags::IN)];
+        let listening = self.crowd.iter().filter(|peer| !peer.hung_up);
+        all.extend(listening.map(|peer| PollFd::new(&peer.bell, PollFlags::IN)));
+        if !matches!(poll(&mut all, Some(timeout)), Ok(1..)) {
+            return;
+        }
+        let mut rung = all.iter().map(|fd| !fd.revents().is_empty());
+        let local = rung.next() == Some(true);
+        let rung: Vec<bool> = rung.collect();
+        if local {
+            self.hush();
+        }
+        let listening = self.crowd.iter_mut().filter(|peer| !peer.hung_up);
+        for (peer, _) in listening.zip(rung).filter(|(_, rung)| *rung) {
+            peer.hear();
+        }
+    }
+
+    /// Takes what was rung, without waiting.
+    pub(super) fn empty(&mut self) {
+        self.hush();
+        // A bound, because the peer may ring all the while.
+        for _ in 0..MOST_RINGS {
+            if !self.hear() {
+                break;
+            }
+        }
+        for peer in &mut self.crowd {
+            for _ in 0..MOST_RINGS {
+                if !peer.hear() {
+                    break;
+                }
+            }
+        }
+    }
+
+    pub(super) fn fds(&self) -> Vec<BorrowedFd<'_>> {
+        let peer = self.peer.as_ref().filter(|_| !self.hung_up);
+        let crowd = self.crowd.iter().filter(|peer| !peer.hung_up);
+        std::iter::once(&self.local)
+            .chain(peer)
+            .chain(crowd.map(|peer| &peer.bell))
+            .map(AsFd::as_fd)
+            .collect()
+    }
+
+    /// Takes the background thread's rings.
+    fn hush(&self) {
+        let _ = rustix::io::read(&self.local, &mut [0u8; 8]);
+    }
+
+    /// Takes some of the peer's rings. Whether there may be more.
+    fn hear(&mut self) -> bool {
+        let Some(peer) = self.peer.as_ref().filter(|_| !self.hung_up) else {
+            return false;
+        };
+        let (more, hung_up) = hear(peer);
+        self.hung_up = hung_up;
+        more
+    }
+
+    pub(super) fn ring(&self) {
+        if let Some(peer) = &self.peer {
+            ring(peer);
+        }
+    }
+
+    /// Rings one of several peers.
+    pub(super) fn ring_one(&self, id: u64) {
+        if let Some(peer) = self.crowd.iter().find(|peer| peer.id == id) {
+            ring(&peer.bell);
+        }
+    }
+}
+
+impl Peer {
+    /// Takes some of its rings. Whether there may be more.
+    fn hear(&mut self) -> bool {
+        if self.hung_up {
+            return false;
+        }
+        let more;
+        (more, self.hung_up) = hear(&self.bell);
+        more
+    }
+}
+
+/// Takes some rings: whether there may be more, and whether the peer has closed for good. What that means the background
+/// thread says, by the other bell.
+fn hear(bell: &OwnedFd) -> (bool, bool) {
+    let mut rings = [0u8; 64];
+    let heard = recv(bell, &mut rings[..], RecvFlags::DONTWAIT);
+    (
+        matches!(heard, Ok((1.., _))),
+        matches!(heard, Ok((0, _)) | Err(Errno::CONNRESET)),
+    )
+}
+
+fn ring(bell: &OwnedFd) {
+    // A full buffer means that rings enough are waiting; a closed one, that nobody sleeps.
+    let _ = send(bell, &[1], SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+}
