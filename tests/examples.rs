@@ -52,6 +52,37 @@ fn three_producers_and_one_reader() {
     );
 }
 
+#[test]
+fn streamx_s_example_by_one_process_and_by_many() {
+    let output = run("broadcast", &[]);
+    let (one, rest) = output.split_at(output.find("── A process").expect("a second part"));
+    let alternating: String = (0..5)
+        .map(|i| format!("Producing: {i}\nConsuming: {i}\n"))
+        .collect();
+    assert_eq!(one, format!("── One process ──\n{alternating}"));
+    let (many, last) = rest.split_at(rest.find("── A million").expect("a third part"));
+    // Three processes print these. Nobody gets ahead: a value is consumed by both before the next one is.
+    let consumed: Vec<char> = many
+        .lines()
+        .filter(|line| line.starts_with("Consuming"))
+        .filter_map(|line| line.chars().last())
+        .collect();
+    assert!(
+        consumed
+            .iter()
+            .eq("0011223344".chars().collect::<Vec<_>>().iter()),
+        "{many}"
+    );
+    for who in ["Producing: ", "Consuming (first): ", "Consuming (second): "] {
+        let theirs: Vec<_> = many.lines().filter_map(|line| line.strip_prefix(who)).collect();
+        assert_eq!(theirs, ["0", "1", "2", "3", "4"], "{who}");
+    }
+    assert_eq!(
+        last.lines().nth(1),
+        Some("  the other three have checked 1000000 quotes each")
+    );
+}
+
 /// What an example prints. Cargo runs it, so that it is there and of now, whichever tests were asked for.
 fn run(example: &str, args: &[&str]) -> String {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();

@@ -97,7 +97,7 @@ impl<T: Copy> Straggler<T> {
     /// Moves on to elements that are held, where [`take`](Self::take) found that the next one is gone. Gives the position and
     /// the number of those that are.
     ///
-    /// Not to the oldest, which may be gone in a moment: a quarter of what the ring holds behind it.
+    /// Not to the oldest, which may be gone in a moment: a quarter of what is held behind it.
     #[cold]
     #[inline(never)]
     pub(crate) fn catch_up(&mut self) -> Result<(u64, u64), Corruption> {
@@ -110,9 +110,8 @@ impl<T: Copy> Straggler<T> {
             let highest = self.place.edge(Fixed::<T>::new(), self.pos);
             return Err(Corruption::new("stamp", stamp, self.pos, highest));
         }
-        let held = self.reach.wrapping_sub(self.oldest);
         let newest = self.history.newest(self.oldest, self.reach);
-        let ahead = (held / 4).min(newest.wrapping_sub(self.oldest));
+        let ahead = newest.wrapping_sub(self.oldest) / 4;
         Ok(self.skip(self.oldest.wrapping_add(ahead)))
     }
 

@@ -238,6 +238,12 @@ impl<T: Element> PublishBuilder<T> {
         self
     }
 
+    /// As [`consumers`](Self::consumers), unless their number was said.
+    pub(super) fn for_several(mut self, most: usize) -> Self {
+        self.audience.consumers.get_or_insert(most);
+        self
+    }
+
     /// Elements that the ring goes on holding after every consumer has released them, for those who join
     /// [at a position](crate::SubscribeBuilder::from) behind. For a stream with [`consumers`](Self::consumers). Default: as many as
     /// the buffer and the largest window together.

@@ -9,6 +9,7 @@ mod hostile;
 mod limits;
 mod puppets;
 mod refusals;
+mod rendezvous;
 mod resume;
 mod rows;
 mod scribbles;
@@ -24,6 +25,7 @@ fn role() {
         death::ROLES,
         hostile::ROLES,
         limits::ROLES,
+        rendezvous::ROLES,
         resume::ROLES,
     ]);
 }
