@@ -88,12 +88,17 @@ impl<T> Inputs<T> {
     /// waiting.
     #[inline]
     pub(super) fn glance(&mut self, input: usize) -> Taken<T> {
-        match self.sources.get_mut(input) {
-            Some(Some(source)) if self.allowances.is_none() && source.is_plain() => {
-                source.take_ready().map_or(Taken::Empty, Taken::Item)
+        if let Some(Some(source)) = self.sources.get_mut(input)
+            && self.allowances.is_none()
+        {
+            if let Some(element) = source.take_ready() {
+                return Taken::Item(element);
             }
-            _ => self.take(input),
+            if source.is_plain() {
+                return Taken::Empty;
+            }
         }
+        self.take(input)
     }
 
     /// Counts an element against what the input may still give.
