@@ -24,6 +24,8 @@ pub(super) enum Taken<I> {
 pub(super) struct Inputs<T> {
     /// `None` when it has ended.
     sources: Vec<Option<SourceRef<T>>>,
+    /// Which of them have given something since they were found to have nothing: then that is to be found out properly.
+    fresh: Vec<bool>,
     ends: Vec<Option<End>>,
     /// The first that ended otherwise than completed.
     failed: Option<usize>,
@@ -43,6 +45,7 @@ impl<T> Inputs<T> {
         #[cfg(not(target_os = "linux"))]
         let remote = 0;
         Self {
+            fresh: vec![false; sources.len()],
             ends: vec![None; sources.len()],
             failed: None,
             fail_fast,
@@ -84,16 +87,26 @@ impl<T> Inputs<T> {
         }
     }
 
-    /// As [`take`](Self::take), for less: an end, and demand, are found out by `take` alone, so call that now and then, and before
-    /// waiting.
+    /// As [`take`](Self::take), but for less if the input had nothing the last time and still has nothing: an end that comes
+    /// meanwhile is found out by `take` alone, so call that now and then, and before waiting.
     #[inline]
     pub(super) fn glance(&mut self, input: usize) -> Taken<T> {
-        match self.sources.get_mut(input) {
-            Some(Some(source)) if self.allowances.is_none() && source.is_plain() => {
-                source.take_ready().map_or(Taken::Empty, Taken::Item)
+        if let Some(Some(source)) = self.sources.get_mut(input)
+            && self.allowances.is_none()
+        {
+            let Some(fresh) = self.fresh.get_mut(input) else {
+                return Taken::Ended;
+            };
+            if let Some(element) = source.take_ready() {
+                *fresh = true;
+                return Taken::Item(element);
             }
-            _ => self.take(input),
+            if !*fresh && source.is_plain() {
+                return Taken::Empty;
+            }
+            *fresh = false;
         }
+        self.take(input)
     }
 
     /// Counts an element against what the input may still give.

@@ -67,6 +67,7 @@ tests! {
     a_fast_producer_cannot_put_a_failure_off
     dropping_and_cancelling_tell_every_producer
     only_what_is_given_on_is_asked_for
+    who_waits_for_an_input_to_be_drained_need_not_wait_for_the_others
     it_waits_until_the_deadline
     it_wakes_by_any_input_however_it_waits
     it_wakes_by_streams_of_both_kinds
@@ -357,6 +358,23 @@ fn only_what_is_given_on_is_asked_for() {
             (taken[0]..=taken[0] + held).contains(&room.0) && (taken[1]..=taken[1] + held).contains(&room.1),
             "order {order}: {taken:?} were taken, there was room for {room:?}"
         );
+    }
+}
+
+fn who_waits_for_an_input_to_be_drained_need_not_wait_for_the_others() {
+    for order in 0..4 {
+        let ([mut one, mut two], sources) = inputs();
+        let merged = in_order(merge(sources), order);
+        let mut merged = merged.watermark(Duration::ZERO).build();
+        one.put_slice(&[1, 2, 3]).unwrap();
+        two.put_slice(&[5; 200]).unwrap();
+        // Of the first everything, and of the second far from it.
+        assert_eq!(
+            merged.by_ref().take(100).filter(|element| *element < 5).count(),
+            3
+        );
+        assert_eq!(one.complete_and_drain(Instant::now()), Ok(()));
+        assert!(two.complete_and_drain(Instant::now()).is_err());
     }
 }
 

@@ -188,7 +188,8 @@ impl<T> Merge<T> {
         self.gathering.is_over().then(|| self.ended())
     }
 
-    /// How each input ended, by its number; `None` for those that have not, as far as taking has found out.
+    /// How each input ended, by its number; `None` for those that have not, as far as taking has found out: that is when no input
+    /// has anything, and within 256 elements while others have.
     ///
     /// ```
     /// use millstream::End;
@@ -198,6 +199,7 @@ impl<T> Merge<T> {
     /// second.put(1)?;
     /// let mut merged = millstream::merge([one, other]).build();
     /// assert_eq!(merged.next(), Some(1));
+    /// assert!(merged.try_next().item().is_none());
     /// assert_eq!(merged.ends(), [Some(End::Completed), None]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

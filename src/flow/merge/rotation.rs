@@ -4,9 +4,11 @@
 
 use crate::flow::inputs::{Inputs, Taken};
 
-/// Elements that an input may give before the next has its turn, and between two looks for ends where inputs have none. A turn of one would fetch another ring's lines for each
+/// Elements that an input may give before the next has its turn. A turn of one would fetch another ring's lines for each
 /// element.
-pub(super) const RUN: u32 = 32;
+const RUN: u32 = 32;
+/// Polls between two looks that find ends, too, of inputs that have nothing while others do.
+pub(super) const LOOK: u32 = 256;
 
 /// Each input in turn gives a short run.
 pub(super) struct Fair {
@@ -16,6 +18,7 @@ pub(super) struct Fair {
     at: usize,
     /// What is left of the run.
     left: u32,
+    polls: u32,
 }
 
 impl Fair {
@@ -24,18 +27,39 @@ impl Fair {
             open: (0..inputs).collect(),
             at: 0,
             left: RUN,
+            polls: 0,
         }
     }
 
     #[inline]
     pub(super) fn poll<T>(&mut self, inputs: &mut Inputs<T>) -> Taken<(usize, T)> {
+        self.polls = self.polls.wrapping_add(1);
+        if !self.polls.is_multiple_of(LOOK)
+            && let Taken::Item(item) = self.round(inputs, Inputs::glance)
+        {
+            return Taken::Item(item);
+        }
+        self.look(inputs)
+    }
+
+    #[inline(never)]
+    fn look<T>(&mut self, inputs: &mut Inputs<T>) -> Taken<(usize, T)> {
+        self.round(inputs, Inputs::take)
+    }
+
+    #[inline(always)]
+    fn round<T>(
+        &mut self,
+        inputs: &mut Inputs<T>,
+        take: impl Fn(&mut Inputs<T>, usize) -> Taken<T>,
+    ) -> Taken<(usize, T)> {
         let mut unseen = self.open.len();
         while unseen > 0 {
             let Some(&input) = self.open.get(self.at) else {
                 self.at = 0;
                 continue;
             };
-            match inputs.take(input) {
+            match take(inputs, input) {
                 Taken::Item(element) => {
                     self.left -= 1;
                     if self.left == 0 {
@@ -69,21 +93,21 @@ impl Fair {
 pub(super) struct Priority {
     /// Those that have not ended, the most urgent first.
     open: Vec<usize>,
-    given: u32,
+    polls: u32,
 }
 
 impl Priority {
     pub(super) fn new(inputs: usize) -> Self {
         Self {
             open: (0..inputs).collect(),
-            given: 0,
+            polls: 0,
         }
     }
 
     #[inline]
     pub(super) fn poll<T>(&mut self, inputs: &mut Inputs<T>) -> Taken<(usize, T)> {
-        self.given = self.given.wrapping_add(1);
-        if !self.given.is_multiple_of(RUN) {
+        self.polls = self.polls.wrapping_add(1);
+        if !self.polls.is_multiple_of(LOOK) {
             for &input in &self.open {
                 if let Taken::Item(element) = inputs.glance(input) {
                     return Taken::Item((input, element));

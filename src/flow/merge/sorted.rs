@@ -4,10 +4,11 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::time::{Duration, Instant};
 
 use super::Key;
-use super::rotation::RUN;
+use super::rotation::LOOK;
 use crate::flow::inputs::{Inputs, Taken};
 
 /// How long an input that has nothing holds the others back.
@@ -27,6 +28,8 @@ pub(super) struct Sorted<T> {
     lag: Lag,
     /// The keys of the elements that are held back, and whose they are; of equal ones, the earlier input's first.
     heads: BinaryHeap<Reverse<(u64, usize)>>,
+    /// Whether the first of them was given: its input's next one takes its place, for less than leaving and coming again.
+    vacated: bool,
     places: Vec<Place<T>>,
     /// Inputs that have not ended and of which nothing is held back.
     wanting: Vec<usize>,
@@ -49,6 +52,16 @@ struct Place<T> {
     idle: bool,
 }
 
+impl<T> Place<T> {
+    #[inline]
+    fn fill(&mut self, head: T, key: u64) {
+        self.head = Some(head);
+        self.watermark = self.watermark.max(Some(key));
+        self.silent = None;
+        self.idle = false;
+    }
+}
+
 impl<T> Sorted<T> {
     pub(super) fn new(inputs: usize, key: Key<T>, lag: Lag) -> Self {
         let place = |_| Place {
@@ -61,6 +74,7 @@ impl<T> Sorted<T> {
             key,
             lag,
             heads: BinaryHeap::with_capacity(inputs),
+            vacated: false,
             places: (0..inputs).map(place).collect(),
             wanting: (0..inputs).collect(),
             polls: 0,
@@ -73,7 +87,7 @@ impl<T> Sorted<T> {
     #[inline]
     pub(super) fn poll(&mut self, inputs: &mut Inputs<T>) -> Taken<(usize, T)> {
         self.polls = self.polls.wrapping_add(1);
-        let due = if self.polls.is_multiple_of(RUN) {
+        let due = if self.polls.is_multiple_of(LOOK) {
             None
         } else {
             self.fetch(inputs, Inputs::glance);
@@ -86,8 +100,7 @@ impl<T> Sorted<T> {
                 Taken::Empty
             };
         };
-        self.heads.pop();
-        self.wanting.push(input);
+        self.vacated = true;
         if self.given.is_some_and(|given| key < given) {
             self.late += 1;
         } else {
@@ -119,6 +132,29 @@ impl<T> Sorted<T> {
     /// Takes one element of each input of which none is held back.
     #[inline(always)]
     fn fetch(&mut self, inputs: &mut Inputs<T>, take: impl Fn(&mut Inputs<T>, usize) -> Taken<T>) {
+        if self.vacated
+            && let Some(mut first) = self.heads.peek_mut()
+        {
+            let input = first.0.1;
+            match take(inputs, input) {
+                Taken::Item(element) => {
+                    let key = (self.key)(&element);
+                    if let Some(place) = self.places.get_mut(input) {
+                        place.fill(element, key);
+                        first.0.0 = key;
+                    }
+                }
+                Taken::Empty => {
+                    self.wanting.push(input);
+                    PeekMut::pop(first);
+                }
+                Taken::Ended => {
+                    PeekMut::pop(first);
+                }
+            }
+            // Not before: the key is foreign code, which may panic.
+            self.vacated = false;
+        }
         let mut at = 0;
         while let Some(&input) = self.wanting.get(at) {
             match take(inputs, input) {
@@ -126,10 +162,7 @@ impl<T> Sorted<T> {
                     let key = (self.key)(&element);
                     self.wanting.swap_remove(at);
                     if let Some(place) = self.places.get_mut(input) {
-                        place.head = Some(element);
-                        place.watermark = place.watermark.max(Some(key));
-                        place.silent = None;
-                        place.idle = false;
+                        place.fill(element, key);
                         self.heads.push(Reverse((key, input)));
                     }
                 }
@@ -187,6 +220,7 @@ impl<T> Sorted<T> {
     /// Drops what is held back.
     pub(super) fn clear(&mut self) {
         self.heads.clear();
+        self.vacated = false;
         self.wanting.clear();
         for place in &mut self.places {
             place.head = None;
