@@ -28,6 +28,8 @@ extern crate self as millstream;
 #[cfg(not(millstream_loom))]
 mod actor;
 mod element;
+#[cfg(not(millstream_loom))]
+mod flow;
 mod memory;
 mod primitive;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
@@ -46,6 +48,8 @@ pub use actor::{
     TryTellError, UnhandledMessage, WatchId, WorkerReport, Workers, receive, setup,
 };
 pub use element::{Element, Field, Fingerprint, Kind, Scalar, Schema, SchemaError, Value, ValueError};
+#[cfg(not(millstream_loom))]
+pub use flow::{NotALane, WorkQueue, WorkQueueBuilder, WorkSink, work_queue};
 #[cfg(not(millstream_loom))]
 /// The crate of the histogram in a [`WorkerReport`].
 pub use hdrhistogram;

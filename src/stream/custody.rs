@@ -60,7 +60,7 @@ impl<T> SourceRef<T> {
 
     /// What becomes readable when there is something to take or the stream has ended; nothing within one process, where
     /// wakers do that. Other descriptors may take their place when the source goes on with another producer.
-    #[cfg(all(test, target_os = "linux", not(millstream_loom)))]
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
     pub(crate) fn bell_fds(&self) -> Vec<BorrowedFd<'_>> {
         self.cold.endpoint.bell_fds()
     }
@@ -70,6 +70,12 @@ impl<T> SourceRef<T> {
     #[cfg(all(target_os = "linux", not(millstream_loom)))]
     pub(crate) fn canceller(&mut self) -> Option<Canceller> {
         self.cold.canceller()
+    }
+
+    /// Has the source leave what is there, when it is dropped or cancelled, to its sink, which [reclaims](SinkRef::reclaim) it.
+    #[cfg(not(millstream_loom))]
+    pub(crate) fn leave_behind(&mut self) {
+        self.cold.leaves = true;
     }
 
     /// Has `hook` called once, when the stream has ended in whatever way and the producer was told; at once, if it has

@@ -115,6 +115,7 @@ impl<T> Lanes<T> {
             asked,
             step: if self.eager { 1 } else { half.max(1) },
             lag: 0,
+            held: 0,
         }
     }
 

@@ -31,6 +31,8 @@ mod peek;
 mod protocol;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 mod publish;
+#[cfg(not(millstream_loom))]
+mod reclaim;
 mod reconnect;
 mod settings;
 mod sink;

@@ -15,7 +15,7 @@ use std::time::Duration;
 pub(crate) use local::Ringer;
 
 /// The longest sleep without another look, in case a ring was lost with the one who should have rung.
-const LONGEST_SLEEP: Duration = Duration::from_millis(100);
+pub(super) const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 
 /// The doorbell of one endpoint.
 #[derive(Debug)]

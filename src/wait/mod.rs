@@ -2,11 +2,15 @@
 
 mod doorbell;
 mod fence;
+#[cfg(not(millstream_loom))]
+mod selector;
 mod strategy;
 
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) use doorbell::remote::Remote;
 pub(crate) use doorbell::{Doorbell, Ringer};
 pub use fence::Fence;
+#[cfg(not(millstream_loom))]
+pub(crate) use selector::{Bells, Ring, Selector};
 pub use strategy::WaitStrategy;
 pub(crate) use strategy::{Turn, Turns};

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-#[cfg(all(test, target_os = "linux", not(millstream_loom)))]
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
 use std::os::fd::BorrowedFd;
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -73,7 +73,7 @@ impl ConsumerEndpoint {
     }
 
     /// What becomes readable when the bell is rung, between processes.
-    #[cfg(all(test, target_os = "linux", not(millstream_loom)))]
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
     pub(crate) fn bell_fds(&self) -> Vec<BorrowedFd<'_>> {
         self.bell.fds()
     }

@@ -1,0 +1,17 @@
+//! Operators that give one stream to many: a work queue, a tee, a conflating consumer.
+
+mod support;
+mod work_queue;
+
+#[cfg(target_os = "linux")]
+#[path = "../processes/stage.rs"]
+mod stage;
+#[cfg(target_os = "linux")]
+mod work_processes;
+
+/// No test: where a process begins that a test has started.
+#[cfg(target_os = "linux")]
+#[test]
+fn role() {
+    stage::play(&[work_processes::ROLES]);
+}
