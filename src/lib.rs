@@ -49,6 +49,8 @@ pub use actor::{
 };
 pub use element::{Element, Field, Fingerprint, Kind, Scalar, Schema, SchemaError, Value, ValueError};
 #[cfg(not(millstream_loom))]
+pub use flow::{Branch, Lossy, TeeBuilder, TeeError, tee};
+#[cfg(not(millstream_loom))]
 pub use flow::{NotALane, WorkQueue, WorkQueueBuilder, WorkSink, work_queue};
 #[cfg(not(millstream_loom))]
 /// The crate of the histogram in a [`WorkerReport`].

@@ -1,5 +1,7 @@
 //! Operators over streams: what stands between several sources and sinks, on their handles alone.
 
+mod tee;
 mod work_queue;
 
+pub use tee::{Branch, Lossy, TeeBuilder, TeeError, tee};
 pub use work_queue::{NotALane, WorkQueue, WorkQueueBuilder, WorkSink, work_queue};

@@ -12,6 +12,8 @@ use super::canceller::Canceller;
 use super::cold_source::Hook;
 #[cfg(not(millstream_loom))]
 use super::end::CloseReason;
+#[cfg(not(millstream_loom))]
+use super::endpoint::Patience;
 use super::endpoint::Vacancy;
 use super::settings::SourceSettings;
 use super::sink::SinkRef;
@@ -70,6 +72,31 @@ impl<T> SourceRef<T> {
     #[cfg(all(target_os = "linux", not(millstream_loom)))]
     pub(crate) fn canceller(&mut self) -> Option<Canceller> {
         self.cold.canceller()
+    }
+
+    /// How it waits.
+    #[cfg(not(millstream_loom))]
+    pub(super) fn patience(&self) -> Patience {
+        self.cold.patience()
+    }
+
+    /// What it has waited so far counts.
+    #[cfg(not(millstream_loom))]
+    pub(super) fn set_patience(&mut self, patience: Patience) {
+        self.cold.set_patience(patience);
+    }
+
+    /// Whether the next element may be there; what else there is takes a look.
+    #[cfg(not(millstream_loom))]
+    pub(super) fn stirs(&self) -> bool {
+        !matches!(self.cold.there(&self.ring), Ok(false))
+    }
+
+    /// Ends the stream because nothing came within the idle timeout.
+    #[cfg(not(millstream_loom))]
+    pub(super) fn give_up(&mut self) {
+        self.cold.give_up(&mut self.ring);
+        let _ = self.ended();
     }
 
     /// Has the source leave what is there, when it is dropped or cancelled, to its sink, which [reclaims](SinkRef::reclaim) it.

@@ -1,5 +1,7 @@
 //! Handles and their builders: `SinkRef`, `SourceRef`, and how a stream ends.
 
+#[cfg(not(millstream_loom))]
+mod attend;
 mod buffer;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 mod canceller;
@@ -44,6 +46,8 @@ mod tests;
 
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) use crate::process::{ListError, ObserveError, PublishError, SubscribeError};
+#[cfg(not(millstream_loom))]
+pub(crate) use attend::Attended;
 pub use buffer::Buffer;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) use canceller::Canceller;

@@ -1,6 +1,7 @@
 //! Operators that give one stream to many: a work queue, a tee, a conflating consumer.
 
 mod support;
+mod tee;
 mod work_queue;
 
 #[cfg(target_os = "linux")]

@@ -190,6 +190,16 @@ impl ConsumerEndpoint {
         self.ended.as_ref()
     }
 
+    #[cfg(not(millstream_loom))]
+    pub(crate) fn patience(&self) -> Patience {
+        self.patience
+    }
+
+    #[cfg(not(millstream_loom))]
+    pub(crate) fn set_patience(&mut self, patience: Patience) {
+        self.patience = patience;
+    }
+
     pub(crate) fn is_automatic(&self) -> bool {
         self.automatic
     }
