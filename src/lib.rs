@@ -51,6 +51,8 @@ pub use element::{Element, Field, Fingerprint, Kind, Scalar, Schema, SchemaError
 #[cfg(not(millstream_loom))]
 pub use flow::{Branch, Lossy, TeeBuilder, TeeError, tee};
 #[cfg(not(millstream_loom))]
+pub use flow::{ConflateBuilder, ConflateError, Conflated, Latest, conflate};
+#[cfg(not(millstream_loom))]
 pub use flow::{NotALane, WorkQueue, WorkQueueBuilder, WorkSink, work_queue};
 #[cfg(not(millstream_loom))]
 /// The crate of the histogram in a [`WorkerReport`].

@@ -1,5 +1,6 @@
 //! Operators that give one stream to many: a work queue, a tee, a conflating consumer.
 
+mod conflate;
 mod support;
 mod tee;
 mod work_queue;

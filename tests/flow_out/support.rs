@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -50,11 +50,11 @@ pub(crate) fn until(mut condition: impl FnMut() -> bool) {
 #[derive(Debug)]
 pub(crate) struct Counted {
     pub(crate) number: u64,
-    alive: Arc<AtomicUsize>,
+    alive: Arc<AtomicU64>,
 }
 
 impl Counted {
-    pub(crate) fn new(number: u64, alive: &Arc<AtomicUsize>) -> Self {
+    pub(crate) fn new(number: u64, alive: &Arc<AtomicU64>) -> Self {
         alive.fetch_add(1, Ordering::SeqCst);
         Self {
             number,

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -123,13 +123,13 @@ fn a_branch_that_goes_wakes_those_that_it_held_back() {
             sink.put_slice(&[0, 1]).unwrap();
             assert_eq!(held.next(), Some(0));
             assert_eq!(held.try_next(), TryNext::Empty);
-            let waits = Arc::new(AtomicBool::new(false));
+            let waits = Arc::new(AtomicU64::new(0));
             let told = waits.clone();
             let reader = thread::spawn(move || {
-                told.store(true, Ordering::SeqCst);
+                told.store(1, Ordering::SeqCst);
                 held.next()
             });
-            until(|| waits.load(Ordering::SeqCst));
+            until(|| waits.load(Ordering::SeqCst) == 1);
             drop(slow);
             assert_eq!(joined(reader), Some(1));
         }
@@ -138,7 +138,7 @@ fn a_branch_that_goes_wakes_those_that_it_held_back() {
 
 #[test]
 fn with_the_last_branch_the_source_is_cancelled() {
-    let alive = Arc::new(AtomicUsize::new(0));
+    let alive = Arc::new(AtomicU64::new(0));
     let (mut sink, source) = millstream::channel::<Counted>().build().unwrap();
     let [mut one, two] = tee::<2, _>(source).build().unwrap();
     for i in 0..5 {
@@ -234,13 +234,13 @@ fn what_makes_no_sense_is_refused() {
 /// Panics when it is cloned, as long as it is told to.
 struct Shy {
     number: u64,
-    refuses: Arc<AtomicBool>,
+    refuses: Arc<AtomicU64>,
 }
 
 impl Clone for Shy {
     fn clone(&self) -> Self {
         assert!(
-            self.number != 1 || !self.refuses.load(Ordering::SeqCst),
+            self.number != 1 || self.refuses.load(Ordering::SeqCst) == 0,
             "it does not want to be cloned, which is expected here"
         );
         Self {
@@ -258,7 +258,7 @@ fn numbers(branch: &mut Branch<Shy>) -> Vec<u64> {
 fn a_clone_that_panics_loses_nothing() {
     within(|| {
         for recovers in [true, false] {
-            let refuses = Arc::new(AtomicBool::new(true));
+            let refuses = Arc::new(AtomicU64::new(1));
             let (mut sink, source) = millstream::channel::<Shy>().build().unwrap();
             let [mut one, mut two, mut three] = tee::<3, _>(source).build().unwrap();
             for number in 0..3 {
@@ -269,7 +269,7 @@ fn a_clone_that_panics_loses_nothing() {
             assert_eq!(one.next().unwrap().number, 0);
             assert!(catch_unwind(AssertUnwindSafe(|| one.next().map(|shy| shy.number))).is_err());
             if recovers {
-                refuses.store(false, Ordering::SeqCst);
+                refuses.store(0, Ordering::SeqCst);
                 assert_eq!(numbers(&mut one), [1, 2]);
                 assert_eq!(numbers(&mut two), [0, 1, 2]);
             } else {
@@ -287,7 +287,7 @@ fn a_clone_that_panics_loses_nothing() {
 fn branches_come_to_their_ends_in_a_storm() {
     within(|| {
         for round in 0..50usize {
-            let alive = Arc::new(AtomicUsize::new(0));
+            let alive = Arc::new(AtomicU64::new(0));
             let wait = [WaitStrategy::park(), WaitStrategy::default()][round % 2];
             let (mut sink, source) = millstream::channel::<Counted>().build().unwrap();
             let branches = tee::<4, _>(source)

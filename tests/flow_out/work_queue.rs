@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Instant;
@@ -99,7 +99,7 @@ fn the_worker_that_has_asked_for_most_is_first_and_equals_take_turns() {
 #[test]
 fn what_a_worker_leaves_goes_to_another() {
     within(|| {
-        let alive = Arc::new(AtomicUsize::new(0));
+        let alive = Arc::new(AtomicU64::new(0));
         let (mut sink, mut workers) = work_queue::<Counted>().workers(3).prefetch(10).build().unwrap();
         let mut last = workers.remove(2);
         for worker in &mut workers {
@@ -151,7 +151,7 @@ fn what_the_last_worker_leaves_waits_for_the_next() {
 
 #[test]
 fn what_nobody_takes_is_dropped_once() {
-    let alive = Arc::new(AtomicUsize::new(0));
+    let alive = Arc::new(AtomicU64::new(0));
     let (mut sink, mut workers) = work_queue::<Counted>().workers(2).prefetch(3).build().unwrap();
     assert!(workers[0].try_next().item().is_none());
     for i in 0..3 {
@@ -286,7 +286,7 @@ fn streams_made_by_others_are_dealt_to_and_buffers_are_refused() {
 
 /// Workers come, take a few and go, some of them in the midst of what they were dealt.
 fn storm(prefetch: u64, wait: WaitStrategy, count: u64) {
-    let alive = Arc::new(AtomicUsize::new(0));
+    let alive = Arc::new(AtomicU64::new(0));
     let (mut sink, _) = work_queue::<Counted>()
         .prefetch(prefetch)
         .sink_wait(wait)
@@ -345,7 +345,7 @@ fn storms_of_joins_and_leaves_lose_nothing_and_do_nothing_twice() {
 fn workers_that_leave_after_the_end_leave_to_those_that_stay() {
     within(|| {
         for round in 0..200 {
-            let alive = Arc::new(AtomicUsize::new(0));
+            let alive = Arc::new(AtomicU64::new(0));
             let (mut sink, workers) = work_queue::<Counted>().workers(4).prefetch(3).build().unwrap();
             let threads: Vec<_> = workers
                 .into_iter()

@@ -45,7 +45,7 @@ pub struct WorkSink<T: Send + 'static> {
 /// let (sink, _source) = millstream::channel::<u64>().buffer_size(4).build()?;
 /// let refused = queue.add(sink).unwrap_err();
 /// assert_eq!(refused.buffer, 4);
-/// let sink = refused.sink;
+/// assert_eq!(refused.sinks.len(), 1);
 /// # Ok::<(), millstream::ChannelError>(())
 /// ```
 #[derive(Debug, thiserror::Error)]
@@ -54,8 +54,10 @@ pub struct WorkSink<T: Send + 'static> {
 )]
 #[non_exhaustive]
 pub struct NotALane<T> {
-    /// The sink, as it was.
-    pub sink: SinkRef<T>,
+    /// The sinks, as they were.
+    pub sinks: Vec<SinkRef<T>>,
+    /// Which of them it is, counted from 0.
+    pub index: usize,
     /// Elements that it takes beyond the demand.
     pub buffer: u64,
 }
@@ -326,7 +328,7 @@ impl<T: Element> WorkSink<T> {
     /// A work queue whose workers are the consumers of these streams: processes that subscribe to what was published.
     ///
     /// # Errors
-    /// The first sink that has a buffer; the others are dropped, which fails their streams. See [`add`](Self::add).
+    /// When one of the streams has a buffer of its own. All sinks come back.
     ///
     /// ```
     /// use millstream::{Buffer, WorkSink};
@@ -347,10 +349,8 @@ impl<T: Element> WorkSink<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn over(sinks: Vec<SinkRef<T>>) -> Result<Self, NotALane<T>> {
-        let mut queue = Self::new(Manner::default());
-        for sink in sinks {
-            queue.add(sink)?;
-        }
+        let queue = Self::new(Manner::default());
+        queue.add_all(sinks)?;
         Ok(queue)
     }
 
@@ -376,12 +376,18 @@ impl<T: Element> WorkSink<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn add(&mut self, sink: SinkRef<T>) -> Result<(), NotALane<T>> {
-        let buffer = sink.buffer();
-        if buffer != 0 {
-            return Err(NotALane { sink, buffer });
+        self.add_all(vec![sink])
+    }
+
+    fn add_all(&self, sinks: Vec<SinkRef<T>>) -> Result<(), NotALane<T>> {
+        let mut buffered = sinks.iter().map(SinkRef::buffer).enumerate();
+        if let Some((index, buffer)) = buffered.find(|(_, buffer)| *buffer != 0) {
+            return Err(NotALane { sinks, index, buffer });
         }
         let mut deals = self.desk.deals();
-        deals.add(sink, false);
+        for sink in sinks {
+            deals.add(sink, false);
+        }
         deals.rest(self.desk.waker());
         Ok(())
     }
