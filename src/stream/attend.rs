@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::end::End;
 use super::endpoint::{Lookout, Vacancy, Waited};
+use super::reconnect::PAUSE;
 use super::source::{SourceRef, TryNext};
 use crate::wait::{Bells, Selector};
 
@@ -77,7 +78,16 @@ impl<T, F: Fn() -> bool> Lookout for Post<'_, T, F> {
     }
 
     fn park(&mut self, left: Option<Duration>) {
-        if self.source.arm(&self.selector.ring().waker()) || (self.is_called)() {
+        let is_there = self.source.arm(&self.selector.ring().waker());
+        if (self.is_called)() {
+            return;
+        }
+        if self.source.is_between_producers() {
+            // Nothing rings when the next one of the name comes.
+            let left = left.map_or(PAUSE, |left| left.min(PAUSE));
+            return self.selector.sleep(&Bells::default(), Some(left));
+        }
+        if is_there {
             return;
         }
         #[cfg_attr(not(target_os = "linux"), allow(unused_mut))]

@@ -11,7 +11,7 @@ use std::task::Waker;
 use super::canceller::Canceller;
 use super::cold_source::Hook;
 #[cfg(not(millstream_loom))]
-use super::end::CloseReason;
+use super::end::{CloseReason, End};
 #[cfg(not(millstream_loom))]
 use super::endpoint::Patience;
 use super::endpoint::Vacancy;
@@ -90,6 +90,12 @@ impl<T> SourceRef<T> {
     #[cfg(not(millstream_loom))]
     pub(super) fn stirs(&self) -> bool {
         !matches!(self.cold.there(&self.ring), Ok(false))
+    }
+
+    /// Whether its producer is gone, and it is to go on with the next one of the name.
+    #[cfg(not(millstream_loom))]
+    pub(super) fn is_between_producers(&self) -> bool {
+        self.cold.reconnect.is_some() && self.cold.endpoint.end() == Some(&End::PeerGone)
     }
 
     /// Ends the stream because nothing came within the idle timeout.

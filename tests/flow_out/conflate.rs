@@ -230,17 +230,7 @@ fn the_idle_timeout_is_the_source_s() {
 #[test]
 fn a_source_from_another_process_is_conflated_and_let_go() {
     within(|| {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("run");
-        let mut sink = millstream::publish::<u64>("ticks")
-            .directory(&path)
-            .open()
-            .unwrap();
-        let source = millstream::subscribe::<u64>("ticks")
-            .source_wait(WaitStrategy::park())
-            .directory(&path)
-            .open()
-            .unwrap();
+        let (mut sink, source) = crate::support::published();
         let mut numbers = conflate(source, |n| n % 3).build().unwrap();
         for n in 0..9_000 {
             sink.put(n).unwrap();

@@ -6,14 +6,14 @@ mod tee;
 mod work_queue;
 
 #[cfg(target_os = "linux")]
+mod processes;
+#[cfg(target_os = "linux")]
 #[path = "../processes/stage.rs"]
 mod stage;
-#[cfg(target_os = "linux")]
-mod work_processes;
 
 /// No test: where a process begins that a test has started.
 #[cfg(target_os = "linux")]
 #[test]
 fn role() {
-    stage::play(&[work_processes::ROLES]);
+    stage::play(&[processes::ROLES]);
 }

@@ -74,3 +74,21 @@ impl Drop for Counted {
         self.alive.fetch_sub(1, Ordering::SeqCst);
     }
 }
+
+/// A stream between processes, both ends of which are here.
+#[cfg(target_os = "linux")]
+pub(crate) fn published() -> (millstream::SinkRef<u64>, millstream::SourceRef<u64>) {
+    // The directory may go when both ends are open: nothing but the connection holds them together.
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("run");
+    let sink = millstream::publish::<u64>("ticks")
+        .directory(&path)
+        .open()
+        .unwrap();
+    let source = millstream::subscribe::<u64>("ticks")
+        .source_wait(millstream::WaitStrategy::park())
+        .directory(&path)
+        .open()
+        .unwrap();
+    (sink, source)
+}

@@ -330,16 +330,7 @@ fn branches_come_to_their_ends_in_a_storm() {
 #[test]
 fn a_source_from_another_process_has_branches_too() {
     within(|| {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("run");
-        let mut sink = millstream::publish::<u64>("ticks")
-            .directory(&path)
-            .open()
-            .unwrap();
-        let source = millstream::subscribe::<u64>("ticks")
-            .directory(&path)
-            .open()
-            .unwrap();
+        let (mut sink, source) = crate::support::published();
         let readers = tee::<2, _>(source)
             .wait(WaitStrategy::park())
             .build()

@@ -9,9 +9,6 @@ use crate::wait::Bells;
 /// Elements dealt between two looks for workers that have gone without a word, while there is demand.
 const SWEEP: u32 = 64;
 
-/// Looks in one go after what is left: each that is not the last has dealt something, or ended a lane.
-const MOST_LOOKS: usize = 16;
-
 /// How a queue ends for its workers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
@@ -291,7 +288,8 @@ impl<T> Deals<T> {
     /// [Tends](Self::tend), and has `waker` woken by the workers of this process as long as there will be more to do. Not by
     /// the others: the sink may sleep at their bells, which arming empties.
     pub(super) fn rest(&mut self, waker: &Waker) {
-        for _ in 0..MOST_LOOKS {
+        // Each round but the last has dealt something, ended a lane or forgotten one.
+        loop {
             self.tend();
             self.is_restless = !self.left.is_empty() || (self.ending.is_some() && !self.is_over);
             if !self.is_restless {

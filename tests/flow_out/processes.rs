@@ -1,15 +1,16 @@
-//! A work queue whose workers are other processes: what one does not release when it dies is done by another.
+//! A work queue whose workers are other processes, where what one does not release when it dies is done by another; and
+//! sources whose producers are.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use millstream::{Buffer, SinkRef, SourceRef, WorkSink};
+use millstream::{Buffer, End, SinkRef, SourceRef, WaitStrategy, WorkSink};
 
 use crate::stage::{Actor, Ground, Role, Stage, eventually, say, soon};
 
-pub(crate) const ROLES: &[(&str, Role)] = &[("worker", worker)];
+pub(crate) const ROLES: &[(&str, Role)] = &[("worker", worker), ("epoch", epoch)];
 
 fn opened(stage: &Stage) -> (String, SourceRef<u64>) {
     let name: String = stage.arg(0);
@@ -134,8 +135,8 @@ fn what_a_dead_worker_had_in_hand_is_done_by_another_though_nothing_is_put() {
     for how in ["hangs", "panics"] {
         let ground = Ground::new();
         let (mut sink, mut workers) = scene(&ground, 1, 5, how);
-        // Every element is taken when the next can be put: each worker asks for one at a time.
-        for element in 0..9 {
+        // Nothing is put behind the one at which a worker ends: a put would look after it.
+        for element in 0..6 {
             sink.put_deadline(element, soon()).unwrap();
         }
         let said = how == "hangs";
@@ -172,4 +173,71 @@ fn find(workers: &[Actor], line: &str) -> usize {
         found.is_some()
     });
     found.unwrap()
+}
+
+/// One incarnation of a producer, without an end.
+fn epoch(stage: &Stage) {
+    let mut sink = stage.ground.publish::<u64>("epochs").open().unwrap();
+    let from: u64 = stage.arg(0);
+    for element in from..from + 100 {
+        sink.put(element).unwrap();
+    }
+    say("DONE");
+    stage.stay();
+}
+
+#[test]
+fn a_tee_and_a_conflated_source_go_on_with_the_next_producer() {
+    for conflates in [false, true] {
+        let ground = Ground::new();
+        let mut first = ground.start("epoch", &[&0]);
+        let source = ground
+            .subscribe::<u64>("epochs")
+            .reconnect()
+            .source_wait(WaitStrategy::park())
+            .open()
+            .unwrap();
+        let mut next: Box<dyn FnMut() -> Option<u64>> = if conflates {
+            let mut all = millstream::conflate(source, |n| *n).build().unwrap();
+            Box::new(move || all.next().map(|latest| latest.element))
+        } else {
+            let [mut one, mut other] = millstream::tee::<2, _>(source).build().unwrap();
+            Box::new(move || {
+                let element = one.next();
+                assert_eq!(other.next(), element);
+                element
+            })
+        };
+        for element in 0..100 {
+            assert_eq!(next(), Some(element));
+        }
+        first.expect("DONE");
+        first.kill();
+        let second = ground.start("epoch", &[&100]);
+        for element in 100..200 {
+            assert_eq!(next(), Some(element));
+        }
+        second.expect("DONE");
+    }
+}
+
+#[test]
+fn the_death_of_the_producer_reaches_every_branch_behind_what_it_published() {
+    let ground = Ground::new();
+    let mut producer = ground.start("epoch", &[&0]);
+    let source = ground.subscribe::<u64>("epochs").open().unwrap();
+    let readers = millstream::tee::<3, _>(source)
+        .build()
+        .unwrap()
+        .map(|mut branch| {
+            std::thread::spawn(move || {
+                let all: Vec<u64> = branch.by_ref().collect();
+                (all, branch.end())
+            })
+        });
+    producer.expect("DONE");
+    producer.kill();
+    for reader in readers {
+        assert_eq!(reader.join().unwrap(), ((0..100).collect(), Some(End::PeerGone)));
+    }
 }
