@@ -35,6 +35,11 @@ impl<T> SinkRef<T> {
         self.endpoint.undrained(self.ring.pos())
     }
 
+    /// Elements that there is room for, as far as the sink knows without a look.
+    pub(crate) fn known_room(&self) -> u64 {
+        self.ring.free()
+    }
+
     /// Elements that it takes beyond the demand.
     pub(crate) fn buffer(&self) -> u64 {
         self.endpoint.buffer()

@@ -44,6 +44,18 @@ pub(super) struct Lane<T> {
     is_sealed: bool,
 }
 
+impl<T> Lane<T> {
+    /// What its worker has asked for, at least. A look at its words takes a line of memory from it, so as long as the sink knows
+    /// of some demand that will do.
+    fn demand(&self) -> u64 {
+        match (self.is_sealed, self.sink.known_room()) {
+            (true, _) => 0,
+            (false, 0) => self.sink.demand(),
+            (false, known) => known,
+        }
+    }
+}
+
 /// The state of a work queue, which its sink and its workers share.
 pub(super) struct Deals<T> {
     lanes: Vec<Lane<T>>,
@@ -217,16 +229,17 @@ impl<T> Deals<T> {
 
     /// The open lane with the most demand; of equals the next in turn.
     fn thirstiest(&self) -> Option<usize> {
-        let count = self.lanes.len();
-        let mut best = None;
+        let (before, from) = self
+            .lanes
+            .split_at_checked(self.turn)
+            .unwrap_or((&self.lanes, &[]));
+        let in_turn = (self.turn..).zip(from).chain(before.iter().enumerate());
         let mut most = 0;
-        for offset in 0..count {
-            let at = (self.turn + offset) % count;
-            let lane = &self.lanes[at];
-            let demand = if lane.is_sealed { 0 } else { lane.sink.demand() };
+        let mut best = None;
+        for (at, lane) in in_turn {
+            let demand = lane.demand();
             if demand > most {
-                most = demand;
-                best = Some(at);
+                (most, best) = (demand, Some(at));
             }
         }
         best
