@@ -5,6 +5,9 @@
 //! | stream between two threads | [`channel`] gives a [`SinkRef`] and a [`SourceRef`] |
 //! | stream between two processes | [`publish`] here, [`subscribe`] there; `#[millstream::element]` for what may travel |
 //! | send bytes, or what only a schema describes | the same with `[u8]`: [`FrameSink`], [`FrameSource`] |
+//! | share work out to many consumers | [`work_queue`] |
+//! | give every element to several consumers | [`tee`] |
+//! | read the latest of each key, at leisure | [`conflate`] |
 //! | look at what is published | [`list`], [`observe`] |
 //! | run actors on pinned workers | [`ActorSystem::builder`], [`receive`] or the trait [`Actor`] |
 //! | supervise them | [`SpawnOptions::supervisor`], [`OneForOne`] |

@@ -4,10 +4,13 @@
 
 use std::time::{Duration, Instant};
 
+use super::cold_source::ColdSource;
 use super::end::End;
-use super::endpoint::{Lookout, Vacancy, Waited};
+use super::endpoint::{Lookout, Patience, Vacancy, Waited};
 use super::reconnect::PAUSE;
 use super::source::{SourceRef, TryNext};
+use crate::ring::Consumer;
+use crate::ring::block::Fixed;
 use crate::wait::{Bells, Selector};
 
 /// What a wait at a source came to.
@@ -28,7 +31,7 @@ impl<T> SourceRef<T> {
         deadline: Option<Instant>,
         is_called: &impl Fn() -> bool,
     ) -> Attended<T> {
-        let (pos, mut patience) = (Self::position(self), self.patience());
+        let (pos, mut patience) = (Self::position(self), self.cold.patience());
         let mut post = Post {
             source: self,
             selector,
@@ -37,11 +40,48 @@ impl<T> SourceRef<T> {
         };
         let waited = patience.wait(pos, deadline, &mut post);
         let found = post.found;
-        self.set_patience(patience);
+        self.cold.set_patience(patience);
         match (found, waited) {
             (Some(found), _) => found,
             (None, Waited::TimedOut) => Attended::TimedOut,
             (None, Waited::Ready | Waited::Ended) => Attended::Ended(self.end().unwrap_or(End::Cancelled)),
+        }
+    }
+
+    /// Whether the next element may be there; what else there is takes a look.
+    fn stirs(&self) -> bool {
+        !matches!(self.cold.there(&self.ring), Ok(false))
+    }
+
+    /// Ends the stream because nothing came within the idle timeout.
+    fn give_up(&mut self) {
+        self.cold.give_up(&mut self.ring);
+        let _ = self.ended();
+    }
+}
+
+impl<T> ColdSource<T> {
+    /// How the source waits.
+    fn patience(&self) -> Patience {
+        match &self.lanes {
+            Some(lanes) => lanes.patience,
+            None => self.endpoint.patience(),
+        }
+    }
+
+    fn set_patience(&mut self, patience: Patience) {
+        match &mut self.lanes {
+            Some(lanes) => lanes.patience = patience,
+            None => self.endpoint.set_patience(patience),
+        }
+    }
+
+    /// Ends the stream as one in which nothing came within the idle timeout.
+    fn give_up(&mut self, ring: &mut Consumer<Fixed<T>>) {
+        if self.lanes.is_some() {
+            self.close_lanes(ring, End::IdleTimeout);
+        } else {
+            self.hang_up_here(ring, End::IdleTimeout);
         }
     }
 }

@@ -10,8 +10,6 @@ use std::time::Instant;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 use super::canceller::Canceller;
 use super::end::End;
-#[cfg(not(millstream_loom))]
-use super::endpoint::Patience;
 use super::endpoint::{ConsumerEndpoint, Vacancy, Waited};
 use super::lanes::Lanes;
 use super::peek::Scratch;
@@ -104,34 +102,6 @@ impl<T> ColdSource<T> {
         if mark == pos {
             let place = self.put_aside(ring.place(), pos);
             ring.set_place(place);
-        }
-    }
-
-    /// How the source waits.
-    #[cfg(not(millstream_loom))]
-    pub(super) fn patience(&self) -> Patience {
-        match &self.lanes {
-            Some(lanes) => lanes.patience,
-            None => self.endpoint.patience(),
-        }
-    }
-
-    #[cfg(not(millstream_loom))]
-    pub(super) fn set_patience(&mut self, patience: Patience) {
-        match &mut self.lanes {
-            Some(lanes) => lanes.patience = patience,
-            None => self.endpoint.set_patience(patience),
-        }
-    }
-
-    /// Ends the stream as one in which nothing came within the idle timeout.
-    #[cfg(not(millstream_loom))]
-    #[cold]
-    pub(super) fn give_up(&mut self, ring: &mut Consumer<Fixed<T>>) {
-        if self.lanes.is_some() {
-            self.close_lanes(ring, End::IdleTimeout);
-        } else {
-            self.hang_up_here(ring, End::IdleTimeout);
         }
     }
 

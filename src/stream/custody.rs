@@ -12,8 +12,6 @@ use super::canceller::Canceller;
 use super::cold_source::Hook;
 #[cfg(not(millstream_loom))]
 use super::end::{CloseReason, End};
-#[cfg(not(millstream_loom))]
-use super::endpoint::Patience;
 use super::endpoint::Vacancy;
 use super::settings::SourceSettings;
 use super::sink::SinkRef;
@@ -74,35 +72,10 @@ impl<T> SourceRef<T> {
         self.cold.canceller()
     }
 
-    /// How it waits.
+    /// Whether the producer is gone and the source waits for the next one, of whom nothing tells it: it has to look.
     #[cfg(not(millstream_loom))]
-    pub(super) fn patience(&self) -> Patience {
-        self.cold.patience()
-    }
-
-    /// What it has waited so far counts.
-    #[cfg(not(millstream_loom))]
-    pub(super) fn set_patience(&mut self, patience: Patience) {
-        self.cold.set_patience(patience);
-    }
-
-    /// Whether the next element may be there; what else there is takes a look.
-    #[cfg(not(millstream_loom))]
-    pub(super) fn stirs(&self) -> bool {
-        !matches!(self.cold.there(&self.ring), Ok(false))
-    }
-
-    /// Whether its producer is gone, and it is to go on with the next one of the name.
-    #[cfg(not(millstream_loom))]
-    pub(super) fn is_between_producers(&self) -> bool {
+    pub(crate) fn is_between_producers(&self) -> bool {
         self.cold.reconnect.is_some() && self.cold.endpoint.end() == Some(&End::PeerGone)
-    }
-
-    /// Ends the stream because nothing came within the idle timeout.
-    #[cfg(not(millstream_loom))]
-    pub(super) fn give_up(&mut self) {
-        self.cold.give_up(&mut self.ring);
-        let _ = self.ended();
     }
 
     /// Has the source leave what is there, when it is dropped or cancelled, to its sink, which [reclaims](SinkRef::reclaim) it.

@@ -22,9 +22,10 @@ impl<T> SinkRef<T> {
         self.ring.retreat(distance.wrapping_add(left - count), first);
         let mut walk = self.ring.walk();
         for _ in 0..count {
-            // SAFETY: published by this sink and not released by a consumer that takes nothing any more (invariant 8), so it
-            // is the sink's own; no later element has taken its slot, for that takes a release. The positions were given up
-            // just now, so nobody reads or drops it a second time.
+            // SAFETY: published by this sink and not released by a consumer that takes nothing any more. Within one process
+            // that is exactly what was not taken (invariant 8), so it is the sink's own, in a slot that no later element has
+            // got, for that takes a release; its position was given up just now, so nobody reads or drops it a second time.
+            // Between processes the peer's word may be wrong or late, and elements are values of any bits, to be copied freely.
             elements.push(unsafe { walk.next_slot().cast::<T>().read() });
         }
         elements

@@ -88,10 +88,7 @@ impl Selector {
     }
 
     /// Waits as the strategy says until `ready` finds something. Before it sleeps, `arm` says to whoever is waited for that
-    /// they are to ring; `ready` then looks once more.
-    ///
-    /// # Errors
-    /// When the deadline passes first: there is nothing to say of it.
+    /// they are to ring; `ready` then looks once more. `None` when the deadline passes first.
     pub(crate) fn wait<S, R>(
         &mut self,
         strategy: WaitStrategy,

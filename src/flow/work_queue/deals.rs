@@ -333,6 +333,7 @@ impl<T> Deals<T> {
 
     /// Has `waker`, or one of the bells, ring when a worker asks for more or goes.
     pub(super) fn arm(&mut self, waker: &Waker) -> Bells {
+        #[cfg_attr(not(target_os = "linux"), allow(unused_mut))]
         let mut bells = Bells::default();
         for lane in &mut self.lanes {
             if lane.is_sealed {
@@ -348,6 +349,7 @@ impl<T> Deals<T> {
 
     /// As [`arm`](Self::arm), also for whoever releases what it has.
     pub(super) fn arm_release(&mut self, waker: &Waker) -> Bells {
+        #[cfg_attr(not(target_os = "linux"), allow(unused_mut))]
         let mut bells = Bells::default();
         for lane in &mut self.lanes {
             lane.sink.arm_close(waker);

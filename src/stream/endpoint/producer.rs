@@ -458,31 +458,6 @@ impl ProducerEndpoint {
         }
     }
 
-    /// Of the elements before `pos`, how many the consumer, which takes nothing any more, has left to the producer, and how
-    /// far the first of them is from the start of the stream. None of a stream that was sealed, or that somebody oversees.
-    #[cfg(not(millstream_loom))]
-    pub(crate) fn left_behind(&mut self, pos: u64) -> (u64, u64) {
-        if self.ended || self.grows() || matches!(self.audience, Audience::Overseen(_)) {
-            return (0, 0);
-        }
-        let left = match self.undrained(pos) {
-            (_, None) => 0,
-            // What the peer said last that can be right.
-            (u64::MAX, _) => self
-                .ledgers
-                .first()
-                .map_or(0, |ledger| pos.wrapping_sub(ledger.released())),
-            (left, Some(_)) => left,
-        };
-        (left, pos.wrapping_sub(left).wrapping_sub(self.vacant))
-    }
-
-    /// Elements that the producer may put beyond the demand.
-    #[cfg(not(millstream_loom))]
-    pub(crate) fn buffer(&self) -> u64 {
-        self.buffer
-    }
-
     /// As [`wait`](Self::wait), of a stream that this side has closed.
     fn wait_draining(&mut self, deadline: Instant, mut done: impl FnMut(&mut Self) -> bool) {
         let closed = self.closed.take();
