@@ -5,6 +5,9 @@
 //! | stream between two threads | [`channel`] gives a [`SinkRef`] and a [`SourceRef`] |
 //! | stream between two processes | [`publish`] here, [`subscribe`] there; `#[millstream::element]` for what may travel |
 //! | send bytes, or what only a schema describes | the same with `[u8]`: [`FrameSink`], [`FrameSource`] |
+//! | share work out to many consumers | [`work_queue`] |
+//! | give every element to several consumers | [`tee`] |
+//! | read the latest of each key, at leisure | [`conflate`] |
 //! | look at what is published | [`list`], [`observe`] |
 //! | read several streams as one | [`merge`] |
 //! | read the two lines of a feed | [`arbitrate`] |
@@ -52,8 +55,13 @@ pub use actor::{
 pub use element::{Element, Field, Fingerprint, Kind, Scalar, Schema, SchemaError, Value, ValueError};
 #[cfg(not(millstream_loom))]
 pub use flow::{ArbitrateBuilder, Arbitrated, Feed, LineCounts, arbitrate};
+pub use flow::{Branch, Lossy, TeeBuilder, TeeError, tee};
+#[cfg(not(millstream_loom))]
+pub use flow::{ConflateBuilder, ConflateError, Conflated, Latest, conflate};
 #[cfg(not(millstream_loom))]
 pub use flow::{EndPolicy, Indexed, Merge, MergeBuilder, merge};
+#[cfg(not(millstream_loom))]
+pub use flow::{NotALane, WorkQueue, WorkQueueBuilder, WorkSink, work_queue};
 #[cfg(not(millstream_loom))]
 /// The crate of the histogram in a [`WorkerReport`].
 pub use hdrhistogram;

@@ -79,7 +79,7 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 /// Calls what is the user's; a panic comes back as a failure. Whatever the panic left half-done must not be used again.
-pub(super) fn fenced<R>(call: impl FnOnce() -> R) -> Result<R, Failure> {
+pub(crate) fn fenced<R>(call: impl FnOnce() -> R) -> Result<R, Failure> {
     catch_unwind(AssertUnwindSafe(call)).map_err(Failure::of_panic)
 }
 

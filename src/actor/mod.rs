@@ -49,6 +49,7 @@ pub use context::Context;
 pub use deadline::Deadline;
 pub use definition::{Actor, Next};
 pub use event::{ActorRestarted, ActorStarted, ActorStopped, EventSubscription, Events};
+pub(crate) use failure::fenced;
 pub use failure::{Failure, StopReason};
 pub use io::{Interest, IoId, Readiness};
 pub use letter::{DeadLetter, UnhandledMessage};

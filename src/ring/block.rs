@@ -282,6 +282,15 @@ impl Place {
         unsafe { Area::new(grave.cast(), 1, SHAPE, pos) }.place(SHAPE, 0, pos)
     }
 
+    /// The place of the element at position `pos`, which comes `distance` elements after the first of the stream, in the
+    /// ring of this place.
+    #[cfg(not(millstream_loom))]
+    pub(crate) fn another(&self, shape: impl Shape, distance: u64, pos: u64) -> Self {
+        let blocks = (self.end as usize - self.begin as usize) / shape.stride();
+        let begin = self.begin;
+        Area { begin, blocks }.place(shape, distance, pos)
+    }
+
     /// Position just after the last element of the block, in which the element at `pos` lies, or which it follows.
     #[inline(always)]
     pub(crate) fn edge(&self, shape: impl Shape, pos: u64) -> u64 {

@@ -93,6 +93,12 @@ impl Ledger {
         self.window
     }
 
+    /// The position before which the consumer needed nothing any more, when it was looked at last.
+    #[cfg(not(millstream_loom))]
+    pub(crate) fn released(&self) -> u64 {
+        self.released
+    }
+
     /// The position up to which the consumer lets the producer go, for a report: the value is not checked.
     pub(crate) fn peek_granted(&self) -> u64 {
         self.line().granted.load(Ordering::Relaxed)

@@ -174,6 +174,15 @@ impl<S: Shape> Producer<S> {
         self.set_limit(self.pos);
     }
 
+    /// Gives up everything from `to` on, which comes `distance` elements after the first of the stream and which the consumer
+    /// will not take, and closes the ring.
+    #[cfg(not(millstream_loom))]
+    pub(crate) fn retreat(&mut self, distance: u64, to: u64) {
+        self.place = self.place.another(self.shape, distance, to);
+        self.pos = to;
+        self.set_limit(to);
+    }
+
     /// Where the element lies that was given up last, which [`put`](Self::put) wrote at `at`.
     #[inline(always)]
     pub(crate) fn retracted(&self, at: *mut u8) -> *mut u8 {

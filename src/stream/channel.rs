@@ -98,6 +98,13 @@ impl<P: Payload + ?Sized> ChannelBuilder<P> {
     frame_setters!();
     source_setters!();
 
+    /// What the consumer works on counts as one of its window, so that with a window of 1 it asks when it looks.
+    #[cfg(not(millstream_loom))]
+    pub(crate) fn hold_one(mut self) -> Self {
+        self.source.held = true;
+        self
+    }
+
     /// Makes the stream.
     ///
     /// # Errors

@@ -48,6 +48,8 @@ pub(super) struct ColdSource<T> {
     /// The other lanes, and what all of them share, if several sinks may feed the source.
     pub(super) lanes: Option<Box<Lanes<T>>>,
     hook: Option<Hook>,
+    /// Whether what is there when the source is dropped is the producer's to deal out again.
+    pub(super) leaves: bool,
     /// Whoever may cancel the subscription, if somebody asked for that.
     #[cfg(all(target_os = "linux", not(millstream_loom)))]
     canceller: Option<Canceller>,
@@ -72,6 +74,7 @@ impl<T> ColdSource<T> {
             aside: None,
             lanes: None,
             hook: None,
+            leaves: false,
             #[cfg(all(target_os = "linux", not(millstream_loom)))]
             canceller: None,
         }
@@ -445,8 +448,9 @@ impl<T> ColdSource<T> {
         if let Some(place) = self.aside.take() {
             ring.set_place(place);
         }
+        let leaves = self.leaves;
         let HangUp(ring, endpoint, _) = &mut HangUp(ring, &mut self.endpoint, end);
-        if !std::mem::needs_drop::<T>() || endpoint.end().is_some() {
+        if !std::mem::needs_drop::<T>() || leaves || endpoint.end().is_some() {
             return;
         }
         // What is there and will not be taken is the consumer's until the close. It is at most what was granted and

@@ -85,6 +85,12 @@ impl<T> SourceRef<T> {
         self.cold.canceller()
     }
 
+    /// Has the source leave what is there, when it is dropped or cancelled, to its sink, which [reclaims](SinkRef::reclaim) it.
+    #[cfg(not(millstream_loom))]
+    pub(crate) fn leave_behind(&mut self) {
+        self.cold.leaves = true;
+    }
+
     /// Has `hook` called once, when the stream has ended in whatever way and the producer was told; at once, if it has
     /// ended. A panic of the hook is caught.
     pub(crate) fn on_end(&mut self, hook: Hook) {

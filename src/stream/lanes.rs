@@ -39,7 +39,7 @@ pub(super) struct Lanes<T> {
     buffer: u64,
     eager: bool,
     automatic: bool,
-    patience: Patience,
+    pub(super) patience: Patience,
     /// At which the source sleeps; every sink rings it.
     bell: Doorbell,
     fence: Fence,
@@ -115,6 +115,7 @@ impl<T> Lanes<T> {
             asked,
             step: if self.eager { 1 } else { half.max(1) },
             lag: 0,
+            held: 0,
         }
     }
 

@@ -1,5 +1,7 @@
 //! Handles and their builders: `SinkRef`, `SourceRef`, and how a stream ends.
 
+#[cfg(not(millstream_loom))]
+mod attend;
 mod broadcast;
 mod buffer;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
@@ -34,6 +36,8 @@ mod protocol;
 mod publish;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 mod published;
+#[cfg(not(millstream_loom))]
+mod reclaim;
 mod reconnect;
 mod settings;
 mod sink;
@@ -47,6 +51,8 @@ mod tests;
 
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) use crate::process::{ListError, ObserveError, PublishError, SubscribeError};
+#[cfg(not(millstream_loom))]
+pub(crate) use attend::Attended;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub use broadcast::LossySubscribeBuilder;
 pub use broadcast::{

@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 /// Between two tries of a source that does not wait.
-const PAUSE: Duration = Duration::from_millis(10);
+pub(super) const PAUSE: Duration = Duration::from_millis(10);
 /// What a source that does not wait gives a producer to answer. It answers within microseconds unless it is stopped.
 const ANSWER: Duration = Duration::from_millis(5);
 /// The longest single try of a source that waits, so that it sees its own deadline.

@@ -39,6 +39,10 @@ pub(crate) struct SourceSettings {
     pub(crate) window: u64,
     pub(crate) manual: bool,
     pub(crate) eager: bool,
+    /// An element counts as released when the next one is asked for.
+    pub(crate) late: bool,
+    /// While the user works on an element, it counts as one of the window.
+    pub(crate) held: bool,
     pub(crate) idle: Option<Duration>,
     pub(crate) strategy: WaitStrategy,
 }
@@ -49,6 +53,8 @@ impl Default for SourceSettings {
             window: 16,
             manual: false,
             eager: false,
+            late: false,
+            held: false,
             idle: Some(Duration::from_secs(30)),
             strategy: WaitStrategy::default(),
         }
@@ -67,7 +73,10 @@ impl SourceSettings {
     }
 
     pub(crate) fn demand(&self, resumable: bool) -> Demand {
-        Demand::new(self.window, self.manual, self.eager, resumable)
+        Demand {
+            held: self.held.into(),
+            ..Demand::new(self.window, self.manual, self.eager, resumable)
+        }
     }
 }
 

@@ -147,6 +147,32 @@ impl<P: Travel + ?Sized> SubscribeBuilder<P> {
         self
     }
 
+    /// An element counts as released when the next one is asked for, one by one, rather than when it is taken. So who deals out
+    /// work (a [`WorkSink`](crate::WorkSink)) deals again what this process was working on when it died or panicked, and with
+    /// an `initial_demand` of 1 it is sent nothing that another could do meanwhile.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// # let mut sink = millstream::publish::<u64>("work").directory(path).open()?;
+    /// let mut source = millstream::subscribe::<u64>("work")
+    ///     .initial_demand(1)
+    ///     .release_on_next()
+    ///     .directory(path)
+    ///     .open()?;
+    /// sink.put(1)?;
+    /// assert_eq!(source.next(), Some(1));
+    /// assert_eq!(sink.demand(), 0);
+    /// let _ = source.try_next();
+    /// assert_eq!(sink.demand(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn release_on_next(mut self) -> Self {
+        self.source.late = true;
+        self.source.eager = true;
+        self
+    }
+
     /// When the producer's process is gone and everything it had published is taken, waits for the next producer of the
     /// name (as long as the idle timeout allows) and goes on with its stream, from that one's first element.
     /// [`SourceRef::epoch`] then changes. Without it the stream ends with `End::PeerGone`.

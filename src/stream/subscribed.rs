@@ -96,7 +96,9 @@ impl sealed::Subscribe {
                 lines,
                 start,
                 start_byte,
-                demand: self.source.demand(resumable && taken_before),
+                demand: self
+                    .source
+                    .demand((resumable || self.source.late) && taken_before),
                 idle: self.source.idle,
                 resumable,
                 strategy: self.source.strategy,

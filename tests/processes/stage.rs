@@ -128,6 +128,11 @@ impl Actor {
         }
     }
 
+    /// A line that it has said, if it has said one.
+    pub(crate) fn said(&self) -> Option<String> {
+        self.lines.try_recv().ok()
+    }
+
     pub(crate) fn heard<T: FromStr<Err: Debug>>(&self) -> T {
         let line = self.hear();
         line.parse()

@@ -20,6 +20,7 @@ fn adoption(window: u64) -> SourceSettings {
         eager: false,
         idle: None,
         strategy: WaitStrategy::park(),
+        ..SourceSettings::default()
     }
 }
 

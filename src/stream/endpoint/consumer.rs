@@ -46,6 +46,8 @@ pub(crate) struct Demand {
     /// Elements just taken that do not count as released yet: 1 where a successor would need the
     /// one that the user still works on.
     pub(crate) lag: u64,
+    /// Elements of the window that are not asked for while the user works on one: 1 where others could take them.
+    pub(crate) held: u64,
 }
 
 impl Demand {
@@ -56,6 +58,7 @@ impl Demand {
             asked: if manual { 0 } else { u64::MAX },
             step: if eager { 1 } else { (window / 2).max(1) },
             lag: resumable.into(),
+            held: 0,
         }
     }
 }
@@ -105,6 +108,8 @@ pub(crate) struct ConsumerEndpoint {
     /// What was given: released, granted.
     released: u64,
     granted: u64,
+    /// What of the window is held back now.
+    holding: u64,
     /// For frames: bytes before `credited`.
     bytes: u64,
     pub(super) ended: Option<End>,
@@ -145,6 +150,7 @@ impl ConsumerEndpoint {
             credited: settings.start,
             released: settings.start,
             granted: settings.start,
+            holding: settings.demand.held,
             bytes: settings.start_byte,
             ended: None,
             patience: Patience::new(settings.strategy, settings.idle),
@@ -212,6 +218,16 @@ impl ConsumerEndpoint {
         self.ended.as_ref()
     }
 
+    #[cfg(not(millstream_loom))]
+    pub(crate) fn patience(&self) -> Patience {
+        self.patience
+    }
+
+    #[cfg(not(millstream_loom))]
+    pub(crate) fn set_patience(&mut self, patience: Patience) {
+        self.patience = patience;
+    }
+
     pub(crate) fn is_automatic(&self) -> bool {
         self.automatic
     }
@@ -224,6 +240,7 @@ impl ConsumerEndpoint {
     #[cold]
     #[inline(never)]
     pub(crate) fn credit_taken(&mut self, pos: u64) -> u64 {
+        self.holding = self.demand.held;
         let mark = self.credit(pos, self.demand.lag);
         // Who reads several lanes goes on to the next, and who was told something heeds it: the source pauses here, which
         // costs the hot path nothing, and finds that out where it finds nothing to take.
@@ -328,7 +345,8 @@ impl ConsumerEndpoint {
         self.credited = pos;
         let released = pos.wrapping_sub(lag.min(pos.wrapping_sub(self.released)));
         let ahead = pos.wrapping_sub(released);
-        let granted = released.wrapping_add(self.demand.window.min(self.demand.asked.saturating_add(ahead)));
+        let window = self.demand.window.saturating_sub(self.holding);
+        let granted = released.wrapping_add(window.min(self.demand.asked.saturating_add(ahead)));
         // What was asked of one lane may have come by another, and what was granted cannot be taken back.
         let granted = if (granted.wrapping_sub(self.granted) as i64) < 0 {
             self.granted
@@ -378,7 +396,8 @@ impl ConsumerEndpoint {
         }
         // Whoever finds nothing has worked on everything before, so all of it is released, and a producer
         // without credit gets some: neither waits for the other.
-        if self.released != pos {
+        if self.released != pos || self.holding != 0 {
+            self.holding = 0;
             self.credit(pos, 0);
         }
         match self.look(pos, there) {
@@ -468,7 +487,13 @@ impl ConsumerEndpoint {
             return false;
         }
         self.ended = Some(end);
-        self.leave(pos, 0);
+        // Where what was not released is done again, the element that a panic interrupted is.
+        let lag = if self.demand.lag != 0 && std::thread::panicking() {
+            self.demand.lag
+        } else {
+            0
+        };
+        self.leave(pos, lag);
         // Last, so that the producer that sees it sees `released` and owns what lies behind it. Pairs with the
         // Acquire in `ProducerEndpoint::look`.
         self.control().word.store(WORD_CLOSED, Ordering::Release);

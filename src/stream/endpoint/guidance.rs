@@ -54,6 +54,7 @@ impl ConsumerEndpoint {
             asked,
             step: if adoption.eager { 1 } else { (window / 2).max(1) },
             lag: self.demand.lag,
+            held: self.demand.held,
         };
         self.patience = Patience::new(adoption.strategy, adoption.idle);
         if self.ended.is_none() {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Instant;
 
-#[cfg(all(target_os = "linux", not(millstream_loom)))]
+#[cfg(not(millstream_loom))]
 use super::audience::Audience;
 use super::producer::ProducerEndpoint;
 use crate::ring::block::Place;
@@ -100,6 +100,31 @@ impl ProducerEndpoint {
         let ahead = ahead.unwrap_or_else(|| self.vacant.wrapping_add(self.buffer).wrapping_sub(pos) as i64);
         let ahead = ahead.max(self.floor.wrapping_sub(pos) as i64);
         Ok(pos.wrapping_add(ahead.max(0) as u64))
+    }
+
+    /// Of the elements before `pos`, how many the consumer, which takes nothing any more, has left to the producer, and how
+    /// far the first of them is from the start of the stream. None of a stream that was sealed, or that somebody oversees.
+    #[cfg(not(millstream_loom))]
+    pub(crate) fn left_behind(&mut self, pos: u64) -> (u64, u64) {
+        if self.ended || self.grows() || matches!(self.audience, Audience::Overseen(_)) {
+            return (0, 0);
+        }
+        let left = match self.undrained(pos) {
+            (_, None) => 0,
+            // What the peer said last that can be right.
+            (u64::MAX, _) => self
+                .ledgers
+                .first()
+                .map_or(0, |ledger| pos.wrapping_sub(ledger.released())),
+            (left, Some(_)) => left,
+        };
+        (left, pos.wrapping_sub(left).wrapping_sub(self.vacant))
+    }
+
+    /// Elements that the producer may put beyond the demand.
+    #[cfg(not(millstream_loom))]
+    pub(crate) fn buffer(&self) -> u64 {
+        self.buffer
     }
 
     /// Waits for room at `pos`.

@@ -58,6 +58,7 @@ fn adopted<T: Send + 'static>(buffer: usize, window: u64, manual: bool) -> (Cond
         eager: false,
         idle: None,
         strategy: WaitStrategy::default(),
+        ..SourceSettings::default()
     });
     (conduit, source)
 }

@@ -1,0 +1,187 @@
+//! Sleeping at several doorbells at once, and at the word of other threads.
+
+#![forbid(unsafe_code)]
+
+use std::fmt;
+#[cfg(target_os = "linux")]
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::task::{Wake, Waker};
+use std::time::{Duration, Instant};
+
+use crossbeam_utils::sync::{Parker, Unparker};
+
+use super::doorbell::LONGEST_SLEEP;
+use super::strategy::{Turn, Turns, WaitStrategy};
+use crate::primitive::Arc;
+
+/// Where one thread sleeps until any of several doorbells is rung: those of this process by wakers, those between processes
+/// by their descriptors.
+#[derive(Debug)]
+pub(crate) struct Selector {
+    parker: Parker,
+    call: Arc<Call>,
+}
+
+/// Wakes the thread that sleeps at a selector.
+#[derive(Debug)]
+struct Call {
+    thread: Unparker,
+    /// Readable once rung, for a thread that sleeps at descriptors; made when the first of these comes.
+    #[cfg(target_os = "linux")]
+    event: std::sync::OnceLock<Option<OwnedFd>>,
+}
+
+/// By which others wake the thread at a selector. As a [`Waker`] it wakes as often as it is called.
+#[derive(Clone, Debug)]
+pub(crate) struct Ring(Arc<Call>);
+
+/// Descriptors of doorbells between processes, of which any wakes the sleeper.
+#[derive(Default)]
+pub(crate) struct Bells {
+    #[cfg(target_os = "linux")]
+    fds: Vec<OwnedFd>,
+    /// Whether there is one that could not be copied, so that a sleep must be short.
+    #[cfg(target_os = "linux")]
+    deaf: bool,
+}
+
+impl fmt::Debug for Bells {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bells")
+    }
+}
+
+/// The longest sleep at a doorbell that cannot be heard: no descriptor was left to hear it by.
+#[cfg(target_os = "linux")]
+const DEAF_SLEEP: Duration = Duration::from_millis(1);
+
+impl Bells {
+    /// Adds descriptors, by copies: who owns them may close them meanwhile.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn add(&mut self, fds: &[BorrowedFd<'_>]) {
+        for fd in fds {
+            match fd.try_clone_to_owned() {
+                Ok(fd) => self.fds.push(fd),
+                Err(_) => self.deaf = true,
+            }
+        }
+    }
+}
+
+impl Selector {
+    pub(crate) fn new() -> Self {
+        let parker = Parker::new();
+        let call = Call {
+            thread: parker.unparker().clone(),
+            #[cfg(target_os = "linux")]
+            event: std::sync::OnceLock::new(),
+        };
+        Self {
+            parker,
+            call: Arc::new(call),
+        }
+    }
+
+    /// By which this selector's thread is woken.
+    pub(crate) fn ring(&self) -> Ring {
+        Ring(self.call.clone())
+    }
+
+    /// Waits as the strategy says until `ready` finds something. Before it sleeps, `arm` says to whoever is waited for that
+    /// they are to ring; `ready` then looks once more. `None` when the deadline passes first.
+    pub(crate) fn wait<S, R>(
+        &mut self,
+        strategy: WaitStrategy,
+        deadline: Option<Instant>,
+        state: &mut S,
+        mut ready: impl FnMut(&mut S) -> Option<R>,
+        mut arm: impl FnMut(&mut S) -> Bells,
+    ) -> Option<R> {
+        let mut turns = Turns::new(strategy);
+        loop {
+            if let Some(found) = ready(state) {
+                return Some(found);
+            }
+            let mut left = None;
+            if turns.is_round()
+                && let Some(deadline) = deadline
+            {
+                let now = Instant::now();
+                if now >= deadline {
+                    return None;
+                }
+                left = Some(deadline - now);
+            }
+            if turns.turn() == Turn::Park {
+                let bells = arm(state);
+                if let Some(found) = ready(state) {
+                    return Some(found);
+                }
+                self.sleep(&bells, left);
+            }
+        }
+    }
+
+    /// Sleeps until rung, or `limit` is over. Rings before the call count.
+    pub(crate) fn sleep(&mut self, bells: &Bells, limit: Option<Duration>) {
+        let limit = limit.map_or(LONGEST_SLEEP, |limit| limit.min(LONGEST_SLEEP));
+        #[cfg(target_os = "linux")]
+        if bells.deaf || !bells.fds.is_empty() {
+            return self.poll(bells, limit);
+        }
+        let Bells { .. } = bells;
+        self.parker.park_timeout(limit);
+    }
+
+    #[cfg(target_os = "linux")]
+    fn poll(&self, bells: &Bells, limit: Duration) {
+        use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        let Some(event) = self.call.event.get() else {
+            // Who rang before there was the descriptor is not heard by it, so there is to be another look.
+            let _ = self.call.event.set(eventfd(0, flags).ok());
+            return;
+        };
+        let limit = if bells.deaf || event.is_none() {
+            limit.min(DEAF_SLEEP)
+        } else {
+            limit
+        };
+        let timeout = Timespec {
+            tv_sec: limit.as_secs().try_into().unwrap_or(i64::MAX),
+            tv_nsec: limit.subsec_nanos().into(),
+        };
+        let mut fds: Vec<_> = bells
+            .fds
+            .iter()
+            .chain(event)
+            .map(|fd| PollFd::new(fd, PollFlags::IN))
+            .collect();
+        // Whatever woke it, its owner looks at everything.
+        let _ = poll(&mut fds, Some(&timeout));
+        if let Some(event) = event {
+            let _ = rustix::io::read(event, &mut [0u8; 8]);
+        }
+    }
+}
+
+impl Ring {
+    pub(crate) fn ring(&self) {
+        self.0.thread.unpark();
+        #[cfg(target_os = "linux")]
+        if let Some(Some(event)) = self.0.event.get() {
+            // A full counter rings as well.
+            let _ = rustix::io::write(event, &1u64.to_ne_bytes());
+        }
+    }
+
+    pub(crate) fn waker(&self) -> Waker {
+        Waker::from(self.0.clone())
+    }
+}
+
+impl Wake for Call {
+    fn wake(self: Arc<Self>) {
+        Ring(self).ring();
+    }
+}
