@@ -85,13 +85,20 @@ fn who_says_nothing_more_holds_the_producer_up_for_no_longer_than_a_handshake() 
 fn an_heir_that_dies_in_the_handshake_leaves_the_place_to_the_next() {
     let ground = Ground::new();
     let mut sink = sink(&ground, 1);
-    let book = || crate::stream::subscribe::<u64>("quotes").resumable("book").directory(&ground.dir);
+    let book = || {
+        crate::stream::subscribe::<u64>("quotes")
+            .resumable("book")
+            .directory(&ground.dir)
+    };
     drop(book().open().unwrap());
     assert_eq!(sink.try_put_slice(&[0, 1]).unwrap(), 2);
     for _ in 0..10 {
         let answer = knock(&ground, &hello("book")).unwrap();
         let twice = knock(&ground, &hello("book")).unwrap_err();
-        assert!(matches!(twice, SubscribeError::AlreadySubscribed { .. }), "{twice}");
+        assert!(
+            matches!(twice, SubscribeError::AlreadySubscribed { .. }),
+            "{twice}"
+        );
         assert_eq!(answer.welcome.start, 0);
         drop(answer);
         let _ = sink.try_put(2);
@@ -100,6 +107,27 @@ fn an_heir_that_dies_in_the_handshake_leaves_the_place_to_the_next() {
     let mut source = book().open().unwrap();
     assert_eq!((source.next(), source.next()), (Some(0), Some(1)));
     assert_eq!(sink.consumers(), 1);
+}
+
+#[test]
+fn one_that_is_evicted_in_the_handshake_is_told() {
+    let ground = Ground::new();
+    let mut sink = sink(&ground, 2);
+    let mut hello = hello("");
+    hello.join.evict_after = 1;
+    let answer = knock(&ground, &hello).unwrap();
+    assert_eq!(sink.try_put_slice(&[7; 10]).unwrap(), 2);
+    // Now it is waited for, for a nanosecond.
+    eventually(|| sink.try_put(7).is_err() && sink.consumers() == 0);
+    let mut packet = vec![0; LONGEST_MESSAGE];
+    assert!(readable(&answer.connection, Instant::now() + WATCHDOG));
+    let heard = socket::receive(&answer.connection, &mut packet, 0).unwrap();
+    assert!(
+        matches!(heard, Receipt::Packet(len, _) if Message::decode(&packet[..len]) == Ok(Message::Evicted)),
+        "{heard:?}"
+    );
+    let heard = socket::receive(&answer.connection, &mut packet, 0).unwrap();
+    assert!(matches!(heard, Receipt::HungUp), "{heard:?}");
 }
 
 #[test]
