@@ -3,7 +3,7 @@
 //! `round` runs rows round after round, `sample` says what counts of them, `probe` and `load` what the machine was doing
 //! meanwhile, `vigil` keeps it from falling asleep in between, `report` prints.
 //! `stream` has the two settings (in one process, between processes), and `process` executes the bench again for the
-//! second one. What is timed: `element_flow` and `frame_flow` (throughput, in cells of one length by `pace`), `fan_in`, `round_trip` with its limit `two_lines`, and
+//! second one. What is timed: `element_flow` and `frame_flow` (throughput, in cells of one length by `pace`), `fan_in`, `fan_out`, `round_trip` with its limit `two_lines`, and
 //! `one_way` (at a fixed rate, with `effort` for what the consumer
 //! pays), `mail` (messages of actors) and `spoken` (streams that actors set up). `attach` is a consumer that comes and
 //! goes, `heap` and `holdings` what streams keep. `bare_lines` is the limit of a flow as `two_lines` is that of a trip; `verdict` compares with the design.
@@ -21,6 +21,7 @@ pub(crate) mod effort;
 pub(crate) mod element;
 pub(crate) mod element_flow;
 pub(crate) mod fan_in;
+pub(crate) mod fan_out;
 pub(crate) mod frame_flow;
 pub(crate) mod heap;
 pub(crate) mod holdings;
