@@ -1,8 +1,7 @@
 //! One producer, many consumers, in several processes: each gets every element that is put after it joined, whoever else comes,
 //! leaves or is killed.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{TryRecvError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -205,19 +204,16 @@ fn a_storm_of_comers_leavers_and_kills_costs_the_survivors_nothing() {
     for consumer in &steady {
         consumer.expect("0");
     }
-    let over = Arc::new(AtomicBool::new(false));
-    let producing = {
-        let over = Arc::clone(&over);
-        thread::spawn(move || {
-            let mut next = 0;
-            while !over.load(Ordering::Relaxed) {
-                sink.put_deadline(next, soon()).unwrap();
-                next += 1;
-            }
-            sink.complete_and_drain(soon()).unwrap();
-            next
-        })
-    };
+    let (over, is_over) = channel::<()>();
+    let producing = thread::spawn(move || {
+        let mut next = 0;
+        while is_over.try_recv() == Err(TryRecvError::Empty) {
+            sink.put_deadline(next, soon()).unwrap();
+            next += 1;
+        }
+        sink.complete_and_drain(soon()).unwrap();
+        next
+    });
     for _ in 0..8 {
         let passers: Vec<Actor> = (0..3)
             .map(|_| ground.start("passes_by", &[&"storm", &random.next()]))
@@ -232,7 +228,7 @@ fn a_storm_of_comers_leavers_and_kills_costs_the_survivors_nothing() {
         }
         passers.iter().for_each(Actor::shoot);
     }
-    over.store(true, Ordering::Relaxed);
+    drop(over);
     let put = producing.join().unwrap();
     for consumer in steady {
         consumer.expect(&format!("{put} Some(Completed)"));

@@ -1,8 +1,7 @@
 //! Peers that write where their mappings let them, and what they must not: the other side ends the stream, or goes on
 //! with what is right. It never panics, hangs, or reads outside of the memory.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -44,25 +43,27 @@ fn the_writable(name: &str) -> Mapping {
 }
 
 /// A thread that goes on writing the attention word.
-struct Flood(Arc<AtomicBool>, Option<JoinHandle<()>>);
+struct Flood(Option<(Sender<()>, JoinHandle<()>)>);
 
 impl Flood {
     fn of(value: u64) -> Self {
-        let over = Arc::new(AtomicBool::new(false));
-        let (stop, page) = (Arc::clone(&over), the_writable("millstream-attention").address());
+        let (leash, over) = channel();
+        let page = the_writable("millstream-attention").address();
         let thread = std::thread::spawn(move || {
-            while !stop.load(Ordering::Relaxed) {
+            while over.try_recv() == Err(TryRecvError::Empty) {
                 Mapping::at(page).store(ATTENTION, value);
             }
         });
-        Self(over, Some(thread))
+        Self(Some((leash, thread)))
     }
 }
 
 impl Drop for Flood {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-        let _ = self.1.take().map(JoinHandle::join);
+        if let Some((leash, thread)) = self.0.take() {
+            drop(leash);
+            thread.join().unwrap();
+        }
     }
 }
 

@@ -168,7 +168,7 @@ pub(super) fn readable(fd: impl AsFd, end: Instant) -> bool {
 }
 
 /// Waits until the condition holds, where nothing tells that it does.
-pub(super) fn eventually(condition: impl Fn() -> bool) {
+pub(super) fn eventually(mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + WATCHDOG;
     while !condition() {
         assert!(Instant::now() < end, "it does not happen");

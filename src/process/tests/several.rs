@@ -110,6 +110,27 @@ fn an_heir_that_dies_in_the_handshake_leaves_the_place_to_the_next() {
 }
 
 #[test]
+fn one_that_is_evicted_in_the_handshake_is_told() {
+    let ground = Ground::new();
+    let mut sink = sink(&ground, 2);
+    let mut hello = hello("");
+    hello.join.evict_after = 1;
+    let answer = knock(&ground, &hello).unwrap();
+    assert_eq!(sink.try_put_slice(&[7; 10]).unwrap(), 2);
+    // Now it is waited for, for a nanosecond.
+    eventually(|| sink.try_put(7).is_err() && sink.consumers() == 0);
+    let mut packet = vec![0; LONGEST_MESSAGE];
+    assert!(readable(&answer.connection, Instant::now() + WATCHDOG));
+    let heard = socket::receive(&answer.connection, &mut packet, 0).unwrap();
+    assert!(
+        matches!(heard, Receipt::Packet(len, _) if Message::decode(&packet[..len]) == Ok(Message::Evicted)),
+        "{heard:?}"
+    );
+    let heard = socket::receive(&answer.connection, &mut packet, 0).unwrap();
+    assert!(matches!(heard, Receipt::HungUp), "{heard:?}");
+}
+
+#[test]
 fn a_position_that_is_not_held_is_refused_and_takes_no_place() {
     let ground = Ground::new();
     let mut sink = sink(&ground, 1);
