@@ -1,5 +1,9 @@
 //! One producer and many consumers within one process.
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::disallowed_types,
+    reason = "the crate's own atomics are for what loom looks at"
+)]
 
 mod joining;
 mod lossy;

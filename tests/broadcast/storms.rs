@@ -10,13 +10,12 @@ use crate::support::{WAITS, watched};
 
 /// Takes a run of elements, and checks that each is what lies at its position.
 fn visit(source: &mut millstream::SourceRef<u64>, run: usize) -> bool {
-    let mut expected = millstream::SourceRef::position(source);
-    for _ in 0..run {
+    let first = millstream::SourceRef::position(source);
+    for expected in (first..).take(run) {
         match source.next() {
             Some(element) => assert_eq!(element, expected),
             None => return false,
         }
-        expected += 1;
     }
     true
 }
