@@ -827,9 +827,25 @@ fn crowded(stage: &Stage) {
         eventually(|| sink.consumers() == 0);
     }
     eventually(|| holdings() == before);
-    assert_eq!(sink.try_put(1), Err(TryPutError::Full(1)));
+    // Nor of one that is killed, before or after the producer knew of it.
+    for knows in [false, true] {
+        let mut victim = puppets.pop().unwrap();
+        assert_eq!(victim.ask("open idle"), "ok");
+        if knows {
+            assert_eq!(sink.try_put_slice(&[7; 1000]).unwrap(), 32);
+        }
+        victim.kill();
+        eventually(|| sink.consumers() == 0);
+        let refused = sink.try_put(1);
+        assert_eq!(refused, Err(TryPutError::Full(1)));
+    }
+    let let_go = |of: (usize, usize, usize)| {
+        let (descriptors, threads, memfds) = holdings();
+        descriptors <= of.0 && threads <= of.1 && memfds == of.2
+    };
+    eventually(|| let_go(before));
     sink.complete().unwrap();
     drop(sink);
-    eventually(|| holdings() == baseline);
+    eventually(|| let_go(baseline));
     say("done");
 }
