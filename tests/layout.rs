@@ -426,4 +426,15 @@ fn a_stream_for_several_consumers() {
     drop(second);
     eventually(|| attention.load(128) & 2 == 2);
     drop(first);
+    // Whoever is evicted has its number, plus one, at its remainder by 256.
+    let builder = ground.subscribe::<u64>("layout-several").initial_demand(1);
+    let third = builder
+        .evict_after(std::time::Duration::from_nanos(1))
+        .open()
+        .unwrap();
+    for untouched in (896..4096).step_by(8) {
+        word(&memory, untouched, 0);
+    }
+    eventually(|| sink.try_put(8).is_err() && memory.load(896 + 2 * 8) == 3);
+    drop(third);
 }

@@ -11,8 +11,8 @@ use crate::element::Schema;
 use crate::memory::SharedMemory;
 use crate::ring::frame::{LONGEST, area_for};
 use crate::ring::page::{
-    ATTENTION_BITS, ATTENTION_MAGIC, AttentionHeader, CREDIT_MAGIC, CreditHeader, CreditLine, CreditPage,
-    ENDIAN_MARK, KIND_ELEMENTS, KIND_FRAMES, MAJOR, MINOR, PAGE, STREAM_MAGIC, StreamHeader, WordLine,
+    ATTENTION_MAGIC, AttentionHeader, CREDIT_MAGIC, CreditHeader, CreditLine, CreditPage, ENDIAN_MARK,
+    KIND_ELEMENTS, KIND_FRAMES, MAJOR, MINOR, PAGE, STREAM_MAGIC, StreamHeader, WordLine,
 };
 
 /// Largest element.
@@ -205,8 +205,8 @@ pub(super) const GRANTED: usize = CREDIT + offset_of!(CreditLine, granted);
 pub(super) const RELEASED: usize = CREDIT + offset_of!(CreditLine, released);
 pub(super) const RELEASED_BYTES: usize = CREDIT + offset_of!(CreditLine, released_bytes);
 
-/// Checks a fresh credit page against what the producer said of it. Gives the consumer's bit of the attention word, 0 in a
-/// stream for one.
+/// Checks a fresh credit page against what the producer said of it. Gives the consumer's number among several, plus one; 0
+/// in a stream for one.
 pub(super) fn credit(memory: &SharedMemory, header: &StreamHeader, welcome: &Welcome) -> Result<u64, Lie> {
     let bytes = memory.copy_out(0, size_of::<CreditHeader>());
     let credit = bytes
@@ -253,15 +253,12 @@ pub(super) fn credit(memory: &SharedMemory, header: &StreamHeader, welcome: &Wel
         let value = memory.load(offset).unwrap_or(u64::MAX);
         must(value == wanted, word, value)?;
     }
-    // The producer's own bits stand above.
-    let bits = u64::from(header.consumers > 0);
-    let bit = credit.attention;
     must(
-        u64::from(bit.count_ones()) == bits && bit >> ATTENTION_BITS == 0,
-        "credit attention",
-        bit,
+        (credit.number > 0) == (header.consumers > 0),
+        "credit number",
+        credit.number,
     )?;
-    Ok(bit)
+    Ok(credit.number)
 }
 
 /// Checks the page by which several consumers ask for attention.

@@ -156,16 +156,16 @@ impl Offer {
         Ok((welcome, fds))
     }
 
-    /// Makes what a new subscription needs, from `start`, a position and the bytes before it. `attention` is its bit among
-    /// several.
+    /// Makes what a new subscription needs, from `start`, a position and the bytes before it. `number` is its own among
+    /// several, plus one.
     pub(super) fn prepare(
         &self,
         hello: &Hello,
         pid: Option<u32>,
         (start, start_byte): (u64, u64),
-        attention: u64,
+        number: u64,
     ) -> Result<Prepared, Refusal> {
-        let credit = self.credit(hello.window, (start, start_byte), attention);
+        let credit = self.credit(hello.window, (start, start_byte), number);
         let credit = credit.map_err(exhausted)?;
         let (bell, theirs) = socket::pair().map_err(exhausted)?;
         let subscriber = Subscriber {
@@ -199,7 +199,7 @@ impl Offer {
         &self,
         window: u64,
         (start, start_byte): (u64, u64),
-        attention: u64,
+        number: u64,
     ) -> Result<SharedMemory, MemoryError> {
         let page = SharedMemory::create("millstream-credit", PAGE, MemoryOptions::default())?;
         let header = CreditHeader {
@@ -211,7 +211,7 @@ impl Offer {
             start,
             start_byte,
             window,
-            attention,
+            number,
             ..CreditHeader::new_zeroed()
         };
         // All of it lies within the page.

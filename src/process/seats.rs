@@ -22,7 +22,7 @@ use super::seat::Subscriber;
 use super::socket::{self, Receipt};
 use super::wire::{Code, Hello, Message, Refusal, Welcome};
 use crate::primitive::Arc;
-use crate::ring::page::{StreamHeader, attention_bit};
+use crate::ring::page::StreamHeader;
 use crate::ring::{Entry, NotHeld, Refused};
 use crate::wait::Fence;
 
@@ -99,7 +99,7 @@ impl Seats {
                 bell,
                 theirs,
                 welcome,
-            } = offer.prepare(hello, pid, (entry.start, 0), attention_bit(entry.id))?;
+            } = offer.prepare(hello, pid, (entry.start, 0), entry.id.wrapping_add(1))?;
             subscriber.gates = hello.join.gates;
             let evict_after = Duration::from_nanos(hello.join.evict_after);
             subscriber.evict_after = Some(evict_after).filter(|most| !most.is_zero());

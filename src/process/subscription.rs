@@ -61,7 +61,7 @@ pub(crate) struct Subscription {
     pub(crate) memory: SharedMemory,
     /// The own credit page.
     pub(crate) credit: SharedMemory,
-    /// Of one of several consumers: the page by which they ask for attention, and its bit there.
+    /// Of one of several consumers: the page by which they ask for attention, and its number among them.
     pub(crate) attention: Option<(SharedMemory, u64)>,
     /// A private copy.
     pub(crate) header: StreamHeader,
@@ -198,7 +198,7 @@ fn attempt(
     let memory = SharedMemory::from_fd(memory, welcome.memory_len, Access::ReadOnly, WRITER_ONLY_SEALS)?;
     let credit = SharedMemory::from_fd(credit, PAGE as u64, Access::ReadWrite, SIZE_SEALS)?;
     let (header, schema) = geometry::stream(&memory).map_err(corrupt)?;
-    let bit = geometry::credit(&credit, &header, &welcome).map_err(corrupt)?;
+    let number = geometry::credit(&credit, &header, &welcome).map_err(corrupt)?;
     if attention.is_some() != (header.consumers > 0) {
         return Err(miscounted());
     }
@@ -207,7 +207,7 @@ fn attempt(
         Some(fd) => {
             let page = SharedMemory::from_fd(fd, PAGE as u64, Access::ReadWrite, SIZE_SEALS)?;
             geometry::attention(&page, &header).map_err(corrupt)?;
-            Some((page, bit))
+            Some((page, number.wrapping_sub(1)))
         }
     };
     let kind = Kind::of(&header);

@@ -13,7 +13,9 @@
 //!  768  reach: of several consumers, position       384  reserved, zero
 //!       that the producer does not pass
 //!       without a word
-//!  896  reserved, zero
+//!  896  evicted: of several consumers, those
+//!       that the producer goes on without
+//! 2944  reserved, zero
 //! 4096  schema, then the area (page aligned)
 //! ```
 //!
@@ -127,8 +129,8 @@ pub(crate) struct CreditHeader {
     pub(crate) start_byte: u64,
     /// The window agreed at the handshake.
     pub(crate) window: u64,
-    /// The bit of this consumer in the attention word; 0 of a stream for one consumer. Since 1.1.
-    pub(crate) attention: u64,
+    /// The number of this consumer among several, plus one; 0 of a stream for one consumer. Since 1.1.
+    pub(crate) number: u64,
     pub(crate) reserved: [u64; 9],
 }
 
@@ -183,6 +185,29 @@ pub(crate) struct StreamPage {
     pub(crate) end: EndLine,
     /// See [`History`](super::History); 0 in a stream for one consumer.
     pub(crate) reach: WordLine,
+    pub(crate) evicted: EvictionLines,
+}
+
+/// How many evictions the stream page remembers.
+const EVICTIONS: usize = 256;
+
+/// Whom the producer of several consumers goes on without: the number of each, plus one, at its remainder by their count. What
+/// is overwritten is known by the connection, only later.
+#[repr(C, align(128))]
+#[derive(Debug)]
+pub(crate) struct EvictionLines {
+    words: [AtomicU64; EVICTIONS],
+}
+
+impl EvictionLines {
+    /// The word for the consumer of this number.
+    ///
+    /// # Safety
+    /// The lines are valid for as long as the word is used.
+    pub(crate) unsafe fn word(lines: *const Self, number: u64) -> *const AtomicU64 {
+        // SAFETY: valid, as the caller promises; the index is within them.
+        unsafe { &raw const (*lines).words[(number % EVICTIONS as u64) as usize] }
+    }
 }
 
 /// Where the reach stands in a stream page.
@@ -277,13 +302,15 @@ const _: () = {
     assert!(size_of::<CreditHeader>() == 128);
     assert!(size_of::<AttentionHeader>() == 128);
     assert!(offset_of!(StreamHeader, consumers) == 144);
-    assert!(offset_of!(CreditHeader, attention) == 48);
+    assert!(offset_of!(CreditHeader, number) == 48);
     assert!(size_of::<StreamPage>() == PAGE);
     assert!(size_of::<CreditPage>() == PAGE);
     assert!(offset_of!(StreamPage, waiting) == 256);
     assert!(offset_of!(StreamPage, end) == 384);
     assert!(size_of::<EndLine>() == 384);
     assert!(offset_of!(StreamPage, reach) == 768);
+    assert!(offset_of!(StreamPage, evicted) == 896);
+    assert!(size_of::<EvictionLines>() == 2048);
     assert!(offset_of!(CreditPage, control) == 128);
     assert!(offset_of!(CreditPage, credit) == 256);
     assert!(size_of::<AttentionPage>() == PAGE);

@@ -208,6 +208,7 @@ impl Stream {
                 CrowdWords {
                     reach: &raw const (*page).reach.word,
                     attention: &raw const (*attention).attention.word,
+                    evicted: Some(&raw const (*page).evicted),
                 }
             };
             let span = self.capacity() as u64;

@@ -8,7 +8,7 @@ use super::{SubscribeError, frame_source, source};
 use crate::element::{Element, Schema};
 use crate::process::{Kind, Subscription, SubscriptionSettings};
 use crate::ring::block::{Area, Fixed, Measured, Place, Shape};
-use crate::ring::page::{AttentionPage, CreditPage, KIND_FRAMES, StreamPage};
+use crate::ring::page::{AttentionPage, CreditPage, EvictionLines, KIND_FRAMES, StreamPage, attention_bit};
 use crate::ring::{Consumer, FrameArea, FrameConsumer, History, JoinPosition};
 use crate::wait::{Doorbell, Fence, Remote};
 
@@ -82,13 +82,18 @@ impl sealed::Subscribe {
         };
         let resumable = self.subscription.is_some();
         let hang_up = link.hang_up();
-        let asking = attention.as_ref().map(|(page, bit)| {
+        let asking = attention.as_ref().map(|(page, number)| {
             let page = page.as_ptr().cast::<AttentionPage>();
-            Attention {
-                // SAFETY: the memory begins with this page; no reference is made to it.
-                word: unsafe { &raw const (*page).attention.word },
-                bit: *bit,
-            }
+            // SAFETY: the memories begin with these pages; no reference is made to them.
+            let (word, evicted) = unsafe {
+                let evicted = EvictionLines::word(&raw const (*stream).evicted, *number);
+                (&raw const (*page).attention.word, evicted)
+            };
+            let attention = Attention {
+                word,
+                bit: attention_bit(*number),
+            };
+            (attention, evicted, number.wrapping_add(1))
         });
         // SAFETY: the endpoint keeps what the subscription consists of, to which the lines belong.
         let mut endpoint = Box::new(unsafe {
@@ -112,8 +117,9 @@ impl sealed::Subscribe {
             })
         });
         endpoint.set_hang_up(hang_up);
-        if let Some(attention) = asking {
+        if let Some((attention, evicted, mark)) = asking {
             endpoint.set_attention(attention);
+            endpoint.set_eviction(evicted, mark);
         }
         endpoint
     }

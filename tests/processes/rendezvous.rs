@@ -184,10 +184,6 @@ fn x15_a_process_that_is_too_slow_is_evicted_and_told() {
     actors[0].say("next");
     assert_eq!(put(&mut publisher, 1), 1);
     actors[0].expect("1");
-    // The news comes by the background threads of both processes, and the value may be faster.
-    let mut heard = slow.ask("next");
-    if heard == "1" {
-        heard = slow.ask("next");
-    }
-    assert_eq!(heard, format!("{:?}", Some(End::Evicted)));
+    slow.say("next");
+    slow.expect(&format!("{:?}", Some(End::Evicted)));
 }

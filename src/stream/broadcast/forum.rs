@@ -105,6 +105,7 @@ impl<T: Copy + Send + Sync + 'static> Forum<T> {
         let words = CrowdWords {
             reach: &forum.reach.word,
             attention: &forum.attention.word,
+            evicted: None,
         };
         // SAFETY: the endpoint keeps the forum, to which the words belong.
         endpoint.set_crowd(unsafe {

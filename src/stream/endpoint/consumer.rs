@@ -126,6 +126,8 @@ pub(crate) struct ConsumerEndpoint {
     pub(super) bell: Doorbell,
     /// By which the producer of several consumers learns that something is the matter with this one.
     pub(super) attention: Option<Attention>,
+    /// Where that producer says that it goes on without this consumer, and the value that means so.
+    eviction: Option<(*const AtomicU64, u64)>,
     /// Where the cursors lie after the end: a stamp at which nothing comes any more.
     grave: Box<UnsafeCell<u64>>,
     /// By which the connection is ended from outside, between processes.
@@ -162,6 +164,7 @@ impl ConsumerEndpoint {
             sleeps: 0,
             bell: settings.bell,
             attention: None,
+            eviction: None,
             grave: Box::default(),
             #[cfg(all(target_os = "linux", not(millstream_loom)))]
             hang_up: None,
@@ -198,7 +201,18 @@ impl ConsumerEndpoint {
 
     /// Whether the producer has gone on without this consumer.
     pub(crate) fn is_evicted(&self) -> bool {
+        // Between processes the word is faster than the notice.
         self.notice().load(Ordering::Acquire) & EVICTED != 0
+            || self.eviction.is_some_and(|(word, mark)| {
+                // SAFETY: kept alive by `_keep`.
+                unsafe { &*word }.load(Ordering::Acquire) == mark
+            })
+    }
+
+    /// Says where the producer tells that it goes on without this consumer, and by which value.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    pub(crate) fn set_eviction(&mut self, word: *const AtomicU64, mark: u64) {
+        self.eviction = Some((word, mark));
     }
 
     /// Makes this one of several consumers of its producer.
@@ -436,7 +450,7 @@ impl ConsumerEndpoint {
             return Ok(Vacancy::Ended);
         }
         let notice = self.notice().load(Ordering::Acquire);
-        if notice & EVICTED != 0 {
+        if self.is_evicted() {
             self.close(End::Evicted, pos);
             return Ok(Vacancy::Ended);
         }

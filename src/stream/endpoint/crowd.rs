@@ -11,7 +11,7 @@ use super::producer::ProducerEndpoint;
 use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence, fence};
 use crate::ring::notice::{ARRIVED, EVICTED};
-use crate::ring::page::{WORD_CLOSED, WORD_PARKED, attention_bit};
+use crate::ring::page::{EvictionLines, WORD_CLOSED, WORD_PARKED, attention_bit};
 use crate::ring::{Corruption, Ledger, Lobby, News, OnNoConsumer};
 use crate::wait::{Fence, Ringer};
 
@@ -100,6 +100,8 @@ impl Entrance {
 pub(crate) struct CrowdWords {
     pub(crate) reach: *const AtomicU64,
     pub(crate) attention: *const AtomicU64,
+    /// Between processes.
+    pub(crate) evicted: Option<*const EvictionLines>,
 }
 
 // SAFETY: the endpoint keeps what the words belong to; they are only accessed atomically.
@@ -374,7 +376,15 @@ impl ProducerEndpoint {
                 ringer.ring();
             }
             #[cfg(all(target_os = "linux", not(millstream_loom)))]
-            Call::Remote => self.expel(member.id),
+            Call::Remote => {
+                if let Some(lines) = self.crowd.as_ref().and_then(|crowd| crowd.words.evicted) {
+                    // SAFETY: the lines outlive the endpoint, see `Crowd::new`.
+                    let word = unsafe { &*EvictionLines::word(lines, member.id) };
+                    // Pairs with the Acquire in `ConsumerEndpoint::is_evicted`.
+                    word.store(member.id.wrapping_add(1), Ordering::Release);
+                }
+                self.expel(member.id);
+            }
         }
     }
 
