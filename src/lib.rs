@@ -4,6 +4,7 @@
 //! |---|---|
 //! | stream between two threads | [`channel`] gives a [`SinkRef`] and a [`SourceRef`] |
 //! | stream between two processes | [`publish`] here, [`subscribe`] there; `#[millstream::element]` for what may travel |
+//! | stream to many threads, or to many processes | [`broadcast`]; [`PublishBuilder::consumers`] |
 //! | send bytes, or what only a schema describes | the same with `[u8]`: [`FrameSink`], [`FrameSource`] |
 //! | share work out to many consumers | [`work_queue`] |
 //! | give every element to several consumers | [`tee`] |
