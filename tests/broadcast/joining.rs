@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use millstream::{End, JoinError, JoinPosition, OnNoConsumer, TryNext, broadcast};
+use millstream::{End, JoinError, JoinPosition, OnNoConsumer, Received, TryNext, broadcast};
 
 use crate::support::watched;
 
@@ -149,4 +149,45 @@ fn what_is_left_when_the_sink_is_dropped_is_delivered_before_the_fault() {
     assert!(matches!(source.end(), Some(End::Failed(_))));
     let mut after = subscribers.subscribe().from(JoinPosition::Oldest).open().unwrap();
     assert_eq!(after.by_ref().collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
+fn what_an_aborted_claim_wrote_over_is_not_held() {
+    for start in [0, u64::MAX - 50] {
+        let (mut sink, subscribers) = broadcast::<[u64; 8]>()
+            .buffer_size(1)
+            .max_demand(16)
+            .history(16)
+            .start_position(start)
+            .on_no_consumer(OnNoConsumer::Drop)
+            .build()
+            .unwrap();
+        let element = |offset: u64| [start.wrapping_add(offset); 8];
+        for offset in 0..100 {
+            sink.put(element(offset)).unwrap();
+        }
+        let mut claim = sink.claim(17).unwrap();
+        while claim.push([0xBAD; 8]).is_ok() {}
+        claim.abort();
+        // By this one the producer is held back before where the claim went.
+        let gating = subscribers.subscribe().initial_demand(1).open().unwrap();
+        sink.try_put(element(100)).unwrap();
+        sink.try_put(element(101)).unwrap();
+        assert!(sink.try_put(element(102)).is_err());
+        let mut lossy = subscribers
+            .subscribe()
+            .from(JoinPosition::Oldest)
+            .lossy()
+            .open()
+            .unwrap();
+        let mut late = subscribers.subscribe().from(JoinPosition::Oldest).open().unwrap();
+        drop(gating);
+        sink.complete().unwrap();
+        for expected in late.position().wrapping_sub(start)..102 {
+            assert_eq!(late.next(), Some(element(expected)));
+        }
+        for expected in lossy.position().wrapping_sub(start)..102 {
+            assert_eq!(lossy.next(), Some(Received::Element(element(expected))));
+        }
+    }
 }

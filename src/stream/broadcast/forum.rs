@@ -7,7 +7,7 @@ use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::ring::block::Fixed;
 use crate::ring::notice::ARRIVED;
-use crate::ring::page::{CreditLine, WordLine, attention_bit};
+use crate::ring::page::{CreditLine, ReachLine, WordLine, attention_bit};
 use crate::ring::{Entry, HeapRing, History, JoinPosition, Ledger, Lobby, OnNoConsumer, Producer, Refused};
 use crate::stream::endpoint::{
     Attention, Audience, Call, ConsumerEndpoint, ConsumerLines, ConsumerSettings, Crowd, CrowdWords,
@@ -21,7 +21,7 @@ use crate::wait::{Doorbell, Fence, Ringer};
 #[derive(Debug)]
 pub(super) struct Forum<T> {
     ring: HeapRing<T>,
-    reach: WordLine,
+    reach: ReachLine,
     attention: WordLine,
     notice: WordLine,
     lobby: Arc<Lobby<Member>>,
@@ -75,7 +75,7 @@ impl<T: Copy + Send + Sync + 'static> Forum<T> {
         let fence = Fence::within_process();
         let forum = Arc::new(Self {
             ring,
-            reach: WordLine::at(sink.start),
+            reach: ReachLine::new(sink.start),
             attention: WordLine::new(),
             notice: WordLine::new(),
             lobby: Arc::new(Lobby::new(consumers, sink.start, absence)),
@@ -103,7 +103,7 @@ impl<T: Copy + Send + Sync + 'static> Forum<T> {
             })
         };
         let words = CrowdWords {
-            reach: &forum.reach.word,
+            reach: &forum.reach,
             attention: &forum.attention.word,
         };
         // SAFETY: the endpoint keeps the forum, to which the words belong.
@@ -111,6 +111,7 @@ impl<T: Copy + Send + Sync + 'static> Forum<T> {
             Crowd::new(
                 Entrance::Local(Arc::clone(&forum.lobby)),
                 words,
+                sink.start,
                 extent.span,
                 absence,
                 fence,
@@ -130,7 +131,7 @@ impl<T: Copy + Send + Sync + 'static> Forum<T> {
     /// What the ring holds.
     pub(super) fn history(&self) -> Option<History<Fixed<T>>> {
         // SAFETY: whoever has the history has the forum.
-        unsafe { self.ring.history(&self.reach.word) }
+        unsafe { self.ring.history(&self.reach) }
     }
 
     pub(super) fn lobby(&self) -> &Lobby<Member> {
