@@ -234,12 +234,14 @@ impl<A> Lobby<A> {
         announce();
     }
 
-    /// Gives a place up: that of a consumer which had released everything before `released`. A second time is of no effect.
+    /// Gives a place up: that of a consumer which had released everything before `released`. A second time is of no effect. Of
+    /// one that the producer never took in, no trace is left.
     pub(crate) fn vacate(&self, id: u64, released: u64) {
         let mut hall = self.hall();
         if !hall.seated.remove(&id) {
             return;
         }
+        hall.forget(id);
         if released.wrapping_sub(hall.heard) as i64 > 0 {
             hall.heard = released;
         }
@@ -274,11 +276,16 @@ impl<A> Lobby<A> {
 }
 
 impl<A> Hall<A> {
-    fn strike(&mut self, id: u64) {
+    /// Takes the news of who came back. Whether there were any.
+    fn forget(&mut self, id: u64) -> bool {
         let came = |news: &News<A>| matches!(news, News::Came(other, _) if *other == id);
-        match self.news.iter().position(came) {
-            Some(index) => drop(self.news.remove(index)),
-            None => self.news.push(News::Went(id)),
+        let index = self.news.iter().position(came);
+        index.map(|index| self.news.remove(index)).is_some()
+    }
+
+    fn strike(&mut self, id: u64) {
+        if !self.forget(id) {
+            self.news.push(News::Went(id));
         }
     }
 }

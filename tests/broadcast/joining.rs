@@ -1,6 +1,7 @@
 //! Who joins where.
 
 use std::thread;
+use std::time::Duration;
 
 use millstream::{End, JoinError, JoinPosition, OnNoConsumer, Received, TryNext, broadcast};
 
@@ -190,4 +191,22 @@ fn what_an_aborted_claim_wrote_over_is_not_held() {
             assert_eq!(lossy.next(), Some(Received::Element(element(expected))));
         }
     }
+}
+
+#[test]
+fn who_cancelled_or_timed_out_has_left_though_the_handle_is_still_there() {
+    let (mut sink, subscribers) = broadcast::<u64>().consumers(1).build().unwrap();
+    let mut first = subscribers.subscribe().open().unwrap();
+    sink.put_slice(&[1, 2, 3]).unwrap();
+    assert_eq!(first.next(), Some(1));
+    first.cancel();
+    assert_eq!(sink.consumers(), 0);
+    let patience = Some(Duration::from_millis(1));
+    let mut second = subscribers.subscribe().idle_timeout(patience).open().unwrap();
+    assert_eq!(second.by_ref().collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(second.end(), Some(End::IdleTimeout));
+    assert_eq!(subscribers.consumers(), 0);
+    drop((first, second));
+    let third = subscribers.subscribe().open().unwrap();
+    assert_eq!(third.position(), 3);
 }

@@ -153,6 +153,20 @@ fn two_that_park_are_both_rung() {
     });
 }
 
+#[test]
+fn a_join_that_asks_for_nothing_wakes_the_producer_that_waits_for_anybody() {
+    loom::model(|| {
+        let (mut sink, subscribers) = crowd(OnNoConsumer::Wait, 0);
+        let newcomer = thread::spawn(move || {
+            let builder = subscribers.subscribe().initial_demand(1).manual_demand();
+            builder.open().unwrap()
+        });
+        // There is a buffer, so this one needs no demand.
+        sink.put([0; 8]).unwrap();
+        drop(newcomer.join().unwrap());
+    });
+}
+
 /// Whom the producer waits for misses nothing, also where it is to be evicted after a time.
 #[test]
 fn a_newcomer_that_may_be_evicted_misses_nothing_before() {

@@ -37,7 +37,7 @@ struct MemberLines {
     notice: AtomicU64,
 }
 
-/// A consumer's place, given up when it is dropped.
+/// A consumer's place, given up when it is dropped: when the consumer takes nothing any more.
 #[derive(Debug)]
 struct Seat {
     lobby: Arc<Lobby<Member>>,
@@ -189,13 +189,16 @@ impl<T: Copy + Send + Sync + 'static> Forum<T> {
                 strategy: source.strategy,
                 fence: forum.fence,
                 bell,
-                keep: Box::new((own, Arc::clone(forum), seat)),
+                keep: Box::new((own, Arc::clone(forum))),
             })
         };
         endpoint.set_attention(Attention {
             word: &forum.attention.word,
             bit: attention_bit(entry.id),
         });
+        endpoint.set_seat(Box::new(seat));
+        // It may have asked for nothing, and what waits for anybody to come is told.
+        endpoint.announce();
         Ok((entry.start, Box::new(endpoint)))
     }
 
@@ -218,5 +221,21 @@ impl<T: Copy + Send + Sync + 'static> Forum<T> {
             _keep: Box::new(Arc::clone(&lines)),
         };
         (lines, member)
+    }
+}
+
+#[cfg(all(test, not(millstream_loom)))]
+mod tests {
+    use crate::stream::broadcast;
+
+    #[test]
+    fn who_came_and_went_while_the_producer_was_away_leaves_nothing() {
+        let (sink, subscribers) = broadcast::<u64>().build().unwrap();
+        for _ in 0..10 {
+            drop(subscribers.subscribe().open().unwrap());
+            drop(subscribers.subscribe().lossy().open().unwrap());
+        }
+        assert!(subscribers.forum().lobby.take(|| ()).is_empty());
+        drop(sink);
     }
 }
