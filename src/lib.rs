@@ -55,6 +55,7 @@ pub use actor::{
 pub use element::{Element, Field, Fingerprint, Kind, Scalar, Schema, SchemaError, Value, ValueError};
 #[cfg(not(millstream_loom))]
 pub use flow::{ArbitrateBuilder, Arbitrated, Feed, LineCounts, arbitrate};
+#[cfg(not(millstream_loom))]
 pub use flow::{Branch, Lossy, TeeBuilder, TeeError, tee};
 #[cfg(not(millstream_loom))]
 pub use flow::{ConflateBuilder, ConflateError, Conflated, Latest, conflate};
