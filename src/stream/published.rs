@@ -2,6 +2,7 @@
 
 use zerocopy::{FromZeros, IntoBytes};
 
+use super::broadcast::least_history;
 use super::buffer::Buffer;
 use super::endpoint::{
     Audience, Crowd, CrowdWords, Entrance, ProducerEndpoint, ProducerLines, ProducerSettings,
@@ -57,10 +58,15 @@ impl Stream {
                 absence: None,
             } => (0, 0),
             sealed::Audience {
-                consumers, history, ..
+                consumers,
+                history,
+                absence,
             } => match consumers {
                 None | Some(0) => return Err(PublishError::NoConsumers { name: name.clone() }),
-                Some(most) => (most as u64, history.unwrap_or(span)),
+                Some(most) => {
+                    let least = least_history(absence.unwrap_or_default());
+                    (most as u64, history.unwrap_or(span).max(least))
+                }
             },
         };
         let elements = span.saturating_add(history);
