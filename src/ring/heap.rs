@@ -102,7 +102,7 @@ impl<T> HeapRing<T> {
     ///
     /// # Safety
     /// The ring and the reach outlive the history.
-    pub(crate) unsafe fn history(&self, reach: *const AtomicU64) -> Option<History<Fixed<T>>> {
+    pub(crate) unsafe fn history(&self, reach: *const super::page::ReachLine) -> Option<History<Fixed<T>>> {
         let segments = self.segments.lock().ok()?;
         let first = segments.front()?;
         // SAFETY: the area is that of the segment, which belongs to the ring.

@@ -2,7 +2,12 @@
 //! the producer up.
 //!
 //! A producer of several consumers stores its **reach** before it uses it: the position that it will not pass without storing a
-//! larger one. A block that the reach covers may be written at any moment; the others hold what they held.
+//! larger one. A block that the reach covers may be written at any moment; the others hold what they held. It never falls: where
+//! the producer is held back again, it may have written ahead all the same, in a claim that came to nothing.
+//!
+//! Before that it stores the same as its **intent**, and looks whether anybody has come. If so the intent comes to nothing: whoever
+//! came starts by the reach, as far back as the intent would have written. So newcomers go by the intent, which may be ahead for
+//! a moment, and those who ask whether a copy is whole go by the reach, which no writing precedes.
 //!
 //! ```text
 //!        oldest                       newest           reach
@@ -14,7 +19,8 @@
 use std::fmt;
 
 use super::block::{Area, Place, Shape};
-use crate::primitive::atomic::{AtomicU64, Ordering, fence};
+use super::page::ReachLine;
+use crate::primitive::atomic::{Ordering, fence};
 
 /// A ring's blocks, and how far its producer may have written in them.
 #[derive(Clone)]
@@ -23,7 +29,7 @@ pub(crate) struct History<S> {
     shape: S,
     /// Position of the first element of the stream.
     base: u64,
-    reach: *const AtomicU64,
+    reach: *const ReachLine,
 }
 
 // SAFETY: the pointers lead to memory that whoever holds the history keeps alive, and that is read atomically or, as for
@@ -35,7 +41,7 @@ unsafe impl<S: Sync> Sync for History<S> {}
 impl<S: Shape> History<S> {
     /// # Safety
     /// `area` has blocks of this shape, of a stream that began at `base`; it and `reach` outlive the history.
-    pub(crate) unsafe fn new(area: Area, shape: S, base: u64, reach: *const AtomicU64) -> Self {
+    pub(crate) unsafe fn new(area: Area, shape: S, base: u64, reach: *const ReachLine) -> Self {
         Self {
             area,
             shape,
@@ -44,13 +50,22 @@ impl<S: Shape> History<S> {
         }
     }
 
+    fn line(&self) -> &ReachLine {
+        // SAFETY: outlives the history, see `new`.
+        unsafe { &*self.reach }
+    }
+
     /// The reach at present.
+    pub(crate) fn reach(&self) -> u64 {
+        self.line().reach.load(Ordering::Acquire)
+    }
+
+    /// The reach, or the one that the producer is about to take: at which a newcomer may start to be waited for.
     ///
     /// Whoever was to be seen by the producer before it goes further has issued the heavy side of the fence before this
     /// load; the producer issues the light one after its store, in `ProducerEndpoint::gather`.
-    pub(crate) fn reach(&self) -> u64 {
-        // SAFETY: outlives the history, see `new`.
-        unsafe { &*self.reach }.load(Ordering::Acquire)
+    pub(crate) fn intent(&self) -> u64 {
+        self.line().intent.load(Ordering::Acquire)
     }
 
     /// The reach, behind the copy of an element: if the element lies at the [`oldest`](Self::oldest) position of this reach or
@@ -60,8 +75,7 @@ impl<S: Shape> History<S> {
         // Pairs with the Release fence in `ProducerEndpoint::gather`: whoever copied a byte of the next lap sees the
         // reach that allowed it.
         fence(Ordering::Acquire);
-        // SAFETY: outlives the history, see `new`.
-        unsafe { &*self.reach }.load(Ordering::Relaxed)
+        self.line().reach.load(Ordering::Relaxed)
     }
 
     /// The oldest position whose block the producer does not write before it stores a larger reach.

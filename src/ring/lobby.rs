@@ -1,8 +1,8 @@
 //! Where those wait who come to a ring of several consumers, until its producer takes them in.
 //!
 //! A producer need not be running for a consumer to join: whoever joins decides by itself where it starts, from what the
-//! producer has allowed itself. It announces itself first and then reads the [reach](super::history); the producer stores a
-//! new reach first and then looks for announcements. So one of the two sees the other: either the newcomer starts where the
+//! producer has allowed itself. It announces itself first and then reads the [intent](super::history); the producer stores a
+//! new intent first and then looks for announcements. So one of the two sees the other: either the newcomer starts where the
 //! producer does not write, or the producer asks in here, behind the newcomer, before it goes on.
 
 #![forbid(unsafe_code)]
@@ -166,10 +166,10 @@ impl<A> Lobby<A> {
         if hall.seated.len() >= self.most {
             return Err(Refused::Full);
         }
-        // Under the lock, so that whoever takes the news clears this bit; and before the reach is read, see the module.
+        // Under the lock, so that whoever takes the news clears this bit; and before the intent is read, see the module.
         announce();
         fence();
-        let reach = history.reach();
+        let reach = history.intent();
         let oldest = history.oldest(reach);
         let newest = history.newest(oldest, reach);
         let ahead = |pos: u64, of: u64| pos.wrapping_sub(of) as i64;
@@ -234,12 +234,14 @@ impl<A> Lobby<A> {
         announce();
     }
 
-    /// Gives a place up: that of a consumer which had released everything before `released`. A second time is of no effect.
+    /// Gives a place up: that of a consumer which had released everything before `released`. A second time is of no effect. Of
+    /// one that the producer never took in, no trace is left.
     pub(crate) fn vacate(&self, id: u64, released: u64) {
         let mut hall = self.hall();
         if !hall.seated.remove(&id) {
             return;
         }
+        hall.forget(id);
         if released.wrapping_sub(hall.heard) as i64 > 0 {
             hall.heard = released;
         }
@@ -274,11 +276,16 @@ impl<A> Lobby<A> {
 }
 
 impl<A> Hall<A> {
-    fn strike(&mut self, id: u64) {
+    /// Takes the news of who came back. Whether there were any.
+    fn forget(&mut self, id: u64) -> bool {
         let came = |news: &News<A>| matches!(news, News::Came(other, _) if *other == id);
-        match self.news.iter().position(came) {
-            Some(index) => drop(self.news.remove(index)),
-            None => self.news.push(News::Went(id)),
+        let index = self.news.iter().position(came);
+        index.map(|index| self.news.remove(index)).is_some()
+    }
+
+    fn strike(&mut self, id: u64) {
+        if !self.forget(id) {
+            self.news.push(News::Went(id));
         }
     }
 }

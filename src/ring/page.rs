@@ -12,7 +12,8 @@
 //!  384  end: kind, position, fault                  256  credit: granted, released, released bytes
 //!  768  reach: of several consumers, position       384  reserved, zero
 //!       that the producer does not pass
-//!       without a word
+//!       without a word, and where it is
+//!       about to move that
 //!  896  evicted: of several consumers, those
 //!       that the producer goes on without
 //! 2944  reserved, zero
@@ -176,6 +177,17 @@ pub(crate) struct EndLine {
     pub(crate) fault_message: [AtomicU64; FAULT_MESSAGE / 8],
 }
 
+/// How far a producer of several consumers may write, see [`History`](super::History). Both only ever grow, but for an
+/// intent that comes to nothing.
+#[repr(C, align(128))]
+#[derive(Debug)]
+pub(crate) struct ReachLine {
+    /// No element of this position, or of one behind it, was ever written.
+    pub(crate) reach: AtomicU64,
+    /// The reach, or the one that the producer takes unless somebody has come.
+    pub(crate) intent: AtomicU64,
+}
+
 /// The page that the producer writes.
 #[repr(C, align(4096))]
 #[derive(Debug)]
@@ -183,8 +195,8 @@ pub(crate) struct StreamPage {
     header: [u64; 32],
     pub(crate) waiting: WordLine,
     pub(crate) end: EndLine,
-    /// See [`History`](super::History); 0 in a stream for one consumer.
-    pub(crate) reach: WordLine,
+    /// Zero in a stream for one consumer.
+    pub(crate) reach: ReachLine,
     pub(crate) evicted: EvictionLines,
 }
 
@@ -211,7 +223,9 @@ impl EvictionLines {
 }
 
 /// Where the reach stands in a stream page.
-pub(crate) const REACH: usize = std::mem::offset_of!(StreamPage, reach);
+pub(crate) const REACH: usize = std::mem::offset_of!(StreamPage, reach.reach);
+/// Where the intent stands in a stream page.
+pub(crate) const INTENT: usize = std::mem::offset_of!(StreamPage, reach.intent);
 
 /// What the consumer has let the producer do. Only ever grows (in wrapping arithmetic).
 #[repr(C, align(128))]
@@ -272,13 +286,18 @@ impl CreditLine {
 
 impl WordLine {
     pub(crate) fn new() -> Self {
-        Self::at(0)
-    }
-
-    /// A line whose word reads `word`.
-    pub(crate) fn at(word: u64) -> Self {
         Self {
-            word: AtomicU64::new(word),
+            word: AtomicU64::new(0),
+        }
+    }
+}
+
+impl ReachLine {
+    /// Of a producer that has written nothing, from `base` on.
+    pub(crate) fn new(base: u64) -> Self {
+        Self {
+            reach: AtomicU64::new(base),
+            intent: AtomicU64::new(base),
         }
     }
 }
@@ -308,7 +327,9 @@ const _: () = {
     assert!(offset_of!(StreamPage, waiting) == 256);
     assert!(offset_of!(StreamPage, end) == 384);
     assert!(size_of::<EndLine>() == 384);
-    assert!(offset_of!(StreamPage, reach) == 768);
+    assert!(REACH == 768);
+    assert!(INTENT == 776);
+    assert!(size_of::<ReachLine>() == 128);
     assert!(offset_of!(StreamPage, evicted) == 896);
     assert!(size_of::<EvictionLines>() == 2048);
     assert!(offset_of!(CreditPage, control) == 128);

@@ -2,6 +2,7 @@
 
 use zerocopy::{FromZeros, IntoBytes};
 
+use super::broadcast::least_history;
 use super::buffer::Buffer;
 use super::endpoint::{
     Audience, Crowd, CrowdWords, Entrance, ProducerEndpoint, ProducerLines, ProducerSettings,
@@ -15,8 +16,8 @@ use crate::process::{Assembly, Publication, PublicationSettings, PublishError, S
 use crate::ring::block::{Area, Measured, Place, Shape};
 use crate::ring::frame::area_for;
 use crate::ring::page::{
-    ATTENTION_MAGIC, AttentionHeader, AttentionPage, ENDIAN_MARK, KIND_ELEMENTS, KIND_FRAMES, MAJOR, MINOR,
-    PAGE, REACH, STREAM_MAGIC, StreamHeader, StreamPage,
+    ATTENTION_MAGIC, AttentionHeader, AttentionPage, ENDIAN_MARK, INTENT, KIND_ELEMENTS, KIND_FRAMES, MAJOR,
+    MINOR, PAGE, REACH, STREAM_MAGIC, StreamHeader, StreamPage,
 };
 use crate::ring::{History, Lobby, OnNoConsumer, stamp_all};
 use crate::wait::{Doorbell, Fence, Remote};
@@ -57,10 +58,15 @@ impl Stream {
                 absence: None,
             } => (0, 0),
             sealed::Audience {
-                consumers, history, ..
+                consumers,
+                history,
+                absence,
             } => match consumers {
                 None | Some(0) => return Err(PublishError::NoConsumers { name: name.clone() }),
-                Some(most) => (most as u64, history.unwrap_or(span)),
+                Some(most) => {
+                    let least = least_history(absence.unwrap_or_default());
+                    (most as u64, history.unwrap_or(span).max(least))
+                }
             },
         };
         let elements = span.saturating_add(history);
@@ -143,7 +149,8 @@ impl Stream {
         let reach = if consumers == 0 { 0 } else { header.base };
         let written = memory.copy_in(0, header.as_bytes())
             && memory.copy_in(PAGE, &schema)
-            && memory.store(REACH, reach);
+            && memory.store(REACH, reach)
+            && memory.store(INTENT, reach);
         debug_assert!(written, "the memory has room for its header and schema");
         memory.seal_for_writer_only()?;
         Ok(Self {
@@ -206,7 +213,7 @@ impl Stream {
             // SAFETY: the memories begin with these pages; no reference is made to them.
             let words = unsafe {
                 CrowdWords {
-                    reach: &raw const (*page).reach.word,
+                    reach: &raw const (*page).reach,
                     attention: &raw const (*attention).attention.word,
                     evicted: Some(&raw const (*page).evicted),
                 }
@@ -214,7 +221,8 @@ impl Stream {
             let span = self.capacity() as u64;
             let (entrance, fence) = (Entrance::Published(lobby), Fence::within_process());
             // SAFETY: the endpoint keeps both memories, to which the words belong.
-            endpoint.set_crowd(unsafe { Crowd::new(entrance, words, span, absence, fence) });
+            endpoint
+                .set_crowd(unsafe { Crowd::new(entrance, words, self.header.base, span, absence, fence) });
         }
         Ok(Box::new(endpoint))
     }
@@ -248,7 +256,7 @@ impl Stream {
         // it, and whoever is given an assembly has the memory.
         let history = unsafe {
             let area = Area::new(self.area(), header.blocks as usize, shape, header.base);
-            History::new(area, shape, header.base, &raw const (*page).reach.word)
+            History::new(area, shape, header.base, &raw const (*page).reach)
         };
         let most = usize::try_from(header.consumers).unwrap_or(usize::MAX);
         Ok(Some(Assembly {

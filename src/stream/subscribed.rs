@@ -196,7 +196,7 @@ pub(super) fn connect_lossy<T: Element>(
     let area = area_of(&subscription, Fixed::<T>::new());
     let page = subscription.memory.as_ptr().cast::<StreamPage>();
     // SAFETY: the memory begins with this page, of which no reference is made; the endpoint keeps it, and the blocks.
-    let history = unsafe { History::new(area, Fixed::new(), base, &raw const (*page).reach.word) };
+    let history = unsafe { History::new(area, Fixed::new(), base, &raw const (*page).reach) };
     Ok((history, start, settings.endpoint(subscription, false)))
 }
 

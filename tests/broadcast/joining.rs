@@ -1,8 +1,9 @@
 //! Who joins where.
 
 use std::thread;
+use std::time::Duration;
 
-use millstream::{End, JoinError, JoinPosition, OnNoConsumer, TryNext, broadcast};
+use millstream::{End, JoinError, JoinPosition, OnNoConsumer, Received, TryNext, broadcast};
 
 use crate::support::watched;
 
@@ -149,4 +150,63 @@ fn what_is_left_when_the_sink_is_dropped_is_delivered_before_the_fault() {
     assert!(matches!(source.end(), Some(End::Failed(_))));
     let mut after = subscribers.subscribe().from(JoinPosition::Oldest).open().unwrap();
     assert_eq!(after.by_ref().collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
+fn what_an_aborted_claim_wrote_over_is_not_held() {
+    for start in [0, u64::MAX - 50] {
+        let (mut sink, subscribers) = broadcast::<[u64; 8]>()
+            .buffer_size(1)
+            .max_demand(16)
+            .history(16)
+            .start_position(start)
+            .on_no_consumer(OnNoConsumer::Drop)
+            .build()
+            .unwrap();
+        let element = |offset: u64| [start.wrapping_add(offset); 8];
+        for offset in 0..100 {
+            sink.put(element(offset)).unwrap();
+        }
+        let mut claim = sink.claim(17).unwrap();
+        while claim.push([0xBAD; 8]).is_ok() {}
+        claim.abort();
+        // By this one the producer is held back before where the claim went.
+        let gating = subscribers.subscribe().initial_demand(1).open().unwrap();
+        sink.try_put(element(100)).unwrap();
+        sink.try_put(element(101)).unwrap();
+        assert!(sink.try_put(element(102)).is_err());
+        let mut lossy = subscribers
+            .subscribe()
+            .from(JoinPosition::Oldest)
+            .lossy()
+            .open()
+            .unwrap();
+        let mut late = subscribers.subscribe().from(JoinPosition::Oldest).open().unwrap();
+        drop(gating);
+        sink.complete().unwrap();
+        for expected in late.position().wrapping_sub(start)..102 {
+            assert_eq!(late.next(), Some(element(expected)));
+        }
+        for expected in lossy.position().wrapping_sub(start)..102 {
+            assert_eq!(lossy.next(), Some(Received::Element(element(expected))));
+        }
+    }
+}
+
+#[test]
+fn who_cancelled_or_timed_out_has_left_though_the_handle_is_still_there() {
+    let (mut sink, subscribers) = broadcast::<u64>().consumers(1).build().unwrap();
+    let mut first = subscribers.subscribe().open().unwrap();
+    sink.put_slice(&[1, 2, 3]).unwrap();
+    assert_eq!(first.next(), Some(1));
+    first.cancel();
+    assert_eq!(sink.consumers(), 0);
+    let patience = Some(Duration::from_millis(1));
+    let mut second = subscribers.subscribe().idle_timeout(patience).open().unwrap();
+    assert_eq!(second.by_ref().collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(second.end(), Some(End::IdleTimeout));
+    assert_eq!(subscribers.consumers(), 0);
+    drop((first, second));
+    let third = subscribers.subscribe().open().unwrap();
+    assert_eq!(third.position(), 3);
 }

@@ -1,8 +1,10 @@
 //! Joining and leaving a broadcast against the producer's limit.
 
+use std::time::Duration;
+
 use loom::thread;
 use millstream::{
-    Buffer, End, JoinPosition, OnNoConsumer, SinkRef, SourceRef, Subscribers, TryNext, broadcast,
+    Buffer, End, JoinPosition, OnNoConsumer, Received, SinkRef, SourceRef, Subscribers, TryNext, broadcast,
 };
 
 use super::{PARK, next_or_yield, put_or_yield};
@@ -148,5 +150,83 @@ fn two_that_park_are_both_rung() {
         sink.put([0; 8]).unwrap();
         assert_eq!(here.next(), Some([0; 8]));
         assert_eq!(parked.join().unwrap(), Some([0; 8]));
+    });
+}
+
+#[test]
+fn a_join_that_asks_for_nothing_wakes_the_producer_that_waits_for_anybody() {
+    loom::model(|| {
+        let (mut sink, subscribers) = crowd(OnNoConsumer::Wait, 0);
+        let newcomer = thread::spawn(move || {
+            let builder = subscribers.subscribe().initial_demand(1).manual_demand();
+            builder.open().unwrap()
+        });
+        // There is a buffer, so this one needs no demand.
+        sink.put([0; 8]).unwrap();
+        drop(newcomer.join().unwrap());
+    });
+}
+
+/// Whom the producer waits for misses nothing, also where it is to be evicted after a time.
+#[test]
+fn a_newcomer_that_may_be_evicted_misses_nothing_before() {
+    loom::model(|| {
+        let (mut sink, subscribers) = crowd(OnNoConsumer::Drop, 1);
+        for position in 0..2 {
+            sink.try_put([position; 8]).unwrap();
+        }
+        let newcomer = thread::spawn(move || {
+            let builder = subscribers.subscribe().initial_demand(1).idle_timeout(None);
+            let builder = builder.from(JoinPosition::Oldest).source_wait(PARK);
+            let mut source = builder.evict_after(Duration::MAX).open().unwrap();
+            for _ in 0..2 {
+                let position = source.position();
+                if let TryNext::Item(received) = source.try_next() {
+                    assert_eq!(received, Received::Element([position; 8]));
+                }
+            }
+        });
+        for position in 2..4 {
+            if sink.try_put([position; 8]).is_err() {
+                break;
+            }
+        }
+        newcomer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_lossy_consumer_survives_that_the_producer_is_held_back_again() {
+    loom::model(|| {
+        let (mut sink, subscribers) = broadcast::<Record>()
+            .buffer_size(Buffer::Bounded(1))
+            .max_demand(3)
+            .history(0)
+            .on_no_consumer(OnNoConsumer::Drop)
+            .build()
+            .unwrap();
+        let builder = subscribers.subscribe().initial_demand(1).idle_timeout(None);
+        let mut lossy = builder.lossy().open().unwrap();
+        for position in 0..4 {
+            sink.try_put([position; 8]).unwrap();
+        }
+        for position in 0..3 {
+            assert_eq!(lossy.try_next(), TryNext::Item(Received::Element([position; 8])));
+        }
+        let reader = thread::spawn(move || {
+            let position = lossy.position();
+            match lossy.try_next() {
+                TryNext::Item(Received::Element(element)) => assert_eq!(element, [position; 8]),
+                TryNext::Item(Received::Gap(gap)) => assert!(gap.count > 0),
+                other => panic!("{other:?}"),
+            }
+        });
+        sink.try_put([4; 8]).unwrap();
+        let gating = join(&subscribers, JoinPosition::Live);
+        for position in 5..7 {
+            sink.try_put([position; 8]).unwrap();
+        }
+        reader.join().unwrap();
+        drop(gating);
     });
 }

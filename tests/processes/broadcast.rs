@@ -849,3 +849,22 @@ fn crowded(stage: &Stage) {
     eventually(|| let_go(baseline));
     say("done");
 }
+
+#[test]
+fn the_latest_is_kept_though_no_history_is_asked_for() {
+    let ground = Ground::new();
+    let builder = ground.publish::<[u64; 8]>("latest").consumers(4);
+    let builder = builder.buffer_size(Buffer::Rendezvous).max_demand(1).history(0);
+    let mut sink = builder.on_no_consumer(OnNoConsumer::KeepLatest).open().unwrap();
+    for element in 0..5 {
+        sink.try_put([element; 8]).unwrap();
+        // From here on the producer may be writing the next.
+        sink.claim(1).unwrap().abort();
+        let mut source = ground
+            .subscribe::<[u64; 8]>("latest")
+            .initial_demand(1)
+            .open()
+            .unwrap();
+        assert_eq!(source.try_next(), TryNext::Item([element; 8]));
+    }
+}

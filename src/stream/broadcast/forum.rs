@@ -7,7 +7,7 @@ use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::ring::block::Fixed;
 use crate::ring::notice::ARRIVED;
-use crate::ring::page::{CreditLine, WordLine, attention_bit};
+use crate::ring::page::{CreditLine, ReachLine, WordLine, attention_bit};
 use crate::ring::{Entry, HeapRing, History, JoinPosition, Ledger, Lobby, OnNoConsumer, Producer, Refused};
 use crate::stream::endpoint::{
     Attention, Audience, Call, ConsumerEndpoint, ConsumerLines, ConsumerSettings, Crowd, CrowdWords,
@@ -21,7 +21,7 @@ use crate::wait::{Doorbell, Fence, Ringer};
 #[derive(Debug)]
 pub(super) struct Forum<T> {
     ring: HeapRing<T>,
-    reach: WordLine,
+    reach: ReachLine,
     attention: WordLine,
     notice: WordLine,
     lobby: Arc<Lobby<Member>>,
@@ -37,7 +37,7 @@ struct MemberLines {
     notice: AtomicU64,
 }
 
-/// A consumer's place, given up when it is dropped.
+/// A consumer's place, given up when it is dropped: when the consumer takes nothing any more.
 #[derive(Debug)]
 struct Seat {
     lobby: Arc<Lobby<Member>>,
@@ -75,7 +75,7 @@ impl<T: Copy + Send + Sync + 'static> Forum<T> {
         let fence = Fence::within_process();
         let forum = Arc::new(Self {
             ring,
-            reach: WordLine::at(sink.start),
+            reach: ReachLine::new(sink.start),
             attention: WordLine::new(),
             notice: WordLine::new(),
             lobby: Arc::new(Lobby::new(consumers, sink.start, absence)),
@@ -103,7 +103,7 @@ impl<T: Copy + Send + Sync + 'static> Forum<T> {
             })
         };
         let words = CrowdWords {
-            reach: &forum.reach.word,
+            reach: &forum.reach,
             attention: &forum.attention.word,
             evicted: None,
         };
@@ -112,6 +112,7 @@ impl<T: Copy + Send + Sync + 'static> Forum<T> {
             Crowd::new(
                 Entrance::Local(Arc::clone(&forum.lobby)),
                 words,
+                sink.start,
                 extent.span,
                 absence,
                 fence,
@@ -131,7 +132,7 @@ impl<T: Copy + Send + Sync + 'static> Forum<T> {
     /// What the ring holds.
     pub(super) fn history(&self) -> Option<History<Fixed<T>>> {
         // SAFETY: whoever has the history has the forum.
-        unsafe { self.ring.history(&self.reach.word) }
+        unsafe { self.ring.history(&self.reach) }
     }
 
     pub(super) fn lobby(&self) -> &Lobby<Member> {
@@ -189,13 +190,16 @@ impl<T: Copy + Send + Sync + 'static> Forum<T> {
                 strategy: source.strategy,
                 fence: forum.fence,
                 bell,
-                keep: Box::new((own, Arc::clone(forum), seat)),
+                keep: Box::new((own, Arc::clone(forum))),
             })
         };
         endpoint.set_attention(Attention {
             word: &forum.attention.word,
             bit: attention_bit(entry.id),
         });
+        endpoint.set_seat(Box::new(seat));
+        // It may have asked for nothing, and what waits for anybody to come is told.
+        endpoint.announce();
         Ok((entry.start, Box::new(endpoint)))
     }
 
@@ -218,5 +222,21 @@ impl<T: Copy + Send + Sync + 'static> Forum<T> {
             _keep: Box::new(Arc::clone(&lines)),
         };
         (lines, member)
+    }
+}
+
+#[cfg(all(test, not(millstream_loom)))]
+mod tests {
+    use crate::stream::broadcast;
+
+    #[test]
+    fn who_came_and_went_while_the_producer_was_away_leaves_nothing() {
+        let (sink, subscribers) = broadcast::<u64>().build().unwrap();
+        for _ in 0..10 {
+            drop(subscribers.subscribe().open().unwrap());
+            drop(subscribers.subscribe().lossy().open().unwrap());
+        }
+        assert!(subscribers.forum().lobby.take(|| ()).is_empty());
+        drop(sink);
     }
 }

@@ -176,6 +176,11 @@ impl<T: Copy + Send + Sync + 'static> BroadcastBuilder<T> {
     }
 }
 
+/// The least history: one element that is kept is to be there when the producer has begun with the next.
+pub(super) fn least_history(absence: OnNoConsumer) -> u64 {
+    u64::from(absence == OnNoConsumer::KeepLatest)
+}
+
 /// How large the ring of a broadcast is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Extent {
@@ -204,9 +209,8 @@ impl Extent {
             return Err(BroadcastError::Unbounded);
         }
         let span = sink.buffer.bound().saturating_add(max_demand);
-        // The newest element is to be there when the producer has begun with the next.
-        let least = u64::from(absence == OnNoConsumer::KeepLatest);
-        let slots = span.saturating_add(history.unwrap_or(span).max(least));
+        let history = history.unwrap_or(span).max(least_history(absence));
+        let slots = span.saturating_add(history);
         if slots > MOST_ELEMENTS || usize::try_from(slots).is_err() {
             return Err(BroadcastError::TooLarge {
                 elements: slots,

@@ -48,6 +48,11 @@ impl<T: Copy + Send + Sync + 'static> Subscribers<T> {
         Self { forum, max_demand }
     }
 
+    #[cfg(all(test, not(millstream_loom)))]
+    pub(super) fn forum(&self) -> &Forum<T> {
+        &self.forum
+    }
+
     /// Begins a subscription. Nothing happens before it is [opened](SubscriberBuilder::open).
     ///
     /// ```

@@ -128,6 +128,8 @@ pub(crate) struct ConsumerEndpoint {
     pub(super) attention: Option<Attention>,
     /// Where that producer says that it goes on without this consumer, and the value that means so.
     eviction: Option<(*const AtomicU64, u64)>,
+    /// The place of one of several, which is given up at the end.
+    seat: Option<Keep>,
     /// Where the cursors lie after the end: a stamp at which nothing comes any more.
     grave: Box<UnsafeCell<u64>>,
     /// By which the connection is ended from outside, between processes.
@@ -165,6 +167,7 @@ impl ConsumerEndpoint {
             bell: settings.bell,
             attention: None,
             eviction: None,
+            seat: None,
             grave: Box::default(),
             #[cfg(all(target_os = "linux", not(millstream_loom)))]
             hang_up: None,
@@ -218,6 +221,11 @@ impl ConsumerEndpoint {
     /// Makes this one of several consumers of its producer.
     pub(crate) fn set_attention(&mut self, attention: Attention) {
         self.attention = Some(attention);
+    }
+
+    /// Has this one of several give up its place, by dropping what keeps it, when it takes nothing any more.
+    pub(crate) fn set_seat(&mut self, seat: Keep) {
+        self.seat = Some(seat);
     }
 
     /// Has the producer of several consumers look at this one's control word, which was stored before.
@@ -512,6 +520,8 @@ impl ConsumerEndpoint {
         // Acquire in `ProducerEndpoint::look`.
         self.control().word.store(WORD_CLOSED, Ordering::Release);
         self.ask_attention();
+        // After `released`, from which on nobody was there if this was the last.
+        self.seat = None;
         true
     }
 

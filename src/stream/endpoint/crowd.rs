@@ -11,7 +11,7 @@ use super::producer::ProducerEndpoint;
 use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence, fence};
 use crate::ring::notice::{ARRIVED, EVICTED};
-use crate::ring::page::{EvictionLines, WORD_CLOSED, WORD_PARKED, attention_bit};
+use crate::ring::page::{EvictionLines, ReachLine, WORD_CLOSED, WORD_PARKED, attention_bit};
 use crate::ring::{Corruption, Ledger, Lobby, News, OnNoConsumer};
 use crate::wait::{Fence, Ringer};
 
@@ -59,6 +59,8 @@ pub(crate) struct Crowd {
     pub(super) members: Vec<Member>,
     entrance: Entrance,
     words: CrowdWords,
+    /// The reach: this side alone stores it.
+    reach: u64,
     /// How far the producer goes at a time where nobody gates.
     span: u64,
     absence: OnNoConsumer,
@@ -98,7 +100,7 @@ impl Entrance {
 /// The words that the producer and its consumers share, besides those of each.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CrowdWords {
-    pub(crate) reach: *const AtomicU64,
+    pub(crate) reach: *const ReachLine,
     pub(crate) attention: *const AtomicU64,
     /// Between processes.
     pub(crate) evicted: Option<*const EvictionLines>,
@@ -109,10 +111,11 @@ unsafe impl Send for Crowd {}
 
 impl Crowd {
     /// # Safety
-    /// The words outlive the endpoint that the crowd is given to.
+    /// The words outlive the endpoint that the crowd is given to, whose stream begins at `base`.
     pub(crate) unsafe fn new(
         entrance: Entrance,
         words: CrowdWords,
+        base: u64,
         span: u64,
         absence: OnNoConsumer,
         fence: Fence,
@@ -121,6 +124,7 @@ impl Crowd {
             members: Vec::new(),
             entrance,
             words,
+            reach: base,
             span,
             absence,
             changed: false,
@@ -138,7 +142,7 @@ impl Crowd {
         std::mem::take(&mut self.changed)
     }
 
-    fn reach(&self) -> &AtomicU64 {
+    fn line(&self) -> &ReachLine {
         // SAFETY: outlives the endpoint, see `new`.
         unsafe { &*self.words.reach }
     }
@@ -232,16 +236,25 @@ impl ProducerEndpoint {
             if limit == pos {
                 return pos;
             }
-            // Pairs with the heavy fence in `Lobby::join`: a newcomer starts where this reach does not write, or is seen.
-            crowd.reach().store(limit, Ordering::Release);
-            compiler_fence(Ordering::SeqCst);
-            crowd.fence.light();
-            // Pairs with the Acquire fence in `History::reach_after_copy`: whoever reads what is written from here on sees
-            // the reach.
-            fence(Ordering::Release);
-            if self.notice().load(Ordering::Relaxed) & ARRIVED == 0 {
+            if limit.wrapping_sub(crowd.reach) as i64 <= 0 {
+                // Whoever has come starts where this does not write.
                 return limit;
             }
+            // Pairs with the heavy fence in `Lobby::join`: a newcomer starts where this does not write, or is seen.
+            crowd.line().intent.store(limit, Ordering::Release);
+            compiler_fence(Ordering::SeqCst);
+            crowd.fence.light();
+            // SAFETY: kept alive by `_keep`.
+            let notice = unsafe { &*self.lines.notice };
+            if notice.load(Ordering::Relaxed) & ARRIVED == 0 {
+                crowd.reach = limit;
+                crowd.line().reach.store(limit, Ordering::Release);
+                // Pairs with the Acquire fence in `History::reach_after_copy`: whoever reads what is written from here on
+                // sees the reach.
+                fence(Ordering::Release);
+                return limit;
+            }
+            crowd.line().intent.store(crowd.reach, Ordering::Release);
             self.admit();
         }
     }

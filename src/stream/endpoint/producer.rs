@@ -257,7 +257,9 @@ impl ProducerEndpoint {
                 left = Some(deadline - now);
             }
             if turns.turn() == Turn::Park {
-                if let Some(eviction) = self.crowd.as_ref().and_then(|crowd| crowd.next_eviction()) {
+                // Once the stream is sealed nobody is evicted: a drain has a deadline of its own.
+                let crowd = self.crowd.as_ref().filter(|_| !self.ended);
+                if let Some(eviction) = crowd.and_then(|crowd| crowd.next_eviction()) {
                     left = Some(left.map_or(eviction, |left| left.min(eviction)));
                 }
                 self.park(left, &mut ready);
