@@ -157,7 +157,9 @@ impl<const N: usize, T: Clone + Send> TeeBuilder<N, T> {
         self
     }
 
-    /// How a branch waits for another one, which pumps or has to take first. At the source the branches wait as that does.
+    /// How a branch waits for another one, which pumps or has to take first. At the source the branches wait as that does; asleep
+    /// at one from another process, each by a descriptor of its own, or, as long as this process may open no more, looking each
+    /// millisecond.
     ///
     /// ```
     /// use millstream::WaitStrategy;
