@@ -66,7 +66,9 @@ macro_rules! waiting_setters {
 
         /// How it waits when no input has anything, in place of the sources' own strategies.
         ///
-        /// Asleep it is woken by whichever input brings something, within this process and between processes alike.
+        /// Asleep it is woken by whichever input brings something, within this process and between processes alike. At
+        /// inputs from other processes it sleeps by a descriptor of its own; as long as this process may open no more, it
+        /// looks at them each millisecond.
         ///
         /// ```
         /// use millstream::WaitStrategy;

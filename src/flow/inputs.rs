@@ -38,19 +38,13 @@ pub(super) struct Inputs<T> {
 
 impl<T> Inputs<T> {
     pub(super) fn new(sources: Vec<SourceRef<T>>, fail_fast: bool) -> Self {
-        #[cfg(target_os = "linux")]
-        let remote = sources.iter().filter(|source| !source.bell_fds().is_empty());
-        #[cfg(target_os = "linux")]
-        let remote = remote.count();
-        #[cfg(not(target_os = "linux"))]
-        let remote = 0;
         Self {
             fresh: vec![false; sources.len()],
             ends: vec![None; sources.len()],
             failed: None,
             fail_fast,
             allowances: None,
-            bells: WaitSet::new(sources.len(), remote),
+            bells: WaitSet::new(sources.len()),
             sources: sources.into_iter().map(Some).collect(),
         }
     }
@@ -197,13 +191,14 @@ impl<T> Inputs<T> {
         self.bells.sleep(left);
         #[cfg(target_os = "linux")]
         {
-            let mut fds = Vec::new();
+            let (mut fds, mut owners) = (Vec::new(), Vec::new());
             for (input, source) in self.sources.iter().enumerate() {
                 if let Some(source) = source.as_ref().filter(|_| which(input)) {
-                    fds.extend(source.bell_fds().into_iter().map(|bell| (input, bell)));
+                    fds.extend(source.bell_fds());
+                    owners.resize(fds.len(), input);
                 }
             }
-            self.bells.sleep(left, &fds);
+            self.bells.sleep(left, &fds, &owners);
         }
     }
 }

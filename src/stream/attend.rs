@@ -130,11 +130,10 @@ impl<T, F: Fn() -> bool> Lookout for Post<'_, T, F> {
         if is_there {
             return;
         }
-        #[cfg_attr(not(target_os = "linux"), allow(unused_mut))]
-        let mut bells = Bells::default();
         #[cfg(target_os = "linux")]
-        bells.add(&self.source.bell_fds());
-        self.selector.sleep(&bells, left);
+        self.selector.sleep_at(&self.source.bell_fds(), left, |_| {});
+        #[cfg(not(target_os = "linux"))]
+        self.selector.sleep(&Bells::default(), left);
     }
 
     fn give_up(&mut self) {

@@ -52,6 +52,12 @@ impl<T> SourceRef<T> {
         self.cold.endpoint.open(self.ring.pos())
     }
 
+    /// Whether elements may be taken before somebody needs them: nobody else would get what is taken and then lost.
+    #[cfg(not(millstream_loom))]
+    pub(crate) fn may_run_ahead(&self) -> bool {
+        !self.cold.leaves && !self.cold.endpoint.lags()
+    }
+
     /// Whether an element is there, asked for or not.
     #[cfg(not(millstream_loom))]
     pub(crate) fn holds(&self) -> bool {

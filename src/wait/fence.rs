@@ -68,6 +68,7 @@ impl Fence {
 
     /// The publishing side's fence: between its store and its look at `parked`. Nothing, for the compiler keeps
     /// the two in order (Release before, a load of another word after) and the parker sees to the rest.
+    #[inline]
     pub(crate) fn light(self) {
         if self == Self::Full {
             fence(Ordering::SeqCst);

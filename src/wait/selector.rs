@@ -4,15 +4,19 @@
 
 use std::fmt;
 #[cfg(target_os = "linux")]
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::sync::{Parker, Unparker};
+#[cfg(target_os = "linux")]
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use super::doorbell::LONGEST_SLEEP;
 use super::strategy::{Turn, Turns, WaitStrategy};
 use crate::primitive::Arc;
+#[cfg(target_os = "linux")]
+use crate::primitive::atomic::{Ordering, fence};
 
 /// Where one thread sleeps until any of several doorbells is rung: those of this process by wakers, those between processes
 /// by their descriptors.
@@ -20,6 +24,9 @@ use crate::primitive::Arc;
 pub(crate) struct Selector {
     parker: Parker,
     call: Arc<Call>,
+    /// Whether it was logged that there is no descriptor to sleep by.
+    #[cfg(target_os = "linux")]
+    is_told_deaf: bool,
 }
 
 /// Wakes the thread that sleeps at a selector.
@@ -28,7 +35,7 @@ struct Call {
     thread: Unparker,
     /// Readable once rung, for a thread that sleeps at descriptors; made when the first of these comes.
     #[cfg(target_os = "linux")]
-    event: std::sync::OnceLock<Option<OwnedFd>>,
+    event: std::sync::OnceLock<OwnedFd>,
 }
 
 /// By which others wake the thread at a selector. As a [`Waker`] it wakes as often as it is called.
@@ -51,7 +58,7 @@ impl fmt::Debug for Bells {
     }
 }
 
-/// The longest sleep at a doorbell that cannot be heard: no descriptor was left to hear it by.
+/// The longest sleep where a bell cannot be heard: no descriptor was left to hear it by.
 #[cfg(target_os = "linux")]
 const DEAF_SLEEP: Duration = Duration::from_millis(1);
 
@@ -79,6 +86,8 @@ impl Selector {
         Self {
             parker,
             call: Arc::new(call),
+            #[cfg(target_os = "linux")]
+            is_told_deaf: false,
         }
     }
 
@@ -124,54 +133,94 @@ impl Selector {
 
     /// Sleeps until rung, or `limit` is over. Rings before the call count.
     pub(crate) fn sleep(&mut self, bells: &Bells, limit: Option<Duration>) {
-        let limit = limit.map_or(LONGEST_SLEEP, |limit| limit.min(LONGEST_SLEEP));
         #[cfg(target_os = "linux")]
         if bells.deaf || !bells.fds.is_empty() {
-            return self.poll(bells, limit);
+            let fds: Vec<_> = bells.fds.iter().map(AsFd::as_fd).collect();
+            return self.poll(&fds, bells.deaf, limit, |_| {});
         }
         let Bells { .. } = bells;
-        self.parker.park_timeout(limit);
+        self.parker.park_timeout(bounded(limit));
+    }
+
+    /// As [`sleep`](Self::sleep), at descriptors that stay open meanwhile. Tells which of them, by their places, were rung.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn sleep_at(
+        &mut self,
+        bells: &[BorrowedFd<'_>],
+        limit: Option<Duration>,
+        heard: impl FnMut(usize),
+    ) {
+        if bells.is_empty() {
+            self.parker.park_timeout(bounded(limit));
+        } else {
+            self.poll(bells, false, limit, heard);
+        }
     }
 
     #[cfg(target_os = "linux")]
-    fn poll(&self, bells: &Bells, limit: Duration) {
-        use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
-        let Some(event) = self.call.event.get() else {
-            // Who rang before there was the descriptor is not heard by it, so there is to be another look.
-            let _ = self.call.event.set(eventfd(0, flags).ok());
+    fn poll(
+        &mut self,
+        bells: &[BorrowedFd<'_>],
+        deaf: bool,
+        limit: Option<Duration>,
+        heard: impl FnMut(usize),
+    ) {
+        let event = self.call.event.get();
+        if event.is_none()
+            && let Ok(event) = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+        {
+            let _ = self.call.event.set(event);
+            // Who rang before there was the descriptor is not heard by it, so there is to be another look: between the
+            // descriptor and that; pairs with the one in `Ring::ring`.
+            fence(Ordering::SeqCst);
             return;
-        };
-        let limit = if bells.deaf || event.is_none() {
-            limit.min(DEAF_SLEEP)
-        } else {
-            limit
-        };
+        }
+        let mut limit = bounded(limit);
+        if deaf || event.is_none() {
+            limit = limit.min(DEAF_SLEEP);
+            if !std::mem::replace(&mut self.is_told_deaf, true) {
+                log::warn!(
+                    "bells of other processes are looked at each {DEAF_SLEEP:?}: this process has no descriptor left to sleep by"
+                );
+            }
+        }
         let timeout = Timespec {
             tv_sec: limit.as_secs().try_into().unwrap_or(i64::MAX),
             tv_nsec: limit.subsec_nanos().into(),
         };
         let mut fds: Vec<_> = bells
-            .fds
             .iter()
-            .chain(event)
-            .map(|fd| PollFd::new(fd, PollFlags::IN))
+            .map(|bell| PollFd::from_borrowed_fd(*bell, PollFlags::IN))
             .collect();
-        // Whatever woke it, its owner looks at everything.
-        let _ = poll(&mut fds, Some(&timeout));
+        fds.extend(event.map(|event| PollFd::new(event, PollFlags::IN)));
+        if !matches!(poll(&mut fds, Some(&timeout)), Ok(1..)) {
+            return;
+        }
+        let rung = |fd: &PollFd<'_>| !fd.revents().is_empty();
+        (0..bells.len())
+            .filter(|at| fds.get(*at).is_some_and(rung))
+            .for_each(heard);
         if let Some(event) = event {
             let _ = rustix::io::read(event, &mut [0u8; 8]);
         }
     }
 }
 
+fn bounded(limit: Option<Duration>) -> Duration {
+    limit.map_or(LONGEST_SLEEP, |limit| limit.min(LONGEST_SLEEP))
+}
+
 impl Ring {
     pub(crate) fn ring(&self) {
         self.0.thread.unpark();
         #[cfg(target_os = "linux")]
-        if let Some(Some(event)) = self.0.event.get() {
-            // A full counter rings as well.
-            let _ = rustix::io::write(event, &1u64.to_ne_bytes());
+        {
+            // Between what this rings for and the look for a descriptor; pairs with the one in `Selector::poll`.
+            fence(Ordering::SeqCst);
+            if let Some(event) = self.0.event.get() {
+                // A full counter rings as well.
+                let _ = rustix::io::write(event, &1u64.to_ne_bytes());
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! Many sources, one stream: rows F37 and L17.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,11 +10,12 @@ use millstream::{
     TryNext, WaitStrategy, merge,
 };
 use proptest::prelude::*;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::stage::{Ground, LONGEST, Role, Shared, Stage, say, soon, strategy};
 use crate::support::{joined, tests, until};
 
-pub(crate) const ROLES: &[(&str, Role)] = &[("counts", counts)];
+pub(crate) const ROLES: &[(&str, Role)] = &[("counts", counts), ("parched", parched)];
 
 fn roomy() -> ChannelBuilder<u64> {
     millstream::channel::<u64>().buffer_size(256).idle_timeout(None)
@@ -71,6 +72,7 @@ tests! {
     it_waits_until_the_deadline
     it_wakes_by_any_input_however_it_waits
     it_wakes_by_streams_of_both_kinds
+    it_wakes_where_no_descriptor_is_left
     it_goes_on_with_the_next_producer_of_a_name
     sources_that_actors_give_out_are_inputs_too
     a_panic_of_the_key_leaves_the_rest_usable
@@ -469,6 +471,42 @@ fn it_wakes_by_streams_of_both_kinds() {
         assert_eq!(merged.end(), Some(End::Completed));
         drop(joined(producer));
     }
+}
+
+fn it_wakes_where_no_descriptor_is_left() {
+    let ground = Ground::new();
+    let process = ground.start("parched", &[]);
+    process.expect("DONE");
+}
+
+/// Sleeps at streams of both kinds while it may open no descriptor, and then while it may.
+fn parched(stage: &Stage) {
+    let mut far = stage.ground.publish::<u64>("far").open().unwrap();
+    let source = stage.ground.subscribe::<u64>("far").open().unwrap();
+    let ([mut near], [other]) = inputs();
+    let mut merged = merge([source, other])
+        .wait(WaitStrategy::park())
+        .idle_timeout(None)
+        .build();
+    let usual = getrlimit(Resource::Nofile);
+    let (wants, wanted) = mpsc::channel();
+    let putter = thread::spawn(move || {
+        for number in wanted {
+            let sink = if number % 2 == 0 { &mut near } else { &mut far };
+            sink.put(number).unwrap();
+        }
+    });
+    // Fewer than are open, and as many as are polled.
+    for current in [Some(4), usual.current] {
+        setrlimit(Resource::Nofile, Rlimit { current, ..usual }).unwrap();
+        for number in 0..20 {
+            wants.send(number).unwrap();
+            assert_eq!(merged.next_deadline(soon()), Ok(Some(number)));
+        }
+    }
+    drop(wants);
+    joined(putter);
+    say("DONE");
 }
 
 fn it_goes_on_with_the_next_producer_of_a_name() {

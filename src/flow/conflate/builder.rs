@@ -109,7 +109,9 @@ impl<T, F> ConflateBuilder<T, F> {
         self
     }
 
-    /// How the consumer waits for an element, and the thread for room in the table. For elements it waits as the source does.
+    /// How the consumer waits for an element, and the thread for room in the table. For elements the thread waits as the source
+    /// does; asleep at one from another process, by a descriptor, or, as long as this process may open no more, looking each
+    /// millisecond.
     ///
     /// ```
     /// use millstream::WaitStrategy;

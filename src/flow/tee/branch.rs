@@ -1,11 +1,13 @@
 //! `Branch`: one of the consumers of a tee.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::time::Instant;
 
 use super::flight::{Flight, Flown};
-use super::trunk::{Pump, Trunk};
+use super::trunk::{Pump, Taken, Trunk};
 use crate::primitive::Arc;
+use crate::primitive::atomic::Ordering;
 use crate::stream::{End, TimedOut, TryNext};
 use crate::wait::{Bells, Selector, WaitStrategy};
 
@@ -27,6 +29,12 @@ pub struct Branch<T: Clone + Send> {
     number: usize,
     selector: Selector,
     strategy: WaitStrategy,
+    /// Elements that were handed to it; and how many of such it has taken, which it notes for the others.
+    hand: VecDeque<T>,
+    all: u64,
+    taken: Taken,
+    /// Room for what branches lose while this one pumps.
+    lost: Vec<T>,
     end: Option<End>,
 }
 
@@ -44,7 +52,7 @@ impl<T: Clone + Send> Branch<T> {
     pub(super) fn new(
         trunk: Arc<Trunk<T>>,
         number: usize,
-        selector: Selector,
+        (selector, taken): (Selector, Taken),
         strategy: WaitStrategy,
     ) -> Self {
         Self {
@@ -52,6 +60,10 @@ impl<T: Clone + Send> Branch<T> {
             number,
             selector,
             strategy,
+            hand: VecDeque::new(),
+            all: 0,
+            taken,
+            lost: Vec::new(),
             end: None,
         }
     }
@@ -76,7 +88,7 @@ impl<T: Clone + Send> Branch<T> {
                 Found::End(end) => return TryNext::End(end),
                 Found::Nothing => return TryNext::Empty,
                 Found::Pump(pump) => {
-                    if Flight::new(&self.trunk, pump).pull() == Flown::Empty {
+                    if Flight::new(&self.trunk, pump, &mut self.lost).pull() == Flown::Empty {
                         return TryNext::Empty;
                     }
                 }
@@ -108,7 +120,9 @@ impl<T: Clone + Send> Branch<T> {
                 Found::Item(element) => return Ok(Some(element)),
                 Found::End(_) => return Ok(None),
                 Found::Pump(pump) => {
-                    let flown = Flight::new(&self.trunk, pump).pull_by(&mut self.selector, deadline);
+                    let mut flight = Flight::new(&self.trunk, pump, &mut self.lost);
+                    let flown = flight.pull_by(&mut self.selector, deadline);
+                    drop(flight);
                     if flown == Flown::Empty {
                         return Err(TimedOut);
                     }
@@ -123,18 +137,25 @@ impl<T: Clone + Send> Branch<T> {
         let (trunk, number) = (&self.trunk, self.number);
         // From before a look: what comes after it counts.
         let mut seen = trunk.news();
-        if trunk.state().is_stirring(number) {
-            return Ok(());
-        }
+        let holder = {
+            let state = trunk.state();
+            // First: had that one taken before it was found out, there would be something to do.
+            let holder = state.held_up_by();
+            if state.is_stirring(number) {
+                return Ok(());
+            }
+            holder
+        };
         let waited = self.selector.wait(
             self.strategy,
             deadline,
             &mut seen,
-            |seen| (trunk.news() != *seen).then_some(()),
             |seen| {
-                let mut state = trunk.state();
-                state.set_sleeping(number);
-                if state.is_stirring(number) {
+                let took = |(taken, at): &(Taken, u64)| taken.load(Ordering::Acquire) != *at;
+                (trunk.news() != *seen || holder.as_ref().is_some_and(took)).then_some(())
+            },
+            |seen| {
+                if trunk.lie_down(number) {
                     // Whoever told of it may have done so before this branch slept.
                     *seen = seen.wrapping_sub(1);
                 }
@@ -144,30 +165,41 @@ impl<T: Clone + Send> Branch<T> {
         waited.ok_or(TimedOut)
     }
 
+    /// Takes the next element of those that were handed to it.
+    #[inline]
+    fn from_hand(&mut self) -> Option<T> {
+        let element = self.hand.pop_front()?;
+        self.all = self.all.wrapping_add(1);
+        self.trunk.note(&self.taken, self.all);
+        Some(element)
+    }
+
+    #[inline]
     fn look(&mut self) -> Found<T> {
+        match self.from_hand() {
+            Some(element) => Found::Item(element),
+            None => self.look_further(),
+        }
+    }
+
+    #[inline(never)]
+    fn look_further(&mut self) -> Found<T> {
         if let Some(end) = &self.end {
             return Found::End(end.clone());
         }
         let mut state = self.trunk.state();
-        let Some(tail) = state.tails.get_mut(self.number) else {
-            return Found::Nothing;
-        };
-        if let Some(element) = tail.queue.pop_front() {
-            if state.gave_room(self.number) {
-                self.trunk.tell(state);
-            }
+        if let Some(element) = state.next(self.number, &mut self.hand) {
             return Found::Item(element);
         }
-        if let Some(end) = &state.end {
-            self.end = Some(end.clone());
-            return Found::End(end.clone());
+        if self.hand.is_empty() {
+            if let Some(end) = &state.end {
+                self.end = Some(end.clone());
+                return Found::End(end.clone());
+            }
+            return state.take_pump().map_or(Found::Nothing, Found::Pump);
         }
-        if state.may_pump()
-            && let Some(pump) = state.pump.take()
-        {
-            return Found::Pump(pump);
-        }
-        Found::Nothing
+        drop(state);
+        self.from_hand().map_or(Found::Nothing, Found::Item)
     }
 
     /// How the stream ended; `None` as long as that has not been found out by taking.

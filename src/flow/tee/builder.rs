@@ -63,7 +63,8 @@ pub enum TeeError {
 ///
 /// By default every branch gates: the one that has most to take holds the others back, and nothing is lost. A branch that is
 /// dropped holds nobody back, and with the last one the source is cancelled. Elements are pulled from the source only when a
-/// branch looks for one and has none.
+/// branch looks for one and has none: then as many as are there and every branch has room for, one by one where
+/// somebody else would get what is not taken (a resumable subscription, `release_on_next`, a worker of a work queue).
 ///
 /// ```
 /// let (mut sink, source) = millstream::channel::<String>().build()?;
@@ -157,7 +158,9 @@ impl<const N: usize, T: Clone + Send> TeeBuilder<N, T> {
         self
     }
 
-    /// How a branch waits for another one, which pumps or has to take first. At the source the branches wait as that does.
+    /// How a branch waits for another one, which pumps or has to take first. At the source the branches wait as that does; asleep
+    /// at one from another process, each by a descriptor of its own, or, as long as this process may open no more, looking each
+    /// millisecond.
     ///
     /// ```
     /// use millstream::WaitStrategy;
@@ -189,10 +192,10 @@ impl<const N: usize, T: Clone + Send> TeeBuilder<N, T> {
         if self.buffer == 0 {
             return Err(TeeError::NoBuffer);
         }
-        let (trunk, selectors) = Trunk::new(self.source, self.policies, self.buffer);
+        let (trunk, stands) = Trunk::new(self.source, self.policies, self.buffer);
         let mut number = 0;
-        Ok(selectors.map(|selector| {
-            let branch = Branch::new(trunk.clone(), number, selector, self.wait);
+        Ok(stands.map(|stand| {
+            let branch = Branch::new(trunk.clone(), number, stand, self.wait);
             number += 1;
             branch
         }))

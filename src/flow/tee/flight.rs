@@ -1,5 +1,6 @@
 //! Pumping: what the one branch does that has the source in its hands.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Instant;
 
 use super::trunk::{Pump, Trunk};
@@ -10,60 +11,60 @@ use crate::wait::Selector;
 pub(super) struct Flight<'a, T> {
     trunk: &'a Trunk<T>,
     pump: Option<Pump<T>>,
+    /// Room for what is lost to branches that do without.
+    lost: &'a mut Vec<T>,
 }
 
 /// What a flight came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flown {
-    /// An element came, or the end.
+    /// Elements came, or the end.
     News,
     /// Nothing at present.
     Empty,
 }
 
 impl<'a, T: Clone + Send> Flight<'a, T> {
-    pub(super) fn new(trunk: &'a Trunk<T>, pump: Pump<T>) -> Self {
+    pub(super) fn new(trunk: &'a Trunk<T>, pump: Pump<T>, lost: &'a mut Vec<T>) -> Self {
         Self {
             trunk,
             pump: Some(pump),
+            lost,
         }
     }
 
-    /// Pulls one element, if there is one now, and gives it to all. Does not wait.
+    /// Pulls what is there now, as much as may be pulled at once, and gives it to all. Does not wait.
     pub(super) fn pull(&mut self) -> Flown {
-        let Some(pump) = &mut self.pump else {
-            return Flown::Empty;
-        };
-        if pump.pulled.is_none() {
-            match pump.source.try_next() {
-                TryNext::Item(element) => {
-                    self.trunk.state().list(&mut pump.takers);
-                    pump.pulled = Some(element);
-                }
-                TryNext::Empty => return Flown::Empty,
-                TryNext::End(end) => return self.ended(end),
-            }
-        } else {
-            self.trunk.state().strike(&mut pump.takers);
-        }
-        self.give_out();
-        Flown::News
+        self.pull_first(|pump| match pump.source.try_next() {
+            TryNext::Item(element) => Attended::Item(element),
+            TryNext::Empty => Attended::TimedOut,
+            TryNext::End(end) => Attended::Ended(end),
+        })
     }
 
-    /// Pulls one element, waiting for it, and gives it to all.
+    /// As [`pull`](Self::pull), waiting for the first element.
     pub(super) fn pull_by(&mut self, selector: &mut Selector, deadline: Option<Instant>) -> Flown {
+        self.pull_first(|pump| pump.source.attend(selector, deadline, &|| false))
+    }
+
+    fn pull_first(&mut self, first: impl FnOnce(&mut Pump<T>) -> Attended<T>) -> Flown {
         let Some(pump) = &mut self.pump else {
             return Flown::Empty;
         };
-        if pump.pulled.is_none() {
-            match pump.source.attend(selector, deadline, &|| false) {
-                Attended::Item(element) => {
-                    self.trunk.state().list(&mut pump.takers);
-                    pump.pulled = Some(element);
-                }
+        if pump.pulled.is_empty() {
+            match first(pump) {
+                Attended::Item(element) => pump.pulled.push_back(element),
                 Attended::Ended(end) => return self.ended(end),
                 Attended::TimedOut | Attended::CalledAway => return Flown::Empty,
             }
+            if pump.source.may_run_ahead() {
+                while pump.pulled.len() < pump.most
+                    && let Some(element) = pump.source.take_ready()
+                {
+                    pump.pulled.push_back(element);
+                }
+            }
+            self.trunk.state().list(pump.pulled.len(), &mut pump.takers);
         } else {
             self.trunk.state().strike(&mut pump.takers);
         }
@@ -81,28 +82,56 @@ impl<'a, T: Clone + Send> Flight<'a, T> {
         Flown::News
     }
 
-    /// Gives the element to the branches that are to get it, all at once: a clone that panics loses nothing, for the element
+    /// Gives each element to the branches that are to get it, all at once: a clone that panics loses nothing, for the element
     /// stays with the source, and whoever pumps next begins again. The last one gets the element itself.
     fn give_out(&mut self) {
         let Some(pump) = &mut self.pump else { return };
         // Some may be there from a try that failed.
         pump.clones.clear();
-        if pump.takers.is_empty() {
-            pump.pulled = None;
+        let Some(copies) = pump.takers.len().checked_sub(1) else {
+            pump.pulled.clear();
+            return;
+        };
+        let mut whole = 0;
+        let Pump { pulled, clones, .. } = &mut *pump;
+        let cloned = catch_unwind(AssertUnwindSafe(|| {
+            for element in pulled.iter() {
+                for _ in 0..copies {
+                    clones.push(element.clone());
+                }
+                whole += 1;
+            }
+        }));
+        if let Err(panic) = cloned {
+            if whole == 0 {
+                resume_unwind(panic);
+            }
+            // What comes before it is given first; it has its turn, and its panic, when it is the next.
+            clones.truncate(whole * copies);
         }
-        let Some(element) = &pump.pulled else { return };
-        for _ in 1..pump.takers.len() {
-            pump.clones.push(element.clone());
-        }
-        pump.clones.extend(pump.pulled.take());
-        let mut lost = Vec::new();
-        let mut state = self.trunk.state();
-        for (number, element) in pump.takers.iter().zip(pump.clones.drain(..)) {
-            lost.extend(state.give(*number, element));
-        }
-        self.trunk.tell(state);
+        self.land(whole, copies);
         // Elements are dropped without the lock.
-        drop(lost);
+        self.lost.clear();
+    }
+
+    /// Gives so many elements to each, and the source back, and tells everybody.
+    fn land(&mut self, whole: usize, copies: usize) {
+        let Some(mut pump) = self.pump.take() else { return };
+        let mut state = self.trunk.state();
+        let mut clones = pump.clones.drain(..);
+        for element in pump.pulled.drain(..whole) {
+            let (last, others) = pump
+                .takers
+                .split_last()
+                .map_or((0, &[][..]), |(last, some)| (*last, some));
+            for (number, clone) in others.iter().zip(clones.by_ref().take(copies)) {
+                self.lost.extend(state.give(*number, clone));
+            }
+            self.lost.extend(state.give(last, element));
+        }
+        drop(clones);
+        state.pump = Some(pump);
+        self.trunk.tell(state);
     }
 }
 

@@ -3,11 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::PoisonError;
 
+use crossbeam_utils::CachePadded;
+
 use super::builder::Lossy;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::primitive::{Arc, Mutex, MutexGuard};
 use crate::stream::{End, SourceRef};
-use crate::wait::{Ring, Selector};
+use crate::wait::{Fence, Ring, Selector};
 
 /// What happens when a branch is slower than the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +25,13 @@ pub(super) struct Trunk<T> {
     state: Mutex<State<T>>,
     /// Counts what a branch that waits may have waited for, so that it need not lock to look.
     news: AtomicU64,
+    /// 1 while a branch sleeps until another one takes something.
+    wants_room: CachePadded<AtomicU64>,
+    fence: Fence,
 }
+
+/// How much a branch has taken of what was handed to it. Written by that branch alone.
+pub(super) type Taken = Arc<CachePadded<AtomicU64>>;
 
 pub(super) struct State<T> {
     /// The source and what was pulled of it; `None` while a branch pumps, and after the end.
@@ -36,16 +44,22 @@ pub(super) struct State<T> {
 /// What one branch at a time has: the single flight.
 pub(super) struct Pump<T> {
     pub(super) source: SourceRef<T>,
-    /// An element that not all branches have got that are to.
-    pub(super) pulled: Option<T>,
-    /// Room for the clones of one element, and for what is lost to it.
+    /// Elements that not all branches have got that are to.
+    pub(super) pulled: VecDeque<T>,
+    /// How many may be pulled at once.
+    pub(super) most: usize,
+    /// Room for the clones of what was pulled.
     pub(super) clones: Vec<T>,
+    /// Who gets it.
     pub(super) takers: Vec<usize>,
 }
 
 /// What a branch has yet to take.
 pub(super) struct Tail<T> {
-    pub(super) queue: VecDeque<T>,
+    queue: VecDeque<T>,
+    /// Elements handed to it, all of them since the beginning; those that it has not taken are still before it.
+    handed: u64,
+    taken: Taken,
     policy: Policy,
     pub(super) lost: u64,
     is_gone: bool,
@@ -59,20 +73,26 @@ impl<T> Trunk<T> {
         source: SourceRef<T>,
         policies: [Policy; N],
         buffer: usize,
-    ) -> (Arc<Self>, [Selector; N]) {
-        let selectors: [Selector; N] = std::array::from_fn(|_| Selector::new());
-        let tails = policies.iter().zip(&selectors).map(|(policy, selector)| Tail {
-            queue: VecDeque::new(),
-            policy: *policy,
-            lost: 0,
-            is_gone: false,
-            sleeps: false,
-            ring: selector.ring(),
-        });
+    ) -> (Arc<Self>, [(Selector, Taken); N]) {
+        let stands: [(Selector, Taken); N] = std::array::from_fn(|_| (Selector::new(), Taken::default()));
+        let tails = policies
+            .iter()
+            .zip(&stands)
+            .map(|(policy, (selector, taken))| Tail {
+                queue: VecDeque::new(),
+                handed: 0,
+                taken: taken.clone(),
+                policy: *policy,
+                lost: 0,
+                is_gone: false,
+                sleeps: false,
+                ring: selector.ring(),
+            });
         let state = State {
             pump: Some(Pump {
                 source,
-                pulled: None,
+                pulled: VecDeque::new(),
+                most: 0,
                 clones: Vec::new(),
                 takers: Vec::new(),
             }),
@@ -83,8 +103,10 @@ impl<T> Trunk<T> {
         let trunk = Self {
             state: Mutex::new(state),
             news: AtomicU64::new(0),
+            wants_room: CachePadded::new(AtomicU64::new(0)),
+            fence: Fence::within_process(),
         };
-        (Arc::new(trunk), selectors)
+        (Arc::new(trunk), stands)
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State<T>> {
@@ -101,6 +123,8 @@ impl<T> Trunk<T> {
     pub(super) fn tell(&self, mut state: MutexGuard<'_, State<T>>) {
         // Pairs with the Acquire in `news`.
         self.news.fetch_add(1, Ordering::Release);
+        // All that sleep are woken, those that sleep until there is room too.
+        self.wants_room.store(0, Ordering::Relaxed);
         let mut sleepers = Vec::new();
         for tail in &mut state.tails {
             if std::mem::take(&mut tail.sleeps) {
@@ -110,46 +134,117 @@ impl<T> Trunk<T> {
         drop(state);
         sleepers.iter().for_each(Ring::ring);
     }
+
+    /// Notes that a branch has taken one more of what was handed to it, `all` in all, and tells who sleeps until it does.
+    #[inline]
+    pub(super) fn note(&self, taken: &Taken, all: u64) {
+        // Pairs with the Acquire in `Tail::waiting`.
+        taken.store(all, Ordering::Release);
+        // Between the two; pairs with the heavy side in `lie_down`.
+        self.fence.light();
+        if self.wants_room.load(Ordering::Relaxed) != 0 {
+            self.tell(self.state());
+        }
+    }
+
+    /// Says that a branch is about to sleep. Whether there is something for it to do already.
+    pub(super) fn lie_down(&self, number: usize) -> bool {
+        let mut state = self.state();
+        if let Some(tail) = state.tails.get_mut(number) {
+            tail.sleeps = true;
+        }
+        if state.held_up_by().is_some() {
+            self.wants_room.store(1, Ordering::Relaxed);
+            drop(state);
+            self.fence.heavy();
+            state = self.state();
+        }
+        state.is_stirring(number)
+    }
+}
+
+impl<T> Tail<T> {
+    /// Whether it holds the others back.
+    fn gates(&self) -> bool {
+        !self.is_gone && self.policy == Policy::Gate
+    }
+
+    /// Elements before the branch.
+    fn waiting(&self) -> usize {
+        self.without(self.taken.load(Ordering::Acquire))
+    }
+
+    /// Elements before the branch when it has taken so many of those that were handed to it.
+    fn without(&self, taken: u64) -> usize {
+        // No more than the buffer.
+        self.queue.len() + self.handed.wrapping_sub(taken) as usize
+    }
 }
 
 impl<T> State<T> {
-    /// Whether the branches that gate have room for an element more.
-    fn has_room(&self) -> bool {
-        let gates = |tail: &Tail<T>| !tail.is_gone && tail.policy == Policy::Gate;
-        self.tails
-            .iter()
-            .all(|tail| !gates(tail) || tail.queue.len() < self.buffer)
+    /// How many elements may be pulled at once: no more than every branch has room for, for what is pulled before anybody
+    /// looks for it is not to make a branch do without what it would have had in time.
+    pub(super) fn room(&self) -> usize {
+        let there = self.tails.iter().filter(|tail| !tail.is_gone);
+        let free = there.map(|tail| {
+            let free = self.buffer.saturating_sub(tail.waiting());
+            if tail.gates() { free } else { free.max(1) }
+        });
+        free.min().unwrap_or(0)
     }
 
-    /// Whether a branch that has nothing may pump now, if nobody does: an element that was pulled has had its room before.
-    pub(super) fn may_pump(&self) -> bool {
-        self.pump
-            .as_ref()
-            .is_some_and(|pump| pump.pulled.is_some() || self.has_room())
+    /// Gives the source to a branch that has nothing, if nobody else has it and there is room: an element that was pulled
+    /// has had its room before.
+    pub(super) fn take_pump(&mut self) -> Option<Pump<T>> {
+        let most = self.room();
+        let mut pump = self.pump.take_if(|pump| most > 0 || !pump.pulled.is_empty())?;
+        pump.most = most;
+        Some(pump)
+    }
+
+    /// A branch that has to take before anybody may pump, and how much it had taken when that was found out.
+    pub(super) fn held_up_by(&self) -> Option<(Taken, u64)> {
+        self.pump.as_ref().filter(|pump| pump.pulled.is_empty())?;
+        let mut gates = self.tails.iter().filter(|tail| tail.gates());
+        gates.find_map(|tail| {
+            // One look for both, so that whoever waits for another number misses nothing.
+            let taken = tail.taken.load(Ordering::Acquire);
+            (tail.without(taken) >= self.buffer).then(|| (tail.taken.clone(), taken))
+        })
     }
 
     /// Whether there is something for a branch to do.
     pub(super) fn is_stirring(&self, number: usize) -> bool {
         let has_one = |tail: &Tail<T>| !tail.queue.is_empty();
-        self.end.is_some() || self.tails.get(number).is_some_and(has_one) || self.may_pump()
+        let may_pump = |pump: &Pump<T>| !pump.pulled.is_empty() || self.room() > 0;
+        self.end.is_some()
+            || self.tails.get(number).is_some_and(has_one)
+            || self.pump.as_ref().is_some_and(may_pump)
     }
 
-    /// Whether taking an element from this branch let the others go on.
-    pub(super) fn gave_room(&self, number: usize) -> bool {
-        self.tails
-            .get(number)
-            .is_some_and(|tail| tail.policy == Policy::Gate && tail.queue.len() + 1 == self.buffer)
+    /// The next element of a branch. One that gates is handed all that it has, to be taken without the lock; of one that does
+    /// without, the oldest may yet be lost.
+    pub(super) fn next(&mut self, number: usize, hand: &mut VecDeque<T>) -> Option<T> {
+        let tail = self.tails.get_mut(number)?;
+        if tail.policy != Policy::Gate {
+            return tail.queue.pop_front();
+        }
+        if hand.is_empty() && !tail.queue.is_empty() {
+            std::mem::swap(&mut tail.queue, hand);
+            tail.handed = tail.handed.wrapping_add(hand.len() as u64);
+        }
+        None
     }
 
-    /// Lists the branches that get the next element. Of the others it is lost to those that are there.
-    pub(super) fn list(&mut self, takers: &mut Vec<usize>) {
+    /// Lists the branches that get what was pulled, so many elements. Of the others it is lost to those that are there.
+    pub(super) fn list(&mut self, pulled: usize, takers: &mut Vec<usize>) {
         takers.clear();
         for (number, tail) in self.tails.iter_mut().enumerate() {
             if tail.is_gone {
                 continue;
             }
             if tail.policy == Policy::Lossy(Lossy::Newest) && tail.queue.len() >= self.buffer {
-                tail.lost += 1;
+                tail.lost += pulled as u64;
             } else {
                 takers.push(number);
             }
@@ -175,13 +270,6 @@ impl<T> State<T> {
         };
         tail.queue.push_back(element);
         oldest
-    }
-
-    /// Says that a branch is about to sleep.
-    pub(super) fn set_sleeping(&mut self, number: usize) {
-        if let Some(tail) = self.tails.get_mut(number) {
-            tail.sleeps = true;
-        }
     }
 
     /// Lets a branch go. Gives what it leaves, and the source if it was the last.

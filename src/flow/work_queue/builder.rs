@@ -87,9 +87,10 @@ impl<T: Send + 'static> WorkQueueBuilder<T> {
         self
     }
 
-    /// Elements that a worker of this process has before it, the one that it works on included. Default 1: it is sent one
-    /// when it looks for one. More is faster, because a worker finds its next element there already, and less fair, because
-    /// those wait for it that others could do.
+    /// Elements that a worker of this process has before it at most, the one that it works on included. Default 1: it is sent
+    /// one when it looks for one. With more it asks again each time that it has taken half of them, or finds none. More is
+    /// faster, because a worker finds its next element there already, and less fair, because those wait for it that others
+    /// could do.
     ///
     /// ```
     /// use millstream::TryNext;

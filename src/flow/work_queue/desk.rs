@@ -52,7 +52,6 @@ impl<T: Send + 'static> Desk<T> {
         let (lane, mut source) = channel::<T>()
             .buffer_size(Buffer::Rendezvous)
             .initial_demand(prefetch)
-            .replenish_each()
             .idle_timeout(idle)
             .source_wait(worker_wait)
             .hold_one()

@@ -363,6 +363,9 @@ impl<T: Element> WorkSink<T> {
     /// window later), and the one in work is not dealt again. That is noticed by the next put, or by
     /// [`deal_again`](Self::deal_again). A stream whose subscription is resumable waits for its successor instead.
     ///
+    /// Where the sink sleeps it needs descriptors, one for itself and two or three for each worker of another process; as long
+    /// as this process may open no more, it looks at them each millisecond.
+    ///
     /// # Errors
     /// When the stream has a buffer of its own. The sink comes back.
     ///

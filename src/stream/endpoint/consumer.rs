@@ -258,6 +258,12 @@ impl ConsumerEndpoint {
         self.resumable
     }
 
+    /// Whether the element taken last does not count as released yet.
+    #[cfg(not(millstream_loom))]
+    pub(crate) fn lags(&self) -> bool {
+        self.demand.lag != 0
+    }
+
     /// As [`credit`](Self::credit), from the hot path: the user still works on the element taken last.
     #[cold]
     #[inline(never)]

@@ -371,13 +371,15 @@ fn workers_that_leave_after_the_end_leave_to_those_that_stay() {
 
 #[test]
 fn an_idle_worker_leaves() {
-    let (sink, mut workers) = work_queue::<u64>()
-        .workers(2)
-        .idle_timeout(Some(std::time::Duration::from_millis(1)))
-        .build()
-        .unwrap();
-    assert_eq!(workers[0].next(), None);
-    until(|| sink.consumers() == 1);
+    within(|| {
+        let (sink, mut workers) = work_queue::<u64>()
+            .workers(2)
+            .idle_timeout(Some(std::time::Duration::from_millis(1)))
+            .build()
+            .unwrap();
+        assert_eq!(workers[0].next(), None);
+        until(|| sink.consumers() == 1);
+    });
 }
 
 #[derive(Clone, Copy, Debug)]

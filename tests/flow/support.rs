@@ -1,49 +1,20 @@
-//! What every test stands on: a watchdog, threads whose panics go on, elements that count themselves.
+//! What every test stands on: the watchdog of the tests of actors, elements that count themselves.
 
-use std::any::Any;
-use std::panic::resume_unwind;
+#[allow(dead_code, unused_macros, reason = "the tests of actors use more of it")]
+#[path = "../actors/support.rs"]
+mod watchdog;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// The watchdog's patience.
-pub(crate) const LONGEST: Duration = Duration::from_secs(60);
+#[cfg(target_os = "linux")]
+pub(crate) use watchdog::tests;
+pub(crate) use watchdog::{joined, until, within};
 
-/// Runs the body on a thread of its own and fails when it hangs.
-pub(crate) fn within(body: impl FnOnce() + Send + 'static) {
-    let (done, outcome) = channel();
-    let body = thread::spawn(move || {
-        body();
-        let _ = done.send(());
-    });
-    match outcome.recv_timeout(LONGEST) {
-        // Disconnected: it panicked.
-        Ok(()) | Err(RecvTimeoutError::Disconnected) => joined(body),
-        Err(RecvTimeoutError::Timeout) => panic!("it hangs"),
-    }
-}
-
-/// The result of a thread; its panic goes on here.
-pub(crate) fn joined<R>(thread: thread::JoinHandle<R>) -> R {
-    thread
-        .join()
-        .unwrap_or_else(|panic: Box<dyn Any + Send>| resume_unwind(panic))
-}
-
+/// A deadline that no test reaches.
 pub(crate) fn later() -> Instant {
-    Instant::now() + LONGEST
-}
-
-/// Gives other threads the core until the condition comes true.
-#[track_caller]
-pub(crate) fn until(mut condition: impl FnMut() -> bool) {
-    let end = later();
-    while !condition() {
-        assert!(Instant::now() < end, "the condition does not come true");
-        thread::yield_now();
-    }
+    Instant::now() + watchdog::LONG
 }
 
 /// An element of which it is counted how many are alive.

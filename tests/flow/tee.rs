@@ -115,6 +115,52 @@ fn nothing_is_pulled_that_no_branch_looked_for() {
 }
 
 #[test]
+fn what_is_there_is_pulled_as_far_as_every_branch_has_room() {
+    let (mut sink, source) = millstream::channel::<u64>()
+        .buffer_size(Buffer::Rendezvous)
+        .initial_demand(8)
+        .replenish_each()
+        .build()
+        .unwrap();
+    let [mut one, mut two] = tee::<2, _>(source).buffer_size(5).build().unwrap();
+    for i in 0..8 {
+        sink.try_put(i).unwrap();
+    }
+    assert_eq!(one.next(), Some(0));
+    assert_eq!(sink.demand(), 5);
+    assert_eq!(two.next(), Some(0));
+    assert_eq!(sink.demand(), 5, "it had that already");
+    assert_eq!(one.by_ref().take(5).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    assert_eq!(sink.demand(), 6, "the other has room for one");
+    assert_eq!(one.try_next(), TryNext::Empty);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_would_count_as_released_is_pulled_one_by_one() {
+    within(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("run");
+        let mut sink = millstream::publish::<u64>("jobs")
+            .directory(&path)
+            .open()
+            .unwrap();
+        let jobs = millstream::subscribe::<u64>("jobs")
+            .release_on_next()
+            .directory(&path);
+        let [mut one, mut two] = tee::<2, _>(jobs.open().unwrap()).build().unwrap();
+        sink.put_slice(&[0, 1, 2, 3]).unwrap();
+        for element in 0..3 {
+            assert_eq!(one.next(), Some(element));
+        }
+        assert_eq!(two.by_ref().take(3).collect::<Vec<_>>(), [0, 1, 2]);
+        drop((one, two));
+        let left = sink.complete_and_drain(Instant::now()).unwrap_err().left;
+        assert_eq!(left, 1, "which nobody has looked for");
+    });
+}
+
+#[test]
 fn a_branch_that_goes_wakes_those_that_it_held_back() {
     within(|| {
         for wait in [WaitStrategy::park(), WaitStrategy::default()] {
