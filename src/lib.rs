@@ -55,15 +55,11 @@ pub use actor::{
 };
 pub use element::{Element, Field, Fingerprint, Kind, Scalar, Schema, SchemaError, Value, ValueError};
 #[cfg(not(millstream_loom))]
-pub use flow::{ArbitrateBuilder, Arbitrated, Feed, LineCounts, arbitrate};
-#[cfg(not(millstream_loom))]
-pub use flow::{Branch, Lossy, TeeBuilder, TeeError, tee};
-#[cfg(not(millstream_loom))]
-pub use flow::{ConflateBuilder, ConflateError, Conflated, Latest, conflate};
-#[cfg(not(millstream_loom))]
-pub use flow::{EndPolicy, Indexed, Merge, MergeBuilder, merge};
-#[cfg(not(millstream_loom))]
-pub use flow::{NotALane, WorkQueue, WorkQueueBuilder, WorkSink, work_queue};
+pub use flow::{
+    ArbitrateBuilder, Arbitrated, Branch, ConflateBuilder, ConflateError, Conflated, EndPolicy, Feed,
+    Indexed, Latest, LineCounts, Lossy, Merge, MergeBuilder, NotALane, TeeBuilder, TeeError, WorkQueue,
+    WorkQueueBuilder, WorkSink, arbitrate, conflate, merge, tee, work_queue,
+};
 #[cfg(not(millstream_loom))]
 /// The crate of the histogram in a [`WorkerReport`].
 pub use hdrhistogram;

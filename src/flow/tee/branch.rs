@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Instant;
 
-use super::flight::{Flight, Flown};
+use super::flight::{Flight, Flown, Pumper};
 use super::trunk::{Pump, Taken, Trunk};
 use crate::primitive::Arc;
 use crate::primitive::atomic::Ordering;
@@ -43,7 +43,7 @@ enum Found<T> {
     Item(T),
     End(End),
     /// This branch is to pump.
-    Pump(Pump<T>),
+    Pump(Box<Pump<T>>),
     /// Another one pumps, or has to take first.
     Nothing,
 }
@@ -88,7 +88,7 @@ impl<T: Clone + Send> Branch<T> {
                 Found::End(end) => return TryNext::End(end),
                 Found::Nothing => return TryNext::Empty,
                 Found::Pump(pump) => {
-                    if Flight::new(&self.trunk, pump, &mut self.lost).pull() == Flown::Empty {
+                    if self.flight(pump).0.pull() == Flown::Empty {
                         return TryNext::Empty;
                     }
                 }
@@ -120,8 +120,8 @@ impl<T: Clone + Send> Branch<T> {
                 Found::Item(element) => return Ok(Some(element)),
                 Found::End(_) => return Ok(None),
                 Found::Pump(pump) => {
-                    let mut flight = Flight::new(&self.trunk, pump, &mut self.lost);
-                    let flown = flight.pull_by(&mut self.selector, deadline);
+                    let (mut flight, selector) = self.flight(pump);
+                    let flown = flight.pull_by(selector, deadline);
                     drop(flight);
                     if flown == Flown::Empty {
                         return Err(TimedOut);
@@ -130,6 +130,16 @@ impl<T: Clone + Send> Branch<T> {
                 Found::Nothing => self.wait(deadline)?,
             }
         }
+    }
+
+    /// A flight of this branch, and where it waits.
+    fn flight(&mut self, pump: Box<Pump<T>>) -> (Flight<'_, T>, &mut Selector) {
+        let branch = Pumper {
+            number: self.number,
+            hand: &mut self.hand,
+            lost: &mut self.lost,
+        };
+        (Flight::new(&self.trunk, pump, branch), &mut self.selector)
     }
 
     /// Waits until there is something to look at.
@@ -167,7 +177,7 @@ impl<T: Clone + Send> Branch<T> {
 
     /// Takes the next element of those that were handed to it.
     #[inline]
-    fn from_hand(&mut self) -> Option<T> {
+    fn take_in_hand(&mut self) -> Option<T> {
         let element = self.hand.pop_front()?;
         self.all = self.all.wrapping_add(1);
         self.trunk.note(&self.taken, self.all);
@@ -176,7 +186,7 @@ impl<T: Clone + Send> Branch<T> {
 
     #[inline]
     fn look(&mut self) -> Found<T> {
-        match self.from_hand() {
+        match self.take_in_hand() {
             Some(element) => Found::Item(element),
             None => self.look_further(),
         }
@@ -188,9 +198,10 @@ impl<T: Clone + Send> Branch<T> {
             return Found::End(end.clone());
         }
         let mut state = self.trunk.state();
-        if let Some(element) = state.next(self.number, &mut self.hand) {
+        if let Some(element) = state.next(self.number) {
             return Found::Item(element);
         }
+        state.hand_over(self.number, &mut self.hand);
         if self.hand.is_empty() {
             if let Some(end) = &state.end {
                 self.end = Some(end.clone());
@@ -199,7 +210,7 @@ impl<T: Clone + Send> Branch<T> {
             return state.take_pump().map_or(Found::Nothing, Found::Pump);
         }
         drop(state);
-        self.from_hand().map_or(Found::Nothing, Found::Item)
+        self.take_in_hand().map_or(Found::Nothing, Found::Item)
     }
 
     /// How the stream ended; `None` as long as that has not been found out by taking.

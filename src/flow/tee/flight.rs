@@ -1,5 +1,6 @@
 //! Pumping: what the one branch does that has the source in its hands.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Instant;
 
@@ -10,9 +11,17 @@ use crate::wait::Selector;
 /// A branch that pumps. It gives the source back however its flight ends, also when a clone panics.
 pub(super) struct Flight<'a, T> {
     trunk: &'a Trunk<T>,
-    pump: Option<Pump<T>>,
+    pump: Option<Box<Pump<T>>>,
+    branch: Pumper<'a, T>,
+}
+
+/// What a flight needs of the branch that makes it.
+pub(super) struct Pumper<'a, T> {
+    pub(super) number: usize,
+    /// Where it gets what is its own.
+    pub(super) hand: &'a mut VecDeque<T>,
     /// Room for what is lost to branches that do without.
-    lost: &'a mut Vec<T>,
+    pub(super) lost: &'a mut Vec<T>,
 }
 
 /// What a flight came to.
@@ -25,11 +34,11 @@ pub(super) enum Flown {
 }
 
 impl<'a, T: Clone + Send> Flight<'a, T> {
-    pub(super) fn new(trunk: &'a Trunk<T>, pump: Pump<T>, lost: &'a mut Vec<T>) -> Self {
+    pub(super) fn new(trunk: &'a Trunk<T>, pump: Box<Pump<T>>, branch: Pumper<'a, T>) -> Self {
         Self {
             trunk,
             pump: Some(pump),
-            lost,
+            branch,
         }
     }
 
@@ -93,7 +102,7 @@ impl<'a, T: Clone + Send> Flight<'a, T> {
             return;
         };
         let mut whole = 0;
-        let Pump { pulled, clones, .. } = &mut *pump;
+        let Pump { pulled, clones, .. } = &mut **pump;
         let cloned = catch_unwind(AssertUnwindSafe(|| {
             for element in pulled.iter() {
                 for _ in 0..copies {
@@ -109,27 +118,34 @@ impl<'a, T: Clone + Send> Flight<'a, T> {
             // What comes before it is given first; it has its turn, and its panic, when it is the next.
             clones.truncate(whole * copies);
         }
-        self.land(whole, copies);
+        self.land(whole);
         // Elements are dropped without the lock.
-        self.lost.clear();
+        self.branch.lost.clear();
     }
 
     /// Gives so many elements to each, and the source back, and tells everybody.
-    fn land(&mut self, whole: usize, copies: usize) {
+    fn land(&mut self, whole: usize) {
         let Some(mut pump) = self.pump.take() else { return };
+        let Pump {
+            pulled,
+            clones,
+            takers,
+            ..
+        } = &mut *pump;
+        let (last, others) = takers
+            .split_last()
+            .map_or((0, &[][..]), |(last, some)| (*last, some));
+        let lost = &mut *self.branch.lost;
         let mut state = self.trunk.state();
-        let mut clones = pump.clones.drain(..);
-        for element in pump.pulled.drain(..whole) {
-            let (last, others) = pump
-                .takers
-                .split_last()
-                .map_or((0, &[][..]), |(last, some)| (*last, some));
-            for (number, clone) in others.iter().zip(clones.by_ref().take(copies)) {
-                self.lost.extend(state.give(*number, clone));
+        let mut clones = clones.drain(..);
+        for element in pulled.drain(..whole) {
+            for (number, clone) in others.iter().zip(&mut clones) {
+                lost.extend(state.give(*number, clone));
             }
-            self.lost.extend(state.give(last, element));
+            lost.extend(state.give(last, element));
         }
         drop(clones);
+        state.hand_over(self.branch.number, self.branch.hand);
         state.pump = Some(pump);
         self.trunk.tell(state);
     }

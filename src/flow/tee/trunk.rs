@@ -35,7 +35,7 @@ pub(super) type Taken = Arc<CachePadded<AtomicU64>>;
 
 pub(super) struct State<T> {
     /// The source and what was pulled of it; `None` while a branch pumps, and after the end.
-    pub(super) pump: Option<Pump<T>>,
+    pub(super) pump: Option<Box<Pump<T>>>,
     pub(super) tails: Vec<Tail<T>>,
     pub(super) end: Option<End>,
     buffer: usize,
@@ -89,13 +89,13 @@ impl<T> Trunk<T> {
                 ring: selector.ring(),
             });
         let state = State {
-            pump: Some(Pump {
+            pump: Some(Box::new(Pump {
                 source,
                 pulled: VecDeque::new(),
                 most: 0,
                 clones: Vec::new(),
                 takers: Vec::new(),
-            }),
+            })),
             tails: tails.collect(),
             end: None,
             buffer,
@@ -195,7 +195,7 @@ impl<T> State<T> {
 
     /// Gives the source to a branch that has nothing, if nobody else has it and there is room: an element that was pulled
     /// has had its room before.
-    pub(super) fn take_pump(&mut self) -> Option<Pump<T>> {
+    pub(super) fn take_pump(&mut self) -> Option<Box<Pump<T>>> {
         let most = self.room();
         let mut pump = self.pump.take_if(|pump| most > 0 || !pump.pulled.is_empty())?;
         pump.most = most;
@@ -219,21 +219,25 @@ impl<T> State<T> {
         let may_pump = |pump: &Pump<T>| !pump.pulled.is_empty() || self.room() > 0;
         self.end.is_some()
             || self.tails.get(number).is_some_and(has_one)
-            || self.pump.as_ref().is_some_and(may_pump)
+            || self.pump.as_deref().is_some_and(may_pump)
     }
 
-    /// The next element of a branch. One that gates is handed all that it has, to be taken without the lock; of one that does
-    /// without, the oldest may yet be lost.
-    pub(super) fn next(&mut self, number: usize, hand: &mut VecDeque<T>) -> Option<T> {
+    /// The next element of a branch that does without: of its elements the oldest may yet be lost.
+    pub(super) fn next(&mut self, number: usize) -> Option<T> {
         let tail = self.tails.get_mut(number)?;
-        if tail.policy != Policy::Gate {
-            return tail.queue.pop_front();
-        }
-        if hand.is_empty() && !tail.queue.is_empty() {
+        let gates = tail.policy == Policy::Gate;
+        if gates { None } else { tail.queue.pop_front() }
+    }
+
+    /// Hands a branch that gates, and has nothing in hand, all that it has, to be taken without the lock.
+    pub(super) fn hand_over(&mut self, number: usize, hand: &mut VecDeque<T>) {
+        if let Some(tail) = self.tails.get_mut(number)
+            && tail.policy == Policy::Gate
+            && hand.is_empty()
+        {
             std::mem::swap(&mut tail.queue, hand);
             tail.handed = tail.handed.wrapping_add(hand.len() as u64);
         }
-        None
     }
 
     /// Lists the branches that get what was pulled, so many elements. Of the others it is lost to those that are there.
@@ -273,7 +277,7 @@ impl<T> State<T> {
     }
 
     /// Lets a branch go. Gives what it leaves, and the source if it was the last.
-    pub(super) fn leave(&mut self, number: usize) -> (VecDeque<T>, Option<Pump<T>>) {
+    pub(super) fn leave(&mut self, number: usize) -> (VecDeque<T>, Option<Box<Pump<T>>>) {
         let mut left = VecDeque::new();
         if let Some(tail) = self.tails.get_mut(number) {
             tail.is_gone = true;
