@@ -231,3 +231,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_producer_waits_for_somebody_once_the_last_lossy_consumer_has_gone() {
+    let (mut sink, subscribers) = broadcast::<Wide>().build().unwrap();
+    let lossy = subscribers.subscribe().lossy().open().unwrap();
+    for i in 0..100 {
+        sink.try_put(wide(i)).unwrap();
+    }
+    drop(lossy);
+    // By this one it finds that out, if it was told.
+    let _ = sink.try_put(wide(100));
+    assert!(sink.try_put(wide(101)).is_err());
+}
