@@ -5,9 +5,14 @@
 //! limits by value: the cursors' addresses never leave the handle, so they stay in registers.
 
 mod audience;
+mod completion;
 mod consumer;
 mod crowd;
+mod demand;
+mod departure;
 mod guidance;
+mod member;
+mod membership;
 mod oversight;
 mod parking;
 mod patience;
@@ -18,10 +23,11 @@ use std::any::Any;
 use std::time::Instant;
 
 pub(crate) use audience::Audience;
-pub(crate) use consumer::{
-    Attention, ConsumerEndpoint, ConsumerLines, ConsumerSettings, Demand, Vacancy, Waited,
-};
-pub(crate) use crowd::{Call, Crowd, CrowdWords, Entrance, Member};
+pub(crate) use consumer::{ConsumerEndpoint, ConsumerLines, ConsumerSettings, Vacancy, Waited};
+pub(crate) use crowd::{Crowd, CrowdWords, Entrance};
+pub(crate) use demand::Demand;
+pub(crate) use member::{Call, Member};
+pub(crate) use membership::Attention;
 pub(crate) use oversight::Oversight;
 pub(crate) use patience::{Lookout, Patience};
 pub(crate) use producer::{Fate, ProducerEndpoint, ProducerLines, ProducerSettings};
