@@ -1,18 +1,19 @@
-//! The cold side of a consumer: credit, the end, waiting, cancelling.
+//! The cold side of a consumer: credit, and what it finds where there is no element.
 
 use std::cell::UnsafeCell;
 use std::time::{Duration, Instant};
 
 use super::Keep;
+use super::demand::Demand;
+use super::membership::Attention;
 use super::patience::Patience;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 use crate::process::HangUp;
 use crate::ring::Corruption;
-use crate::ring::notice::{CANCEL, EVICTED, GONE, LANES};
+use crate::ring::notice::{CANCEL, GONE, LANES};
 use crate::ring::page::{
-    CreditLine, END_COMPLETED, END_FAILED, END_OPEN, EndLine, FAULT_MESSAGE, WORD_CLOSED, WORD_PARKED,
-    WordLine,
+    CreditLine, END_COMPLETED, END_FAILED, END_OPEN, EndLine, FAULT_MESSAGE, WORD_PARKED, WordLine,
 };
 use crate::stream::end::{End, StreamFault};
 use crate::wait::{Doorbell, Fence, WaitStrategy};
@@ -25,42 +26,6 @@ pub(crate) struct ConsumerLines {
     pub(crate) waiting: *const WordLine,
     pub(crate) end: *const EndLine,
     pub(crate) notice: *const AtomicU64,
-}
-
-/// The word by which a consumer of several asks its producer for attention, and its bit in it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Attention {
-    pub(crate) word: *const AtomicU64,
-    pub(crate) bit: u64,
-}
-
-/// How a consumer asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Demand {
-    /// The most that may be open at a time.
-    pub(crate) window: u64,
-    /// Elements asked for and not taken; `u64::MAX` asks for ever.
-    pub(crate) asked: u64,
-    /// Elements taken between two times that credit is given back.
-    pub(crate) step: u64,
-    /// Elements just taken that do not count as released yet: 1 where a successor would need the
-    /// one that the user still works on.
-    pub(crate) lag: u64,
-    /// Elements of the window that are not asked for while the user works on one: 1 where others could take them.
-    pub(crate) held: u64,
-}
-
-impl Demand {
-    /// A window that replenishes itself, or by hand; with every element or about every half window.
-    pub(crate) fn new(window: u64, manual: bool, eager: bool, resumable: bool) -> Self {
-        Self {
-            window,
-            asked: if manual { 0 } else { u64::MAX },
-            step: if eager { 1 } else { (window / 2).max(1) },
-            lag: resumable.into(),
-            held: 0,
-        }
-    }
 }
 
 /// What an unsuccessful look for the next element found.
@@ -106,12 +71,12 @@ pub(crate) struct ConsumerEndpoint {
     /// Position at which credit was given last.
     credited: u64,
     /// What was given: released, granted.
-    released: u64,
+    pub(super) released: u64,
     granted: u64,
     /// What of the window is held back now.
     holding: u64,
     /// For frames: bytes before `credited`.
-    bytes: u64,
+    pub(super) bytes: u64,
     pub(super) ended: Option<End>,
     pub(super) patience: Patience,
     resumable: bool,
@@ -127,9 +92,9 @@ pub(crate) struct ConsumerEndpoint {
     /// By which the producer of several consumers learns that something is the matter with this one.
     pub(super) attention: Option<Attention>,
     /// Where that producer says that it goes on without this consumer, and the value that means so.
-    eviction: Option<(*const AtomicU64, u64)>,
+    pub(super) eviction: Option<(*const AtomicU64, u64)>,
     /// The place of one of several, which is given up at the end.
-    seat: Option<Keep>,
+    pub(super) seat: Option<Keep>,
     /// Where the cursors lie after the end: a stamp at which nothing comes any more.
     grave: Box<UnsafeCell<u64>>,
     /// By which the connection is ended from outside, between processes.
@@ -182,12 +147,12 @@ impl ConsumerEndpoint {
         unsafe { &*self.lines.control }
     }
 
-    fn credit_line(&self) -> &CreditLine {
+    pub(super) fn credit_line(&self) -> &CreditLine {
         // SAFETY: kept alive by `_keep`.
         unsafe { &*self.lines.credit }
     }
 
-    fn waiting(&self) -> &WordLine {
+    pub(super) fn waiting(&self) -> &WordLine {
         // SAFETY: kept alive by `_keep`.
         unsafe { &*self.lines.waiting }
     }
@@ -197,43 +162,9 @@ impl ConsumerEndpoint {
         unsafe { &*self.lines.end }
     }
 
-    fn notice(&self) -> &AtomicU64 {
+    pub(super) fn notice(&self) -> &AtomicU64 {
         // SAFETY: kept alive by `_keep`.
         unsafe { &*self.lines.notice }
-    }
-
-    /// Whether the producer has gone on without this consumer.
-    pub(crate) fn is_evicted(&self) -> bool {
-        // Between processes the word is faster than the notice.
-        self.notice().load(Ordering::Acquire) & EVICTED != 0
-            || self.eviction.is_some_and(|(word, mark)| {
-                // SAFETY: kept alive by `_keep`.
-                unsafe { &*word }.load(Ordering::Acquire) == mark
-            })
-    }
-
-    /// Says where the producer tells that it goes on without this consumer, and by which value.
-    #[cfg(all(target_os = "linux", not(millstream_loom)))]
-    pub(crate) fn set_eviction(&mut self, word: *const AtomicU64, mark: u64) {
-        self.eviction = Some((word, mark));
-    }
-
-    /// Makes this one of several consumers of its producer.
-    pub(crate) fn set_attention(&mut self, attention: Attention) {
-        self.attention = Some(attention);
-    }
-
-    /// Has this one of several give up its place, by dropping what keeps it, when it takes nothing any more.
-    pub(crate) fn set_seat(&mut self, seat: Keep) {
-        self.seat = Some(seat);
-    }
-
-    /// Has the producer of several consumers look at this one's control word, which was stored before.
-    pub(super) fn ask_attention(&self) {
-        if let Some(Attention { word, bit }) = self.attention {
-            // SAFETY: kept alive by `_keep`. Release pairs with the Acquire in `ProducerEndpoint::attend_crowd`.
-            unsafe { &*word }.fetch_or(bit, Ordering::Release);
-        }
     }
 
     pub(crate) fn end(&self) -> Option<&End> {
@@ -340,23 +271,6 @@ impl ConsumerEndpoint {
     /// No more elements than this can lie in the ring.
     pub(crate) fn most_in_ring(&self) -> u64 {
         crate::stream::settings::MOST_ELEMENTS
-    }
-
-    /// What a resumable consumer leaves when its source is dropped: the stream goes on without it.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn depart(&mut self, pos: u64) {
-        if self.ended.is_none() {
-            // The element that a panic interrupted is the successor's to do again.
-            self.leave(
-                pos,
-                if std::thread::panicking() {
-                    self.demand.lag
-                } else {
-                    0
-                },
-            );
-        }
     }
 
     /// The position up to which the producer may go.
@@ -500,52 +414,5 @@ impl ConsumerEndpoint {
             code,
             String::from_utf8_lossy(&bytes[..len as usize]),
         ))
-    }
-
-    /// Ends the stream at `pos` from this side: nothing is taken any more.
-    pub(crate) fn close(&mut self, end: End, pos: u64) {
-        if self.shut(end, pos) {
-            self.announce();
-        }
-    }
-
-    /// As [`close`](Self::close), but wakes nobody. False when the stream had ended.
-    pub(crate) fn shut(&mut self, end: End, pos: u64) -> bool {
-        if self.ended.is_some() {
-            return false;
-        }
-        self.ended = Some(end);
-        // Where what was not released is done again, the element that a panic interrupted is.
-        let lag = if self.demand.lag != 0 && std::thread::panicking() {
-            self.demand.lag
-        } else {
-            0
-        };
-        self.leave(pos, lag);
-        // Last, so that the producer that sees it sees `released` and owns what lies behind it. Pairs with the
-        // Acquire in `ProducerEndpoint::look`.
-        self.control().word.store(WORD_CLOSED, Ordering::Release);
-        self.ask_attention();
-        // After `released`, from which on nobody was there if this was the last.
-        self.seat = None;
-        true
-    }
-
-    /// Wakes a producer that waits for room there will not be.
-    pub(crate) fn announce(&self) {
-        Fence::Full.light();
-        let waiting = self.waiting().word.load(Ordering::Relaxed);
-        if waiting & WORD_PARKED != 0 {
-            self.bell.ring();
-        }
-    }
-
-    /// Tells how far everything is released.
-    pub(crate) fn leave(&mut self, pos: u64, lag: u64) {
-        let released = pos.wrapping_sub(lag.min(pos.wrapping_sub(self.released)));
-        self.released = released;
-        let line = self.credit_line();
-        line.released.store(released, Ordering::Release);
-        line.released_bytes.store(self.bytes, Ordering::Release);
     }
 }

@@ -7,7 +7,10 @@
 mod audience;
 mod consumer;
 mod crowd;
+mod demand;
+mod departure;
 mod guidance;
+mod membership;
 mod oversight;
 mod parking;
 mod patience;
@@ -18,10 +21,10 @@ use std::any::Any;
 use std::time::Instant;
 
 pub(crate) use audience::Audience;
-pub(crate) use consumer::{
-    Attention, ConsumerEndpoint, ConsumerLines, ConsumerSettings, Demand, Vacancy, Waited,
-};
+pub(crate) use consumer::{ConsumerEndpoint, ConsumerLines, ConsumerSettings, Vacancy, Waited};
 pub(crate) use crowd::{Call, Crowd, CrowdWords, Entrance, Member};
+pub(crate) use demand::Demand;
+pub(crate) use membership::Attention;
 pub(crate) use oversight::Oversight;
 pub(crate) use patience::{Lookout, Patience};
 pub(crate) use producer::{Fate, ProducerEndpoint, ProducerLines, ProducerSettings};
