@@ -5,6 +5,7 @@
 //! limits by value: the cursors' addresses never leave the handle, so they stay in registers.
 
 mod audience;
+mod completion;
 mod consumer;
 mod crowd;
 mod demand;
