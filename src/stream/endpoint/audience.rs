@@ -1,7 +1,7 @@
 //! Whom a producer produces for: one consumer in this process, or whoever subscribes.
 
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
-use super::crowd::{Call, Member};
+use super::member::{Call, Member};
 use super::oversight::{self, Oversight};
 use super::producer::ProducerEndpoint;
 use crate::primitive::Arc;

@@ -11,6 +11,7 @@ mod crowd;
 mod demand;
 mod departure;
 mod guidance;
+mod member;
 mod membership;
 mod oversight;
 mod parking;
@@ -23,8 +24,9 @@ use std::time::Instant;
 
 pub(crate) use audience::Audience;
 pub(crate) use consumer::{ConsumerEndpoint, ConsumerLines, ConsumerSettings, Vacancy, Waited};
-pub(crate) use crowd::{Call, Crowd, CrowdWords, Entrance, Member};
+pub(crate) use crowd::{Crowd, CrowdWords, Entrance};
 pub(crate) use demand::Demand;
+pub(crate) use member::{Call, Member};
 pub(crate) use membership::Attention;
 pub(crate) use oversight::Oversight;
 pub(crate) use patience::{Lookout, Patience};
