@@ -29,6 +29,7 @@ mod lanes;
 mod newest;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 mod observation;
+mod observed;
 mod peek;
 #[cfg(not(millstream_loom))]
 mod protocol;
@@ -80,7 +81,8 @@ pub use frame_sink::{FrameClaim, FrameSink};
 #[cfg(not(millstream_loom))]
 pub use frame_source::{Frame, FrameSource};
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
-pub use observation::{Content, Observation, ObservedConsumer, State, list, observe};
+pub use observation::{Observation, list, observe};
+pub use observed::{Content, ObservedConsumer, State};
 pub use peek::{Peek, PeekIter};
 #[cfg(not(millstream_loom))]
 pub use protocol::{
