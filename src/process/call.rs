@@ -9,9 +9,10 @@ use rustix::io::Errno;
 
 use super::claim::{Incarnation, sweep};
 use super::directory::RuntimeDirectory;
-use super::error::{SubscribeError, SystemError};
+use super::error::SystemError;
 use super::name::Name;
 use super::socket::{self, Peer, Receipt};
+use super::subscribe_error::SubscribeError;
 use super::wire::{Code, Hello, Kind, LONGEST_MESSAGE, Message, OWN_VERSION, Refusal, Welcome, WireError};
 use crate::element::Schema;
 use crate::primitive::Arc;

@@ -30,6 +30,7 @@ mod seat;
 mod seats;
 mod service;
 mod socket;
+mod subscribe_error;
 mod subscription;
 mod watch;
 mod wire;
@@ -37,11 +38,12 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use error::{DirectoryError, ListError, ObserveError, PublishError, SubscribeError, SystemError};
+pub use error::{DirectoryError, ListError, PublishError, SystemError};
 pub use name::InvalidName;
 pub(crate) use name::check as check_name;
 pub(crate) use notice::{ARRIVED, GONE};
 pub(crate) use observer::{Observation, list, observe};
 pub(crate) use publication::{Arrival, Assembly, Publication, PublicationSettings};
+pub use subscribe_error::{ObserveError, SubscribeError};
 pub(crate) use subscription::{HangUp, Subscription, SubscriptionSettings};
 pub(crate) use wire::{Join, Kind};

@@ -11,12 +11,13 @@ use rustix::fs::FileType;
 
 use super::call::{Answer, call};
 use super::directory::{Missing, RuntimeDirectory};
-use super::error::{DirectoryError, SubscribeError, SystemError};
+use super::error::{DirectoryError, SystemError};
 use super::geometry::{self, Lie};
 use super::name::Name;
 use super::notice::Notice;
 use super::reactor::Command;
 use super::service::{Lease, Messenger, Unavailable, WAKE};
+use super::subscribe_error::SubscribeError;
 use super::watch::Watch;
 use super::wire::{Hello, Join, Kind, Role};
 use crate::memory::{Access, SIZE_SEALS, SharedMemory, WRITER_ONLY_SEALS};

@@ -11,12 +11,12 @@ use zerocopy::{FromZeros, IntoBytes};
 use crate::memory::{MemoryError, MemoryOptions, SharedMemory};
 use crate::primitive::Arc;
 use crate::primitive::atomic::Ordering;
-use crate::process::error::{PublishError, SubscribeError};
 use crate::process::geometry;
 use crate::process::notice::{ARRIVED, Notice};
 use crate::process::publication::{Arrival, Publication, PublicationSettings};
 use crate::process::subscription::{Subscription, SubscriptionSettings};
 use crate::process::wire::{Join, Kind};
+use crate::process::{PublishError, SubscribeError};
 use crate::ring::page::{ENDIAN_MARK, KIND_ELEMENTS, MAJOR, MINOR, STREAM_MAGIC, StreamHeader};
 
 /// The longest that anything here may take.

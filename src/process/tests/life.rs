@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use rustix::io::{read, write};
 
 use super::ground::*;
-use crate::process::error::{PublishError, SubscribeError};
 use crate::process::geometry::{CONTROL, GRANTED, RELEASED, RELEASED_BYTES};
 use crate::process::notice::ARRIVED;
 use crate::process::subscription::{Subscription, SubscriptionSettings};
 use crate::process::{GONE, Kind, list, observe};
+use crate::process::{PublishError, SubscribeError};
 use crate::ring::page::{KIND_FRAMES, StreamHeader, WORD_CLOSED};
 
 #[test]

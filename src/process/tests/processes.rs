@@ -9,11 +9,11 @@ use rustix::io::retry_on_intr;
 use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions, waitpid};
 
 use super::ground::*;
-use crate::process::error::{PublishError, SubscribeError};
 use crate::process::reactor::Command as Order;
 use crate::process::service::Lease;
 use crate::process::subscription::{Subscription, SubscriptionSettings};
 use crate::process::{GONE, list};
+use crate::process::{PublishError, SubscribeError};
 
 const ROLE: &str = "MILLSTREAM_TEST_ROLE";
 
