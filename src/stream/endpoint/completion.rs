@@ -1,5 +1,7 @@
 //! How a producer ends: what it writes, what a dropped sink leaves, and the wait until everything was released.
 
+#![forbid(unsafe_code)]
+
 use std::time::Instant;
 
 use super::audience::Audience;

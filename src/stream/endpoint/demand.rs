@@ -1,5 +1,7 @@
 //! How a consumer asks for elements.
 
+#![forbid(unsafe_code)]
+
 /// How a consumer asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Demand {

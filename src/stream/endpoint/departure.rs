@@ -1,5 +1,7 @@
 //! How a consumer leaves: by an end, or for a successor to go on.
 
+#![forbid(unsafe_code)]
+
 use super::consumer::ConsumerEndpoint;
 use crate::primitive::atomic::Ordering;
 use crate::ring::page::{WORD_CLOSED, WORD_PARKED};

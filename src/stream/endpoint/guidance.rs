@@ -2,7 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use super::consumer::{ConsumerEndpoint, Demand};
+use super::consumer::ConsumerEndpoint;
+use super::demand::Demand;
 use super::patience::Patience;
 use crate::primitive::atomic::Ordering;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
