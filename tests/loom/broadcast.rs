@@ -1,7 +1,9 @@
 //! Joining and leaving a broadcast against the producer's limit.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 use millstream::{
     Buffer, End, JoinPosition, OnNoConsumer, Received, SinkRef, SourceRef, Subscribers, TryNext, broadcast,
@@ -228,5 +230,31 @@ fn a_lossy_consumer_survives_that_the_producer_is_held_back_again() {
         }
         reader.join().unwrap();
         drop(gating);
+    });
+}
+
+/// Its bit may have been taken by a look that was too early to know whose it is.
+#[test]
+fn a_newcomer_that_parks_while_the_producer_looks_is_rung() {
+    loom::model(|| {
+        let (mut sink, subscribers) = crowd(OnNoConsumer::Drop, 0);
+        for position in 0..2 {
+            sink.try_put([position; 8]).unwrap();
+        }
+        let joined = Arc::new(AtomicUsize::new(0));
+        let here = Arc::clone(&joined);
+        let newcomer = thread::spawn(move || {
+            let mut source = join(&subscribers, JoinPosition::Live);
+            here.store(1, Ordering::SeqCst);
+            source.next()
+        });
+        // The limit is used up, so it looks for another.
+        let _ = sink.try_put([2; 8]);
+        while joined.load(Ordering::SeqCst) == 0 {
+            thread::yield_now();
+        }
+        // If there is no room, the newcomer has not taken what fills it.
+        let _ = sink.try_put([3; 8]);
+        assert!(newcomer.join().unwrap().is_some());
     });
 }

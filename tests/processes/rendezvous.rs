@@ -184,6 +184,11 @@ fn x15_a_process_that_is_too_slow_is_evicted_and_told() {
     actors[0].say("next");
     assert_eq!(put(&mut publisher, 1), 1);
     actors[0].expect("1");
-    slow.say("next");
-    slow.expect(&format!("{:?}", Some(End::Evicted)));
+    let evicted = format!("{:?}", Some(End::Evicted));
+    let mut answer = slow.ask("next");
+    if answer == "1" {
+        // It asked before it was told, and the ring still held the value.
+        answer = slow.ask("next");
+    }
+    assert_eq!(answer, evicted);
 }
