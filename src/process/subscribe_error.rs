@@ -27,7 +27,7 @@ pub enum SubscribeError {
     #[error(transparent)]
     Directory(#[from] DirectoryError),
     /// Nobody publishes under this name.
-    #[error("nobody publishes {name:?} at {path:?}: start the producer, or wait for it with a deadline")]
+    #[error("nobody publishes {name:?} at {path:?}: start the producer, or give it time with `wait_for`")]
     NotFound {
         /// The stream.
         name: String,
@@ -139,7 +139,7 @@ pub enum SubscribeError {
     },
     /// More demand than the stream allows.
     #[error(
-        "a demand of {asked} was announced and {name:?} allows {max}: ask for less, or publish it with more"
+        "a demand of {asked} was announced and {name:?} allows {max}: lower `initial_demand`, or publish it with a larger `max_demand` (a rendezvous allows 1: see `subscriber`)"
     )]
     DemandTooLarge {
         /// The stream.

@@ -27,6 +27,10 @@ use crate::ring::{FrameArea, FrameProducer, OnNoConsumer, Producer};
 /// ```compile_fail
 /// millstream::publish::<String>("names");
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` may not travel between processes: it is neither an `Element` nor `[u8]`",
+    note = "put `#[millstream::element]` on a struct of fixed-width numbers and arrays of them"
+)]
 pub trait Travel: 'static {
     /// The producer's handle.
     type Sink;

@@ -23,6 +23,9 @@ const HALF_A_MINUTE: Patience = Patience::For(Duration::from_secs(30));
 /// A stream of elements is decoded by the schema that it carries. Waits 30 seconds for somebody to publish the name,
 /// and ends with the stream: 0 when the producer completed it. When nobody reads standard output any more (`| head`),
 /// the stream is cancelled.
+///
+/// The producer waits for this command as for any consumer, so a slow terminal, or a pager, paces it. To look without
+/// taking part there is `describe`.
 #[derive(Debug, Args)]
 #[command(after_help = exit::CODES)]
 pub(crate) struct Arguments {

@@ -15,6 +15,8 @@ const RUN: u32 = 8;
 /// The same where elements are held back and the line may fill the gap: it goes first, so that they are not held back for
 /// what is there. It has an end all the same, should it bring nothing but old elements for ever.
 const LONG_RUN: u32 = 256;
+/// Gaps that are remembered, to know late elements from duplicates.
+const REMEMBERED: usize = 4096;
 /// Positions begin anew from here on, so that none ever wraps: the next is behind it by less than half of all numbers.
 const FAR: u64 = 1 << 62;
 
@@ -29,6 +31,8 @@ pub(super) struct Arbiter<T> {
     held: BTreeMap<u64, T>,
     /// When those came that may be held back still, the first first.
     arrivals: VecDeque<(Instant, u64)>,
+    /// The gaps that were told last, each by its first number and their count, the first first.
+    told: VecDeque<(u64, u64)>,
     patience: Duration,
     window: usize,
     /// Looks at the lines, which say whose turn it is.
@@ -55,6 +59,7 @@ impl<T> Arbiter<T> {
             next: 0,
             held: BTreeMap::new(),
             arrivals: VecDeque::new(),
+            told: VecDeque::new(),
             patience,
             window,
             looks: 0,
@@ -122,7 +127,11 @@ impl<T> Arbiter<T> {
         let ahead = number.wrapping_sub(self.start.unwrap_or(number).wrapping_add(self.next));
         let position = self.next.wrapping_add(ahead);
         if (ahead as i64) < 0 || self.held.contains_key(&position) {
-            own.counts.duplicates += 1;
+            if (ahead as i64) < 0 && is_told(&self.told, number) {
+                own.counts.late += 1;
+            } else {
+                own.counts.duplicates += 1;
+            }
             return None;
         }
         own.counts.first += 1;
@@ -194,6 +203,10 @@ impl<T> Arbiter<T> {
         let from = self.number(self.next);
         let count = position.wrapping_sub(self.next);
         self.step(count);
+        if self.told.len() == REMEMBERED {
+            self.told.pop_front();
+        }
+        self.told.push_back((from, count));
         Some(Feed::Gap { from, count })
     }
 
@@ -208,6 +221,13 @@ impl<T> Arbiter<T> {
     fn is_out_of_patience(&self) -> bool {
         self.due().is_some_and(|due| due <= Instant::now())
     }
+}
+
+/// Whether a number lies in one of these gaps.
+#[inline]
+fn is_told(told: &VecDeque<(u64, u64)>, number: u64) -> bool {
+    let behind = told.partition_point(|(from, _)| !is_after(*from, number));
+    behind > 0 && number.wrapping_sub(told[behind - 1].0) < told[behind - 1].1
 }
 
 impl<T> Operator<T> for Arbiter<T> {

@@ -9,7 +9,7 @@ pub(super) fn is_after(one: u64, other: u64) -> bool {
 
 /// What a line of an [`Arbitrated`](crate::Arbitrated) feed brought, in elements.
 ///
-/// Each element is either the first of its number or a duplicate.
+/// Each element is either the first of its number, or a duplicate, or late.
 ///
 /// ```
 /// let (mut left, a) = millstream::channel::<u64>().build()?;
@@ -27,8 +27,11 @@ pub(super) fn is_after(one: u64, other: u64) -> bool {
 pub struct LineCounts {
     /// Elements that it brought first.
     pub first: u64,
-    /// Elements that were dropped, because their numbers had come, had been told as missing, or lay before the first.
+    /// Elements that were dropped, because their numbers had come, or lay before the first.
     pub duplicates: u64,
+    /// Elements that were dropped, because their numbers had been told as missing, in one of the last 4,096 gaps: with a longer
+    /// `patience` or a larger `window` they would have been given.
+    pub late: u64,
     /// Of those that it brought first, the ones that the other line had gone past without: gaps of the other that it filled.
     pub filled: u64,
     /// Numbers that it went past without bringing them, from its first on.

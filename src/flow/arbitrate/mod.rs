@@ -80,7 +80,7 @@ pub fn arbitrate<T>(
         sequence: Box::new(sequence),
         first: None,
         patience: Duration::from_millis(10),
-        window: 1024,
+        window: 1 << 16,
         waiting: Waiting::default(),
     }
 }
@@ -117,6 +117,10 @@ impl<T> ArbitrateBuilder<T> {
 
     /// How long an element is held back behind a gap at most, for the other line to fill it. Default 10 ms.
     ///
+    /// It is to be longer than one line may be behind the other: where processes share cores, or a line is replayed, that is
+    /// more than the network's skew. [`LineCounts::late`] says how many elements came after it, or after the
+    /// [window](Self::window), was over.
+    ///
     /// ```
     /// use std::time::Duration;
     /// use millstream::Feed::{Element, Gap};
@@ -134,7 +138,10 @@ impl<T> ArbitrateBuilder<T> {
     }
 
     /// How many elements are held back behind a gap at most; the one that makes it so many ends the waiting for the first gap.
-    /// Default 1,024. At least 1, which waits for nothing.
+    /// Default 65,536. At least 1, which waits for nothing. Memory is taken for those that are held back alone.
+    ///
+    /// A window that is full ends the waiting however long the patience is, so at full speed it is to hold what a line brings
+    /// while the other is behind.
     ///
     /// ```
     /// use millstream::Feed::{Element, Gap};
@@ -194,9 +201,9 @@ impl<T> fmt::Debug for ArbitrateBuilder<T> {
 /// **Gaps.** An element whose predecessor is missing is held back, until the other line brings that; or until both lines have
 /// gone past it, for a line brings its numbers in order; or until the element was held back for as long as the
 /// [patience](ArbitrateBuilder::patience), or too many [are](ArbitrateBuilder::window). Then the gap is told. What comes for it
-/// later is dropped, and counted as a duplicate.
+/// later is dropped, and counted as [late](LineCounts::late).
 ///
-/// **Going back.** A number that was given, or told as missing, or lies before the first, is old, and dropped as a duplicate. So a
+/// **Going back.** A number that was given, or told as missing, or lies before the first, is old, and dropped. So a
 /// feed that begins its numbers anew is to be arbitrated anew; until then everything on it is old. Which of two numbers is the
 /// older one is told by the shorter way round, as they wrap.
 ///

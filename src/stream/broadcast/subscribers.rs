@@ -147,6 +147,9 @@ impl<T: Copy + Send + Sync + 'static> SubscriberBuilder<T> {
     /// Takes part without holding the producer up: what this consumer does not take in time is overwritten, and it is told
     /// which elements those were. It may lag as far as the broadcast's [`history`](crate::BroadcastBuilder::history).
     ///
+    /// A slow consumer that is to have the latest of each key, and lose nothing else, is a source as any other behind
+    /// [`conflate`](crate::conflate()).
+    ///
     /// ```
     /// use millstream::{Gap, Received};
     /// let (mut sink, subscribers) = millstream::broadcast::<u64>().history(64).build()?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use millstream::Feed::{Element, Gap};
-use millstream::{End, Feed, TryNext};
+use millstream::{End, Feed, LineCounts, TryNext};
 use proptest::prelude::*;
 
 use super::lines;
@@ -141,7 +141,10 @@ proptest! {
         prop_assert!(case.says_first || model.given.first() == brought.iter().find(|at| **at >= from));
         let counts = [feed.line_a(), feed.line_b()];
         for line in [0, 1] {
-            prop_assert_eq!(counts[line].first + counts[line].duplicates, model.put[line].len() as u64);
+            let LineCounts { first, duplicates, late, .. } = counts[line];
+            prop_assert_eq!(first + duplicates + late, model.put[line].len() as u64);
+            let told = model.put[line].iter().filter(|at| model.missing.contains(at)).count();
+            prop_assert_eq!(late, told as u64);
         }
         prop_assert_eq!(counts[0].first + counts[1].first, model.given.len() as u64);
     }
