@@ -113,8 +113,8 @@ impl Offer {
         if header.consumers == 0 && hello.join != Join::default() {
             return Err(Refusal::new(Code::Exclusive));
         }
-        // Without a name nobody could resume it.
-        if hello.resumable && hello.subscription.is_empty() {
+        // Without a name nobody could resume it; and where the producer does not wait for it, nothing is held for its successor.
+        if hello.resumable && (hello.subscription.is_empty() || !hello.join.gates) {
             return Err(Refusal::new(Code::Malformed));
         }
         Ok(())

@@ -50,6 +50,8 @@ pub(crate) struct Ledger {
     control: *const WordLine,
     /// Largest demand that the consumer may have open.
     window: u64,
+    /// Position of the first element that the consumer gets.
+    start: u64,
     granted: u64,
     released: u64,
     released_bytes: u64,
@@ -72,6 +74,7 @@ impl Ledger {
             line,
             control,
             window,
+            start,
             granted: start,
             released: start,
             released_bytes: start_byte,
@@ -97,6 +100,11 @@ impl Ledger {
     #[cfg(not(millstream_loom))]
     pub(crate) fn released(&self) -> u64 {
         self.released
+    }
+
+    /// Position of the first element that the consumer gets.
+    pub(crate) fn start(&self) -> u64 {
+        self.start
     }
 
     /// The position up to which the consumer lets the producer go, for a report: the value is not checked.

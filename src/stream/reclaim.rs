@@ -45,4 +45,9 @@ impl<T> SinkRef<T> {
     pub(crate) fn buffer(&self) -> u64 {
         self.endpoint.buffer()
     }
+
+    /// Whether every one of several consumers gets what is put.
+    pub(crate) fn is_broadcast(&self) -> bool {
+        self.endpoint.has_crowd()
+    }
 }

@@ -477,3 +477,14 @@ proptest! {
         play::<9>(prefetch, &ops);
     }
 }
+
+#[test]
+fn a_broadcast_is_no_lane() {
+    let (mut queue, _) = millstream::work_queue::<u64>().build().unwrap();
+    let builder = millstream::broadcast().buffer_size(millstream::Buffer::Rendezvous);
+    let (sink, _subscribers) = builder.build().unwrap();
+    let refused = queue.add(sink).unwrap_err();
+    assert!(refused.is_broadcast);
+    assert!(refused.to_string().contains("broadcast"), "{refused}");
+    assert_eq!(refused.sinks.len(), 1);
+}

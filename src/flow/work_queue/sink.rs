@@ -49,9 +49,7 @@ pub struct WorkSink<T: Send + 'static> {
 /// # Ok::<(), millstream::ChannelError>(())
 /// ```
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the stream of this sink has a buffer of {buffer} elements, where a work queue deals only what was asked for; open it with `Buffer::Rendezvous`"
-)]
+#[error("{}", self.why())]
 #[non_exhaustive]
 pub struct NotALane<T> {
     /// The sinks, as they were.
@@ -60,6 +58,23 @@ pub struct NotALane<T> {
     pub index: usize,
     /// Elements that it takes beyond the demand.
     pub buffer: u64,
+    /// Whether it is a broadcast, of which every consumer gets every element.
+    pub is_broadcast: bool,
+}
+
+impl<T> NotALane<T> {
+    fn why(&self) -> String {
+        if self.is_broadcast {
+            return "the stream of this sink is a broadcast, where a work queue gives each element to one worker; \
+                    open one without `consumers` for each worker"
+                .into();
+        }
+        format!(
+            "the stream of this sink has a buffer of {} elements, where a work queue deals only what was asked for; \
+             open it with `Buffer::Rendezvous`",
+            self.buffer
+        )
+    }
 }
 
 impl<T: Send + 'static> WorkSink<T> {
@@ -367,7 +382,7 @@ impl<T: Element> WorkSink<T> {
     /// as this process may open no more, it looks at them each millisecond.
     ///
     /// # Errors
-    /// When the stream has a buffer of its own. The sink comes back.
+    /// When the stream has a buffer of its own, or is a broadcast. The sink comes back.
     ///
     /// ```
     /// use millstream::Buffer;
@@ -383,9 +398,15 @@ impl<T: Element> WorkSink<T> {
     }
 
     fn add_all(&self, sinks: Vec<SinkRef<T>>) -> Result<(), NotALane<T>> {
-        let mut buffered = sinks.iter().map(SinkRef::buffer).enumerate();
-        if let Some((index, buffer)) = buffered.find(|(_, buffer)| *buffer != 0) {
-            return Err(NotALane { sinks, index, buffer });
+        let unfit = |sink: &SinkRef<T>| sink.buffer() != 0 || sink.is_broadcast();
+        if let Some(index) = sinks.iter().position(unfit) {
+            let (buffer, is_broadcast) = (sinks[index].buffer(), sinks[index].is_broadcast());
+            return Err(NotALane {
+                sinks,
+                index,
+                buffer,
+                is_broadcast,
+            });
         }
         let mut deals = self.desk.deals();
         for sink in sinks {

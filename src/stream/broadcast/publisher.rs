@@ -37,7 +37,7 @@ impl<T> Publisher<T> {
 
     /// Consumers to whom what was put last went.
     fn receivers(&self) -> u64 {
-        self.sink.endpoint.listeners() as u64
+        self.sink.endpoint.receivers(self.sink.position())
     }
 
     /// Waits until every registered consumer waits for the next value, hands it to all of them and returns to how many: they

@@ -395,6 +395,18 @@ impl ProducerEndpoint {
         Some(least.map_or(0, |least| least.max(0) as u64))
     }
 
+    /// Whether there may be several consumers.
+    pub(crate) fn has_crowd(&self) -> bool {
+        self.crowd.is_some()
+    }
+
+    /// Consumers, of those that the producer has taken in, that get the element before `pos`.
+    pub(crate) fn receivers(&self, pos: u64) -> u64 {
+        let gets = |member: &&Member| pos.wrapping_sub(member.ledger.start()) as i64 > 0;
+        let members = self.crowd.iter().flat_map(|crowd| crowd.members.iter());
+        members.filter(gets).count() as u64
+    }
+
     /// Consumers that the producer has taken in.
     pub(crate) fn listeners(&self) -> usize {
         self.crowd
