@@ -29,6 +29,7 @@ mod lanes;
 mod newest;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 mod observation;
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
 mod observed;
 mod peek;
 #[cfg(not(millstream_loom))]
@@ -82,6 +83,7 @@ pub use frame_sink::{FrameClaim, FrameSink};
 pub use frame_source::{Frame, FrameSource};
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub use observation::{Observation, list, observe};
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub use observed::{Content, ObservedConsumer, State};
 pub use peek::{Peek, PeekIter};
 #[cfg(not(millstream_loom))]
