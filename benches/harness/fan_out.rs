@@ -106,6 +106,12 @@ impl FanOut {
             let builder = stream::channel::<Words<W>>(self.capacity, WaitStrategy::BusySpin);
             builder.build().expect("a ring of this size can be made")
         };
+        if self.consumers == 1 {
+            // By the very loop that a broadcast is put by: what differs is what a consumer of several costs.
+            let (sink, source) = ends(0);
+            let produce = move || put(sink, false, count);
+            return self.measure::<W, _, SourceRef<_>>(produce, vec![source], count);
+        }
         let (mut sinks, sources): (Vec<_>, _) = (0..self.consumers).map(ends).unzip();
         let produce = move || {
             for index in 0..count {
