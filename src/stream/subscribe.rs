@@ -302,7 +302,7 @@ impl<T: Element> SubscribeBuilder<T> {
     }
 
     /// Has the producer wait for this consumer no longer than `patience` at a time: then it goes on without it, and the
-    /// stream ends here as [`End::Evicted`](crate::End::Evicted). Like a [lossy](Self::lossy) source it does not reconnect, and
+    /// stream ends here as [`End::Evicted`](crate::End::Evicted), after one gap if it was overtaken. Like a [lossy](Self::lossy) source it does not reconnect, and
     /// is not resumable.
     ///
     /// ```

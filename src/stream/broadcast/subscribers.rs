@@ -166,7 +166,8 @@ impl<T: Copy + Send + Sync + 'static> SubscriberBuilder<T> {
     }
 
     /// Has the producer wait for this consumer no longer than `patience` at a time: then it goes on without it, and the
-    /// stream ends here as [`End::Evicted`](crate::End::Evicted), after what was still held.
+    /// stream ends here as [`End::Evicted`](crate::End::Evicted): after what it was in time to take, and, if it was overtaken meanwhile,
+    /// one gap from there up to where the producer is when this consumer looks.
     ///
     /// ```
     /// use std::time::Duration;
