@@ -2,13 +2,13 @@
 
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::broadcast::least_history;
+use super::broadcast::history_for;
 use super::buffer::Buffer;
 use super::endpoint::{
     Audience, Crowd, CrowdWords, Entrance, ProducerEndpoint, ProducerLines, ProducerSettings,
 };
 use super::publish::sealed;
-use super::settings::MOST_ELEMENTS;
+use super::settings::{MOST_ELEMENTS, usual_demand};
 use crate::element::Schema;
 use crate::memory::{MemoryOptions, SharedMemory};
 use crate::primitive::Arc;
@@ -47,9 +47,7 @@ impl Stream {
             Content::Blocks(shape, schema) => (shape.stride / shape.per, schema.encode()),
             Content::Frames { longest } => (*longest, Vec::new()),
         };
-        let max_demand = settings
-            .max_demand
-            .unwrap_or_else(|| ((1 << 20) / size.max(1) as u64).clamp(16, 1024));
+        let max_demand = settings.max_demand.unwrap_or_else(|| usual_demand(size));
         let span = settings.sink.buffer.bound().saturating_add(max_demand);
         let (consumers, history) = match settings.audience {
             sealed::Audience {
@@ -64,8 +62,8 @@ impl Stream {
             } => match consumers {
                 None | Some(0) => return Err(PublishError::NoConsumers { name: name.clone() }),
                 Some(most) => {
-                    let least = least_history(absence.unwrap_or_default());
-                    (most as u64, history.unwrap_or(span).max(least))
+                    let absence = absence.unwrap_or_default();
+                    (most as u64, history_for(history, span, absence))
                 }
             },
         };

@@ -11,6 +11,11 @@ use crate::wait::WaitStrategy;
 /// The most elements that a ring may be asked to hold.
 pub(crate) const MOST_ELEMENTS: u64 = 1 << 32;
 
+/// The largest window of consumers of elements of `size` bytes, unless it is said: what a mebibyte holds.
+pub(super) fn usual_demand(size: usize) -> u64 {
+    ((1 << 20) / size.max(1) as u64).clamp(16, 1024)
+}
+
 /// How the producer's side is to be.
 #[derive(Clone, Debug)]
 pub(crate) struct SinkSettings {

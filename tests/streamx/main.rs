@@ -9,8 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use millstream::{
-    CloseReason, End, OnNoConsumer, PutDeadlineError, PutError, StreamFault, TryNext, TryPutError,
-    WaitStrategy, rendezvous,
+    AsyncStream, CloseReason, End, OnNoConsumer, Publisher, PutDeadlineError, PutError, StreamFault, TryNext,
+    TryPutError, WaitStrategy, rendezvous,
 };
 use support::{WAITS, watched};
 
@@ -18,15 +18,17 @@ fn soon() -> Instant {
     Instant::now() + Duration::from_millis(5)
 }
 
+/// Both sides wait in this way.
+fn waiting(wait: WaitStrategy) -> (Publisher<u64>, AsyncStream<u64>) {
+    let builder = rendezvous().put_wait(wait).next_wait(wait);
+    builder.build().unwrap()
+}
+
 #[test]
 fn x1_x4_every_consumer_gets_every_value_in_order() {
     for wait in WAITS {
         watched(move || {
-            let (mut publisher, stream) = rendezvous::<u64>()
-                .put_wait(wait)
-                .next_wait(wait)
-                .build()
-                .unwrap();
+            let (mut publisher, stream) = waiting(wait);
             let consumers: Vec<_> = (0..2)
                 .map(|_| {
                     let consumer = stream.subscribe().unwrap();
@@ -238,11 +240,7 @@ fn x12_a_consumer_that_breaks_off_or_panics_holds_nobody() {
     for wait in WAITS {
         for panics in [false, true] {
             watched(move || {
-                let (mut publisher, stream) = rendezvous::<u64>()
-                    .put_wait(wait)
-                    .next_wait(wait)
-                    .build()
-                    .unwrap();
+                let (mut publisher, stream) = waiting(wait);
                 let staying = stream.subscribe().unwrap();
                 let mut leaving = stream.subscribe().unwrap();
                 let leaver = thread::spawn(move || {
@@ -330,11 +328,7 @@ fn x15_a_publisher_may_fail_its_stream() {
 fn x17_values_at_irregular_intervals_find_everybody_parked() {
     watched(|| {
         let park = WaitStrategy::park();
-        let (mut publisher, stream) = rendezvous::<u64>()
-            .put_wait(park)
-            .next_wait(park)
-            .build()
-            .unwrap();
+        let (mut publisher, stream) = waiting(park);
         let (told, tell) = channel();
         let consumers: Vec<_> = (0..4)
             .map(|_| {

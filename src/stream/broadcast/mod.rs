@@ -17,7 +17,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::buffer::Buffer;
-use super::settings::{MOST_ELEMENTS, SinkSettings, sink_setters};
+use super::settings::{MOST_ELEMENTS, SinkSettings, sink_setters, usual_demand};
 use super::sink::SinkRef;
 use crate::ring::OnNoConsumer;
 use forum::Forum;
@@ -82,11 +82,6 @@ impl<T> fmt::Debug for BroadcastBuilder<T> {
             .field("consumers", &self.consumers)
             .finish_non_exhaustive()
     }
-}
-
-/// The largest window of consumers of elements of `size` bytes, unless it is said: what a mebibyte holds.
-pub(super) fn usual_demand(size: usize) -> u64 {
-    ((1 << 20) / size.max(1) as u64).clamp(16, 1024)
 }
 
 impl<T: Copy + Send + Sync + 'static> BroadcastBuilder<T> {
@@ -176,9 +171,11 @@ impl<T: Copy + Send + Sync + 'static> BroadcastBuilder<T> {
     }
 }
 
-/// The least history: one element that is kept is to be there when the producer has begun with the next.
-pub(super) fn least_history(absence: OnNoConsumer) -> u64 {
-    u64::from(absence == OnNoConsumer::KeepLatest)
+/// Elements that the ring goes on holding behind those that the producer may be ahead by, where `asked` was said or nothing was.
+pub(super) fn history_for(asked: Option<u64>, span: u64, absence: OnNoConsumer) -> u64 {
+    // The newest element is to be there when the producer has begun with the next.
+    let least = u64::from(absence == OnNoConsumer::KeepLatest);
+    asked.unwrap_or(span).max(least)
 }
 
 /// How large the ring of a broadcast is.
@@ -209,8 +206,7 @@ impl Extent {
             return Err(BroadcastError::Unbounded);
         }
         let span = sink.buffer.bound().saturating_add(max_demand);
-        let history = history.unwrap_or(span).max(least_history(absence));
-        let slots = span.saturating_add(history);
+        let slots = span.saturating_add(history_for(history, span, absence));
         if slots > MOST_ELEMENTS || usize::try_from(slots).is_err() {
             return Err(BroadcastError::TooLarge {
                 elements: slots,

@@ -377,6 +377,7 @@ impl ConsumerEndpoint {
             self.close(end, pos);
             return Ok(Vacancy::Ended);
         }
+        // Before the other look: who is evicted is hung up on, too, and is not to take that for a death.
         let notice = self.notice().load(Ordering::Acquire);
         if self.is_evicted() {
             self.close(End::Evicted, pos);
