@@ -1,5 +1,8 @@
 //! What the ledger of a scene says: whether every promise was kept, whatever was killed when.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use crate::ledger::{Fate, Finale, Inc, Ledger, Ses, Session, Word};
