@@ -113,6 +113,7 @@ impl Reader<'_> {
                 Take::Next if reconnects => Take::Deadline(20),
                 how => how,
             };
+            let (epoch, noted) = (intake.epoch(), self.noted);
             let step = {
                 let reader = &mut *self;
                 intake.step(how, &mut |seen| {
@@ -120,6 +121,11 @@ impl Reader<'_> {
                     reader.see(seen);
                 })
             };
+            if intake.epoch() != epoch && self.noted == noted {
+                // It goes on with another producer, of which nothing has come yet, and perhaps nothing will.
+                self.end_session(Finale::MovedOn);
+                self.moves += 1;
+            }
             if self.moves > intake.epoch() {
                 let (moves, epoch) = (self.moves, intake.epoch());
                 return Err(Fault::new(
