@@ -266,6 +266,9 @@ impl Host {
         wires.remove(connection, *token);
         let offer = &self.offer;
         self.seat.leave(|subscriber| offer.resumption(subscriber));
+        if offer.keeps_nobodys_position() {
+            self.seat = Seat::Free;
+        }
         if matches!(self.seat, Seat::Ended) {
             self.desk.notice.set(GONE);
         }

@@ -79,6 +79,11 @@ impl Offer {
         Some((self.position_at(position, byte), byte))
     }
 
+    /// Whether the stream is durable and nothing of it was released yet, so that any consumer may begin.
+    pub(super) fn keeps_nobodys_position(&self) -> bool {
+        self.durable.as_ref().is_some_and(|(file, _)| !file.is_begun())
+    }
+
     pub(super) fn memory_fd(&self) -> BorrowedFd<'_> {
         match &self.durable {
             None => self.memory.fd(),

@@ -121,7 +121,8 @@ fn every_byte_of_the_header_counts() {
         scene.write(offset, &whole[offset as usize..][..1]);
     }
     // And of the schema.
-    let schema = &whole[4096..4096 + 16];
+    let len = u32::from_le_bytes(whole[140..144].try_into().unwrap());
+    let schema = &whole[4096..][..len as usize];
     for (offset, byte) in (4096..).zip(schema) {
         scene.write(offset, &[byte ^ 1]);
         scene.refusal();
