@@ -286,6 +286,7 @@ fn exhausted(error: impl std::fmt::Display) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ring::page::KIND_FRAMES;
 
     #[test]
     fn the_header_of_a_frame_tells_its_position_where_the_two_words_of_a_killed_consumer_disagree() {

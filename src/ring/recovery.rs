@@ -227,7 +227,8 @@ mod tests {
     use super::*;
     use crate::memory::HeapMemory;
     use crate::primitive::atomic::AtomicU64;
-    use crate::ring::block::{Measured, stamp_all};
+    use crate::ring::block::Measured;
+    use crate::ring::stamp_all;
 
     /// A ring for `capacity` elements of `size` bytes, and a producer's stamps in it.
     struct Scene {
@@ -325,10 +326,10 @@ mod tests {
             let stamp: &AtomicU64 = place.stamp();
             let before = stamp.load(Ordering::Relaxed);
             stamp.store(before ^ (1 << flip), Ordering::Relaxed);
-            // Where it can be told apart from what a producer leaves, and nothing that was published before is lost.
+            // Unless it says what a producer could have left: more or less of one block.
             match scene.published(91) {
                 Err(corruption) => prop_assert_eq!(corruption.word, "stamp"),
-                Ok(found) => prop_assert!(found.position < 100 || found.unpublished > 0),
+                Ok(found) => prop_assert!((91..=105).contains(&found.position)),
             }
         }
     }
