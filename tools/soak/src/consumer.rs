@@ -3,7 +3,7 @@
 use millstream::{DirectoryError, End, SubscribeError};
 
 use crate::intake::{Intake, MOST_AT_ONCE, Seen, Step, Take, open};
-use crate::ledger::{Finale, Inc, Of, Ses, Session, Word};
+use crate::ledger::{Finale, Inc, MOST, Of, Ses, Session, Word};
 use crate::line::{Kind, Manner};
 use crate::part::{Fault, Scene, pause};
 use crate::random::Random;
@@ -25,18 +25,19 @@ pub(crate) fn consume(scene: &Scene<'_>, random: &mut Random) -> Result<(), Faul
             start: opened.intake.position().filter(|_| !opened.reconnects),
             latest: latest(scene).filter(|_| !opened.reconnects),
             missed_at_first: 0,
+            reconnects: opened.reconnects,
             moves: 0,
             next: 0,
             again: opened.window + MOST_AT_ONCE as u64,
             fault: None,
         };
-        reader.read(opened.intake, opened.reconnects, random)?;
+        reader.read(opened.intake, random)?;
     }
     Ok(())
 }
 
 /// What says that there is no producer now, or none that has time for this consumer; another try comes.
-fn is_passing(error: &SubscribeError) -> bool {
+pub(crate) fn is_passing(error: &SubscribeError) -> bool {
     match error {
         SubscribeError::NotFound { .. }
         | SubscribeError::TimedOut { .. }
@@ -58,6 +59,28 @@ fn latest(scene: &Scene<'_>) -> Option<(u64, u64)> {
     Some((number, scene.ledger.incarnation(number).get(Inc::Trying)))
 }
 
+/// The producer that an element of a durable stream says to be of must have put it: between where it went on and where the
+/// next one did.
+pub(crate) fn origin(scene: &Scene<'_>, incarnation: u64, position: u64) -> Result<(), Fault> {
+    let ledger = scene.ledger;
+    let row = ledger.incarnation(incarnation.min(MOST as u64 - 1));
+    let from = row.get(Inc::Start);
+    // The next one that has gone on, if one has.
+    let mut later = incarnation + 1..ledger.get(Word::Incarnations);
+    let until = later.find_map(|next| ledger.incarnation(next).get(Inc::Start).checked_sub(1));
+    let until = until.unwrap_or(u64::MAX);
+    let tried = row.get(Inc::Trying);
+    if from != 0 && (from - 1..tried.min(until)).contains(&position) {
+        return Ok(());
+    }
+    Err(Fault::new(
+        "torn",
+        format!(
+            "{position} of incarnation {incarnation}, which began before {from}, tried {tried} and was followed at {until}"
+        ),
+    ))
+}
+
 /// One subscription, and what has come by it.
 struct Reader<'a> {
     scene: &'a Scene<'a>,
@@ -70,6 +93,7 @@ struct Reader<'a> {
     latest: Option<(u64, u64)>,
     /// Elements in a gap before the first that tells its incarnation.
     missed_at_first: u64,
+    reconnects: bool,
     /// How many incarnations it has gone on from.
     moves: u64,
     next: u64,
@@ -90,12 +114,7 @@ impl Reader<'_> {
         self.noted = None;
     }
 
-    fn read(
-        &mut self,
-        mut intake: Box<dyn Intake>,
-        reconnects: bool,
-        random: &mut Random,
-    ) -> Result<(), Fault> {
+    fn read(&mut self, mut intake: Box<dyn Intake>, random: &mut Random) -> Result<(), Fault> {
         let ledger = self.scene.ledger;
         let life = match random.below(4) {
             0 => random.between(1, 2000),
@@ -110,7 +129,7 @@ impl Reader<'_> {
             so_often -= 1;
             let how = match how {
                 // One that waits for the next producer as well would not see that none comes.
-                Take::Next if reconnects => Take::Deadline(20),
+                Take::Next if self.reconnects => Take::Deadline(20),
                 how => how,
             };
             let (epoch, noted) = (intake.epoch(), self.noted);
@@ -138,7 +157,7 @@ impl Reader<'_> {
             }
             match step {
                 Step::Ended => return self.ended(intake.end()),
-                Step::Nothing if ledger.get(Word::Done) != 0 && reconnects => {
+                Step::Nothing if ledger.get(Word::Done) != 0 && self.reconnects => {
                     // It waits for a producer that does not come.
                     drop(intake);
                     self.end_session(Finale::MovedOn);
@@ -194,6 +213,9 @@ impl Reader<'_> {
                 self.work(mark.incarnation, mark.position);
                 Ok(())
             }
+            Seen::Element(Ok(mark)) if self.scene.part.kind.is_durable() => {
+                self.take_durable(mark.incarnation, mark.position)
+            }
             Seen::Element(Ok(mark)) => self.take(mark.incarnation, mark.position),
             Seen::Gap(gap) => self.miss(gap.from, gap.count),
         };
@@ -240,6 +262,26 @@ impl Reader<'_> {
         match self.session() {
             Some(session) => session.set(Ses::Next, self.next),
             None => self.note(incarnation, position - self.missed_at_first, self.missed_at_first),
+        }
+        Ok(())
+    }
+
+    /// Of a stream that goes on with its next producer, which has a part of its positions.
+    fn take_durable(&mut self, incarnation: u64, position: u64) -> Result<(), Fault> {
+        origin(self.scene, incarnation, position)?;
+        if self.noted.is_some() && self.reconnects && position < self.next {
+            // It has gone on with the next producer, where it had released.
+            self.end_session(Finale::MovedOn);
+            self.moves += 1;
+        }
+        if self.noted.is_none() {
+            self.next = self.first(incarnation, position)?;
+        }
+        self.expect(incarnation, position)?;
+        self.next = position + 1;
+        match self.session() {
+            Some(session) => session.set(Ses::Next, self.next),
+            None => self.note(incarnation, position, 0),
         }
         Ok(())
     }
@@ -302,7 +344,7 @@ impl Reader<'_> {
     fn note(&mut self, incarnation: u64, first: u64, missed: u64) {
         let (ledger, slot) = (self.scene.ledger, self.scene.part.slot);
         let number = ledger.sessions(slot);
-        if number + 1 >= crate::ledger::MOST {
+        if number + 1 >= MOST {
             self.fault = Some(Fault::wrong("the ledger has no room for another session"));
             return;
         }

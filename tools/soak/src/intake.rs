@@ -72,16 +72,16 @@ pub(crate) struct Opened {
 }
 
 /// How long a subscription waits for a producer before the order of the driver is looked at again.
-const PATIENCE: Duration = Duration::from_millis(200);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(200);
 
 pub(crate) fn open(scene: &Scene<'_>, manner: Manner, random: &mut Random) -> Result<Opened, SubscribeError> {
     match scene.part.kind {
         Kind::Small => elements::<Small>(scene, manner, random),
-        Kind::Medium | Kind::Resumed | Kind::Broadcast | Kind::Work => {
+        Kind::Medium | Kind::Resumed | Kind::Broadcast | Kind::Work | Kind::Durable | Kind::Committed => {
             elements::<Medium>(scene, manner, random)
         }
         Kind::Large => elements::<Large>(scene, manner, random),
-        Kind::Frames | Kind::ResumedFrames => frames(scene, manner, random),
+        Kind::Frames | Kind::ResumedFrames | Kind::DurableFrames => frames(scene, manner, random),
         Kind::Rendezvous => {
             let builder = subscribe::<Small>(scene.part.name())
                 .directory(&scene.part.streams)
@@ -99,7 +99,7 @@ pub(crate) fn open(scene: &Scene<'_>, manner: Manner, random: &mut Random) -> Re
 }
 
 /// The name under which a slot's consumers succeed each other.
-fn subscription(scene: &Scene<'_>) -> String {
+pub(crate) fn subscription(scene: &Scene<'_>) -> String {
     format!("slot{}", scene.part.slot)
 }
 
@@ -146,7 +146,7 @@ fn elements<T: Sample>(
             window = 1;
             Box::new(builder.initial_demand(window).release_on_next().open()?)
         }
-        Manner::Plain | Manner::Resumed => Box::new(builder.open()?),
+        Manner::Plain | Manner::Resumed | Manner::Committer => Box::new(builder.open()?),
     };
     Ok(Opened {
         intake,

@@ -63,6 +63,8 @@ pub(crate) enum Inc {
     Drained,
     /// Where its elements are counted, if they are work.
     Base,
+    /// Of a durable stream: the position at which it went on, and one more; 0 as long as it has not.
+    Start,
 }
 
 /// Words of a session: of one consumer's process with one incarnation.
@@ -78,7 +80,7 @@ pub(crate) enum Ses {
     Missed,
     /// How it ended: a [`Finale`]; 0 as long as it has not.
     End,
-    /// How many elements a successor may be given again.
+    /// How many elements a successor may be given again. Of a consumer that commits: up to where it was about to commit.
     Again,
     /// A [`Manner`](crate::line::Manner), as a number.
     Manner,

@@ -27,17 +27,26 @@ pub(crate) enum Kind {
     Rendezvous,
     /// Elements of 56 bytes, each to one of several workers.
     Work,
+    /// Elements of 56 bytes in a file, in which both sides go on.
+    Durable,
+    /// The same with frames.
+    DurableFrames,
+    /// Elements of 56 bytes in a file, and a consumer that commits a state with its position.
+    Committed,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Small,
         Self::Broadcast,
+        Self::Committed,
         Self::ResumedFrames,
         Self::Work,
+        Self::Durable,
         Self::Medium,
         Self::Frames,
         Self::Rendezvous,
+        Self::DurableFrames,
         Self::Resumed,
         Self::Large,
     ];
@@ -60,12 +69,19 @@ impl Kind {
     /// How the consumer in that slot takes part; slot 0 is the producer.
     pub(crate) fn manner(self, slot: usize) -> Manner {
         match (self, slot) {
-            (Self::Resumed | Self::ResumedFrames, _) | (Self::Broadcast, 2) => Manner::Resumed,
+            (Self::Resumed | Self::ResumedFrames | Self::Durable | Self::DurableFrames, _)
+            | (Self::Broadcast, 2) => Manner::Resumed,
+            (Self::Committed, _) => Manner::Committer,
             (Self::Broadcast, 3) => Manner::Lossy,
             (Self::Broadcast, 4) => Manner::Evicted,
             (Self::Work, _) => Manner::Worker,
             _ => Manner::Plain,
         }
+    }
+
+    /// Whether the stream goes on with the next producer, at the same position.
+    pub(crate) fn is_durable(self) -> bool {
+        matches!(self, Self::Durable | Self::DurableFrames | Self::Committed)
     }
 
     /// Whether the consumer is the only one, who ends the stream when it goes.
@@ -98,4 +114,5 @@ pub(crate) enum Manner {
     Lossy,
     Evicted,
     Worker,
+    Committer,
 }

@@ -2,6 +2,7 @@
 
 mod actor;
 mod census;
+mod committer;
 mod consumer;
 mod drive;
 mod element;

@@ -53,6 +53,8 @@ pub(crate) trait Outlet {
     fn complete(&mut self) -> Result<(), CloseReason>;
     fn drain(&mut self, deadline: Instant) -> Result<(), NotDrained>;
     fn fail(&mut self, code: u32) -> Result<(), CloseReason>;
+    /// Position of the next element; where this is not 0 at first, the stream has gone on.
+    fn position(&self) -> u64;
 }
 
 /// Publishes the stream of a scene.
@@ -60,14 +62,17 @@ pub(crate) fn open(scene: &Scene<'_>, random: &mut Random) -> Result<Box<dyn Out
     let part = scene.part;
     match part.kind {
         Kind::Small => elements::<Small>(scene, random),
-        Kind::Medium | Kind::Resumed => elements::<Medium>(scene, random),
+        Kind::Medium | Kind::Resumed | Kind::Durable | Kind::Committed => elements::<Medium>(scene, random),
         Kind::Large => elements::<Large>(scene, random),
-        Kind::Frames | Kind::ResumedFrames => {
-            let builder = publish::<[u8]>(stream_name(part.stream))
+        Kind::Frames | Kind::ResumedFrames | Kind::DurableFrames => {
+            let mut builder = publish::<[u8]>(stream_name(part.stream))
                 .directory(&part.streams)
                 .max_frame(LONGEST_FRAME)
-                .buffer_size(random.between(1, 256) as usize)
+                .buffer_size(buffer(scene, random))
                 .max_demand(256);
+            if part.kind.is_durable() {
+                builder = builder.durable(part.file());
+            }
             let sink = builder.sink_wait(strategy(random)).open()?;
             Ok(Box::new(Frames {
                 sink,
@@ -94,15 +99,29 @@ pub(crate) fn open(scene: &Scene<'_>, random: &mut Random) -> Result<Box<dyn Out
 
 fn elements<T: Sample>(scene: &Scene<'_>, random: &mut Random) -> Result<Box<dyn Outlet>, PublishError> {
     let part = scene.part;
-    let builder = publish::<T>(stream_name(part.stream)).directory(&part.streams);
-    let buffer = match random.below(8) {
-        0 => Buffer::Rendezvous,
-        1 => Buffer::Bounded(1),
-        _ => Buffer::Bounded(random.between(2, 1024) as usize),
-    };
-    let builder = builder.buffer_size(buffer).max_demand(256);
+    let mut builder = publish::<T>(stream_name(part.stream))
+        .directory(&part.streams)
+        .buffer_size(buffer(scene, random))
+        .max_demand(256);
+    if part.kind.is_durable() {
+        builder = builder.durable(part.file());
+    }
     let sink = builder.sink_wait(strategy(random)).open()?;
     Ok(Box::new(sink))
+}
+
+/// How much the producer may hold, of frames at least one.
+fn buffer(scene: &Scene<'_>, random: &mut Random) -> Buffer {
+    let part = scene.part;
+    // A file is made with one size, and opened with that again.
+    let mut once = Random::of(part.seed, &[part.stream, u64::MAX]);
+    let random = if part.kind.is_durable() { &mut once } else { random };
+    match random.below(8) {
+        0 => Buffer::Rendezvous,
+        1 => Buffer::Bounded(1),
+        2..5 => Buffer::Bounded(random.between(2, 40) as usize),
+        _ => Buffer::Bounded(random.between(40, 1024) as usize),
+    }
 }
 
 fn at(from: Mark, index: u64) -> Mark {
@@ -173,6 +192,10 @@ impl<T: Sample> Outlet for SinkRef<T> {
 
     fn fail(&mut self, code: u32) -> Result<(), CloseReason> {
         self.fail(fault(code)).map_err(|error| error.reason)
+    }
+
+    fn position(&self) -> u64 {
+        self.position()
     }
 }
 
@@ -246,6 +269,10 @@ impl Outlet for Frames {
     fn fail(&mut self, code: u32) -> Result<(), CloseReason> {
         self.sink.fail(fault(code)).map_err(|error| error.reason)
     }
+
+    fn position(&self) -> u64 {
+        self.sink.position()
+    }
 }
 
 impl Outlet for Publisher<Small> {
@@ -289,5 +316,9 @@ impl Outlet for Publisher<Small> {
 
     fn fail(&mut self, code: u32) -> Result<(), CloseReason> {
         self.fail(fault(code)).map_err(|error| error.reason)
+    }
+
+    fn position(&self) -> u64 {
+        0
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use millstream::WaitStrategy;
 use crate::ledger::{Ledger, Slot};
 use crate::line::Kind;
 use crate::random::Random;
-use crate::{consumer, producer, vandal};
+use crate::{committer, consumer, producer, vandal};
 
 /// The exit code of a process that has noted a fault.
 pub(crate) const FAULTY: u8 = 3;
@@ -59,6 +59,11 @@ impl Part {
         self.kind.name(&stream_name(self.stream), self.slot)
     }
 
+    /// The file of a durable stream.
+    pub(crate) fn file(&self) -> PathBuf {
+        durable_file(&self.ledger)
+    }
+
     /// Who this is, for messages.
     pub(crate) fn who(&self) -> String {
         format!(
@@ -100,6 +105,7 @@ impl Part {
         let before = Holdings::now()?;
         match self.role {
             Role::Producer => producer::produce(&scene, &mut random)?,
+            Role::Consumer if self.kind == Kind::Committed => committer::consume(&scene, &mut random)?,
             Role::Consumer => consumer::consume(&scene, &mut random)?,
             Role::Vandal => vandal::vandalise(&scene, &mut random)?,
         }
@@ -119,8 +125,13 @@ pub(crate) fn stream_name(stream: u64) -> String {
     format!("soak{stream}")
 }
 
+/// Where a durable stream is kept.
+pub(crate) fn durable_file(ledger: &Path) -> PathBuf {
+    ledger.with_extension("durable")
+}
+
 /// Where the processes of a scene note what they found wrong, one a line.
-pub(crate) fn faults_file(ledger: &std::path::Path) -> PathBuf {
+pub(crate) fn faults_file(ledger: &Path) -> PathBuf {
     ledger.with_extension("faults")
 }
 

@@ -1,5 +1,6 @@
 //! A producer's part: one incarnation of the stream after another, until the scene is over or it is killed.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use millstream::CloseReason;
@@ -56,7 +57,13 @@ fn incarnation(scene: &Scene<'_>, random: &mut Random, number: u64) -> Result<()
         note.set(Inc::Base, base);
     }
     let mut outlet = open(scene, random).map_err(|error| Fault::wrong(format!("not published: {error}")))?;
-    let closed = put_all(scene, random, &mut *outlet, number, life);
+    let start = outlet.position();
+    if scene.part.kind.is_durable() {
+        note.set(Inc::Published, start);
+        note.set(Inc::Trying, start);
+        note.set(Inc::Start, start + 1);
+    }
+    let closed = put_all(scene, random, &mut *outlet, number, start..start + life);
     let fate = match closed {
         Some(reason) => fate_of(reason)?,
         None => end(scene, random, &mut *outlet, note)?,
@@ -66,17 +73,21 @@ fn incarnation(scene: &Scene<'_>, random: &mut Random, number: u64) -> Result<()
     Ok(())
 }
 
-/// Puts as many elements, and returns why it cannot put more, if it cannot.
+/// Puts the elements of these positions, and returns why it cannot put more, if it cannot.
 fn put_all(
     scene: &Scene<'_>,
     random: &mut Random,
     outlet: &mut dyn Outlet,
     number: u64,
-    life: u64,
+    positions: Range<u64>,
 ) -> Option<CloseReason> {
     let note = scene.ledger.incarnation(number);
-    let (mut position, mut how, mut so_often) = (0, How::Put, 0);
-    while position < life && !scene.ledger.is_finishing() {
+    let Range {
+        start: mut position,
+        end,
+    } = positions;
+    let (mut how, mut so_often) = (How::Put, 0);
+    while position < end && !scene.ledger.is_finishing() {
         if so_often == 0 {
             (how, so_often) = (How::draw(random), random.between(1, 200));
             pause(random);
@@ -88,8 +99,7 @@ fn put_all(
             position,
         };
         let how = match how {
-            How::Slice(count) if position + count > life => How::Put,
-            How::Claim(count) if position + count > life => How::Put,
+            How::Slice(count) | How::Claim(count) if position + count > end => How::Put,
             how => how,
         };
         note.set(Inc::Trying, position + how.count());

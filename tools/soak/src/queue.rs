@@ -114,4 +114,8 @@ impl Outlet for Queue {
     fn fail(&mut self, code: u32) -> Result<(), CloseReason> {
         self.sink.fail(fault(code)).map_err(|error| error.reason)
     }
+
+    fn position(&self) -> u64 {
+        0
+    }
 }

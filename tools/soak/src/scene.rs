@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use crate::actor::Actor;
-use crate::ledger::{Ledger, Of, SLOTS, Word};
+use crate::ledger::{Inc, Ledger, Of, SLOTS, Word};
 use crate::line::Kind;
-use crate::part::{FAULTY, Part, Role, VANISHED, faults_file, stream_name};
+use crate::part::{FAULTY, Part, Role, VANISHED, durable_file, faults_file, stream_name};
 use crate::random::Random;
 use crate::tally::{Count, Tally};
 use crate::verdict::Played;
@@ -96,8 +96,30 @@ impl Plan {
             played.judge(tally);
             self.look_for_leftovers(tally)?;
         }
+        if self.kind.is_durable() {
+            self.take_away_durable(&path, &ledger, tally)?;
+        }
         fs::remove_file(&path).with_context(|| format!("removing {path:?}"))?;
         let _ = fs::remove_file(faults_file(&path));
+        Ok(())
+    }
+
+    /// The files of a durable stream are whole, and hold what the ledger says; then they have done their work.
+    fn take_away_durable(&self, path: &Path, ledger: &Ledger, tally: &mut Tally) -> anyhow::Result<()> {
+        let file = durable_file(path);
+        if tally.faults.is_empty() {
+            let report = millstream::verify(&file).with_context(|| format!("verifying {file:?}"))?;
+            let last = ledger.get(Word::Incarnations) - 1;
+            let published = ledger.incarnation(last).get(Inc::Published);
+            if (report.published, report.released) != (published, published) {
+                let text = format!("{} {}: {published} were put, {report:?}", self.kind, self.stream);
+                tally.fault("lost", text);
+            }
+        }
+        let own = file.file_name().and_then(|own| own.to_str()).unwrap_or_default();
+        for name in files(&self.dir)?.iter().filter(|name| name.starts_with(own)) {
+            fs::remove_file(self.dir.join(name)).with_context(|| format!("removing {name:?}"))?;
+        }
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! What the ledger of a scene says: whether every promise was kept, whatever was killed when.
 
+mod durable;
 #[cfg(test)]
 mod tests;
 
@@ -61,7 +62,10 @@ impl Played<'_> {
         tally.add(Count::Incarnations, incarnations);
         for number in 0..incarnations {
             let told = self.told(number);
-            tally.add(Count::Published, told.published);
+            tally.add(
+                Count::Published,
+                told.published.saturating_sub(self.start(number)),
+            );
             match told.fate {
                 Fate::Completed => tally.add(Count::Completed, 1),
                 Fate::Failed | Fate::Dropped => tally.add(Count::Failed, 1),
@@ -83,18 +87,26 @@ impl Played<'_> {
                     );
                 }
                 Fate::Cancelled | Fate::ConsumerGone
-                    if matches!(self.kind, Kind::Broadcast | Kind::Rendezvous) =>
+                    if matches!(self.kind, Kind::Broadcast | Kind::Rendezvous) || self.kind.is_durable() =>
                 {
-                    self.fault(tally, "wrong", told, "was ended by one of several consumers");
+                    self.fault(tally, "wrong", told, "was ended by a consumer that cannot end it");
                 }
                 _ => {}
             }
         }
         if self.kind == Kind::Work {
             self.judge_work(tally, incarnations);
+        } else if self.kind.is_durable() {
+            durable::judge(self, tally, incarnations);
         } else {
             self.judge_sessions(tally);
         }
+    }
+
+    /// Where an incarnation of a durable stream went on; others begin at 0.
+    fn start(&self, number: u64) -> u64 {
+        let start = self.ledger.incarnation(number).get(Inc::Start);
+        start.saturating_sub(1)
     }
 
     fn any_consumer_gone(&self) -> bool {
