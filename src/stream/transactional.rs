@@ -104,7 +104,7 @@ impl<T: Element, S: Element> TransactionalBuilder<T, S> {
         let window = settings.source.window;
         let (connected, page, hold, start) = connect_transactional::<T>(&settings)?;
         let ours = S::fingerprint().to_bytes();
-        let standing = Commit::standing(&page);
+        let standing = Commit::standing(&page, &settings.name)?;
         let state = match &standing {
             None => None,
             Some(Commit { fingerprint, .. }) if *fingerprint != ours => {
