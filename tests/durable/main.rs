@@ -6,6 +6,7 @@ mod life;
 mod refusals;
 #[path = "../processes/stage.rs"]
 mod stage;
+mod successors;
 mod transactional;
 
 /// No test: where a process begins that a test has started.
