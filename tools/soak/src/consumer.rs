@@ -55,6 +55,10 @@ pub(crate) fn is_passing(error: &SubscribeError) -> bool {
 
 /// The newest incarnation, and up to where it may have published by now.
 fn latest(scene: &Scene<'_>) -> Option<(u64, u64)> {
+    if scene.part.kind.is_durable() {
+        // Where the newest one goes on it notes only when it is there.
+        return None;
+    }
     let number = scene.ledger.get(Word::Incarnations).checked_sub(1)?;
     Some((number, scene.ledger.incarnation(number).get(Inc::Trying)))
 }

@@ -29,13 +29,15 @@ enum Ending {
 pub(crate) fn produce(scene: &Scene<'_>, random: &mut Random) -> Result<(), Fault> {
     // At least one, at the very end too: a name whose producer was killed is swept by whoever comes to it next.
     loop {
+        let last = scene.ledger.is_finishing();
         let Some(number) = scene.ledger.incarnate(scene.part.run) else {
             // More cannot be noted; the driver ends the scene before.
             return Err(Fault::wrong("the ledger has no room for another incarnation"));
         };
         incarnation(scene, random, number)?;
         scene.slot.beat();
-        if scene.ledger.is_finishing() {
+        // One that was told in its midst may have ended without waiting for its consumers.
+        if last {
             scene.ledger.set(Word::Done, 1);
             return Ok(());
         }
