@@ -58,9 +58,8 @@ impl Commit {
         }
     }
 
-    /// Writes the commit into the bytes of a credit page in which there is none, as its first.
-    pub(in crate::process) fn write(&self, page: &mut [u8]) {
-        let number = 1;
+    /// Writes the commit of this number, from 1 on, into the bytes of a credit page in which there is none.
+    pub(in crate::process) fn write(&self, number: u64, page: &mut [u8]) {
         let slot = slot(number);
         let words = [
             (COMMITS, number),
