@@ -15,8 +15,8 @@ use crate::element::Schema;
 use crate::memory::{MemoryOptions, SharedMemory};
 use crate::primitive::Arc;
 use crate::process::{
-    Assembly, Cursor, DurableFiles, PositionFile, Publication, PublicationSettings, PublishError,
-    SyncPoint, SystemError, durable_sum,
+    Assembly, Cursor, DurableFiles, PositionFile, Publication, PublicationSettings, PublishError, SyncPoint,
+    SystemError, durable_sum,
 };
 use crate::ring::block::{Area, Measured, Place, Shape};
 use crate::ring::frame::area_for;

@@ -28,8 +28,8 @@ pub use error::DurableError;
 use examined::{Examined, must_be};
 pub(crate) use position::{Cursor, Hold, NotLent, PositionFile, Terms};
 pub use report::{DurableReport, Synced, SyncedReport, verify, verify_synced};
-pub(crate) use synced::SyncPoint;
 pub use synced::SyncError;
+pub(crate) use synced::SyncPoint;
 
 use super::geometry;
 use crate::element::Schema;

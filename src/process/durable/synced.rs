@@ -35,7 +35,9 @@ const LOOKS: u32 = 100_000;
 #[non_exhaustive]
 pub enum SyncError {
     /// The stream is not in a file.
-    #[error("this stream is not in a file, so there is nothing to sync: publish it with `durable` and a path")]
+    #[error(
+        "this stream is not in a file, so there is nothing to sync: publish it with `durable` and a path"
+    )]
     NotDurable,
     /// The snapshot could not be written, or what the consumer says of its position cannot be right.
     #[error(transparent)]

@@ -13,9 +13,9 @@ use super::room::{Granted, Grower, Room};
 use crate::memory::SharedMemory;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 use crate::primitive::Arc;
+use crate::primitive::atomic::{AtomicU64, Ordering};
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 use crate::process::{Cursor, SyncError, SyncPoint};
-use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::ring::notice::ARRIVED;
 use crate::ring::page::{EndLine, WORD_CLOSED, WORD_PARKED, WORD_SEQUENCE, WordLine};
 use crate::ring::{Ledger, Watch};
