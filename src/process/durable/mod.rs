@@ -19,6 +19,8 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::Stat;
 use rustix::io::Errno;
@@ -41,6 +43,8 @@ use crate::ring::recovery::Holdings;
 
 /// How often the files may come or go between two looks at them.
 const RACES: u32 = 100;
+/// How often a locked file is tried.
+const TRIES: u32 = 20;
 
 /// The files of a durable stream, and where its two sides go on.
 #[derive(Debug)]
@@ -74,7 +78,7 @@ impl DurableFiles {
             }
         };
         let boot = boot().map_err(refused("reading the number of this boot for"))?;
-        for _ in 0..RACES {
+        for round in 1..RACES {
             match file::open_locked(path).map_err(refused("opening"))? {
                 Opened::File(fd, stat) => {
                     // Somebody may have removed or replaced the file between opening and locking.
@@ -92,6 +96,11 @@ impl DurableFiles {
                     let fd = restored::restore(path, &stat, found, header, schema, &boot)?;
                     let stat = rustix::fs::fstat(&fd).map_err(|errno| refused("looking at")(errno.into()))?;
                     return Self::go_on(path, header, schema, false, fd, &stat);
+                }
+                // Whoever dies holds its locks until it is dead, and who verifies the file has it for a moment.
+                Opened::Locked if round < TRIES => {
+                    thread::sleep(Duration::from_millis(round.min(10).into()));
+                    continue;
                 }
                 Opened::Locked => return Err(DurableError::Taken { path: path.into() }),
                 Opened::Foreign => return Err(DurableError::NotAFile { path: path.into() }),

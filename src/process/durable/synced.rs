@@ -153,7 +153,7 @@ impl SyncPoint {
             ..CreditHeader::new_zeroed()
         };
         page[..size_of::<CreditHeader>()].copy_from_slice(credit.as_bytes());
-        let name = self.steady(|| self.position.name())?;
+        let name = self.name(held.released)?;
         let words = [
             (GRANTED, held.released),
             (RELEASED, held.released),
@@ -183,6 +183,20 @@ impl SyncPoint {
             commit.write(number.max(1), &mut page);
         }
         Ok(page)
+    }
+
+    /// The name of the subscription, which the background thread writes again for each consumer that comes.
+    fn name(&self, released: u64) -> Result<String, Lie> {
+        let is_begun = released != self.header.base;
+        for _ in 0..LOOKS {
+            let (one, other) = (self.position.name(), self.position.name());
+            if one == other && one.as_ref().is_ok_and(|name| !is_begun || !name.is_empty()) {
+                return one;
+            }
+            thread::yield_now();
+        }
+        // A producer before this one was killed while it wrote the name.
+        self.position.name()
     }
 
     /// Reads what a checksum, or its form, says was not read whole, until it was.
