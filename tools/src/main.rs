@@ -1,4 +1,4 @@
-//! The `millstream` command: publishes, subscribes to, lists and describes streams.
+//! The `millstream` command: publishes, subscribes to, lists and describes streams, and verifies the files of durable ones.
 
 #![forbid(unsafe_code)]
 
@@ -19,6 +19,7 @@ mod schedule;
 mod stop;
 mod subscribe;
 mod timestamp;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -43,6 +44,7 @@ enum Verb {
     Sub(subscribe::Arguments),
     List(list::Arguments),
     Describe(describe::Arguments),
+    Verify(verify::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Verb::Sub(arguments) => subscribe::run(arguments, directory),
         Verb::List(arguments) => list::run(&arguments, directory),
         Verb::Describe(arguments) => describe::run(&arguments, directory),
+        Verb::Verify(arguments) => verify::run(&arguments),
     };
     exit::code(outcome)
 }
