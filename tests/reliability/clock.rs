@@ -92,7 +92,7 @@ fn lives_without(stage: &Stage) {
     let builder = ground.subscribe::<u64>("all").initial_demand(1);
     let slow = builder.evict_after(patience).open().unwrap();
     millstream::observe("all", Some(ground.dir.clone())).unwrap();
-    for element in 0..10 {
+    for element in 0..1000 {
         sink.put_deadline(element, soon()).unwrap();
     }
     assert!(sink.unheard() > 0, "nobody takes anything, so somebody was evicted");

@@ -11,6 +11,7 @@ use crate::stage::{Ground, Role, Stage, eventually, say, soon};
 
 pub(crate) const ROLES: &[(&str, Role)] = &[
     ("forks", forks),
+    ("forks_and_drops", forks_and_drops),
     ("forks_and_stays", forks_and_stays),
     ("executes_and_stays", executes_and_stays),
 ];
@@ -88,23 +89,47 @@ fn forks(stage: &Stage) {
 
 #[test]
 fn a_child_that_drops_its_parents_handles_takes_nothing_away() {
-    let ground = Ground::new();
-    let mut scene = ground.start("forks_and_stays", &[&"drops"]);
-    scene.expect("HERE");
-    let mut source = ground.subscribe::<u64>("s").open().unwrap();
-    assert_eq!(scene.ask("fork"), "forked");
-    scene.expect("dropped");
-    assert_eq!(ground.files().len(), 2);
-    for element in 0..100 {
-        assert_eq!(scene.ask(format_args!("put {element}")), "ok");
-        assert_eq!(source.next(), Some(element));
+    alone("forks_and_drops");
+}
+
+fn forks_and_drops(stage: &Stage) {
+    let ground = &stage.ground;
+    let mut elements = ground.publish::<u64>("elements").complete_on_drop().open().unwrap();
+    let mut of_elements = ground.subscribe::<u64>("elements").open().unwrap();
+    let mut frames = ground.publish::<[u8]>("frames").open().unwrap();
+    let mut of_frames = ground.subscribe::<[u8]>("frames").resumable("again").open().unwrap();
+    let mut all = ground.publish::<u64>("all").consumers(3).open().unwrap();
+    let mut gated = ground.subscribe::<u64>("all").open().unwrap();
+    let mut lossy = ground.subscribe::<u64>("all").lossy().open().unwrap();
+    for element in 0..20 {
+        elements.put(element).unwrap();
+        assert_eq!(of_elements.next(), Some(element));
+        frames.put(&[7; 100]).unwrap();
+        assert_eq!(*of_frames.next().unwrap(), [7; 100]);
+        all.put(element).unwrap();
+        assert_eq!(gated.next(), Some(element));
+        assert_eq!(lossy.next().unwrap().element(), Some(element));
+        let mut handles = Some((elements, of_elements, frames, of_frames, all, gated, lossy));
+        let child = fork(|| {
+            let (elements, mut of_elements, frames, of_frames, all, gated, lossy) = handles.take().unwrap();
+            of_elements.cancel();
+            drop((elements, of_elements, frames, of_frames, all, gated, lossy));
+            0
+        });
+        assert_eq!(outcome(child), (Some(0), None));
+        assert_eq!(ground.files().len(), 6);
+        (elements, of_elements, frames, of_frames, all, gated, lossy) = handles.unwrap();
     }
+    drop((elements, frames, all));
+    assert_eq!((of_elements.next(), of_elements.end()), (None, Some(End::Completed)));
+    drop((of_elements, of_frames, gated, lossy));
+    say("done");
 }
 
 #[test]
 fn a_child_keeps_the_name_of_its_dead_parent_until_it_ends() {
     let ground = Ground::new();
-    let mut scene = ground.start("forks_and_stays", &[&"stays"]);
+    let mut scene = ground.start("forks_and_stays", &[]);
     scene.expect("HERE");
     let mut source = ground.subscribe::<u64>("s").open().unwrap();
     assert_eq!(scene.ask("put 1"), "ok");
@@ -124,24 +149,14 @@ fn a_child_keeps_the_name_of_its_dead_parent_until_it_ends() {
 
 /// A producer that forks when it is told to.
 fn forks_and_stays(stage: &Stage) {
-    let then: String = stage.arg(0);
-    let mut held = Some(stage.ground.publish::<u64>("s").open().unwrap());
+    let mut sink = stage.ground.publish::<u64>("s").open().unwrap();
     say("HERE");
     loop {
         let line = stage.hear();
         match line.strip_prefix("put ") {
             Some(element) => {
-                held.as_mut().unwrap().put(element.parse().unwrap()).unwrap();
+                sink.put(element.parse().unwrap()).unwrap();
                 say("ok");
-            }
-            None if then == "drops" => {
-                say("forked");
-                let child = fork(|| {
-                    drop(held.take());
-                    0
-                });
-                assert_eq!(outcome(child), (Some(0), None));
-                say("dropped");
             }
             None => {
                 // SAFETY: as in `fork`; the child only waits, and is killed by the test, or with its watchdog below.
