@@ -81,7 +81,12 @@ fn rows<'a>(page: &'a str, faults: &mut Vec<String>) -> Vec<Row<'a>> {
         let Some(inner) = text.strip_prefix('|') else {
             continue;
         };
-        let cells: Vec<&str> = inner.strip_suffix('|').unwrap_or(inner).split('|').map(str::trim).collect();
+        let cells: Vec<&str> = inner
+            .strip_suffix('|')
+            .unwrap_or(inner)
+            .split('|')
+            .map(str::trim)
+            .collect();
         let rule = cells.iter().all(|cell| cell.chars().all(|c| c == '-'));
         if rule && cells.len() == COLUMNS && !cells[0].is_empty() || cells[0] == "What goes wrong" {
             continue;
@@ -320,15 +325,26 @@ mod wrong {
     #[test]
     fn a_page_that_is_right_passes() {
         assert_eq!(of(GOOD, "- `suite/`"), [""; 0]);
-        assert_eq!(of("| a | b | c | d | `made.rs: one` `made.rs: two` |", ""), [""; 0]);
+        assert_eq!(
+            of("| a | b | c | d | `made.rs: one` `made.rs: two` |", ""),
+            [""; 0]
+        );
     }
 
     #[test]
     fn lines_that_say_nothing() {
-        one("| a | b | c | d | none |", "", "reliability.md:3: \"a\" has no test");
+        one(
+            "| a | b | c | d | none |",
+            "",
+            "reliability.md:3: \"a\" has no test",
+        );
         one("| a | b | | d | `suite/noun.rs: stands` |", "", ":3: 4 columns");
         one("| a | b | c | `suite/noun.rs: stands` |", "", ":3: 4 columns");
-        one("| a | b | c | d | e | `suite/noun.rs: stands` |", "", ":3: 6 columns");
+        one(
+            "| a | b | c | d | e | `suite/noun.rs: stands` |",
+            "",
+            ":3: 6 columns",
+        );
     }
 
     #[test]
@@ -349,7 +365,11 @@ mod wrong {
 
     #[test]
     fn what_is_there_twice() {
-        one(&format!("{GOOD}\n{GOOD}"), "", ":4: \"a\" stands in line 3 already");
+        one(
+            &format!("{GOOD}\n{GOOD}"),
+            "",
+            ":4: \"a\" stands in line 3 already",
+        );
         let twice = GOOD.replace("`tools/prove/all`", "`suite/noun.rs: stands`");
         one(&twice, "", "is named twice");
     }
@@ -357,7 +377,11 @@ mod wrong {
     #[test]
     fn tests_without_a_line() {
         let line = "| a | b | c | d | `made.rs: one` `made.rs: two` |";
-        one(line, "- `suite/noun.rs`", "tests/suite/noun.rs: stands is in no line");
+        one(
+            line,
+            "- `suite/noun.rs`",
+            "tests/suite/noun.rs: stands is in no line",
+        );
         one(GOOD, "- `other/`", "there are no tests in tests/other/");
     }
 }

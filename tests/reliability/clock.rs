@@ -9,7 +9,8 @@ use millstream::{End, OnNoConsumer, PutDeadlineError, TimedOut};
 use crate::is_root;
 use crate::stage::{Ground, Role, Stage, eventually, say, soon, strategy};
 
-pub(crate) const ROLES: &[(&str, Role)] = &[("asks_the_time", asks_the_time), ("lives_without", lives_without)];
+pub(crate) const ROLES: &[(&str, Role)] =
+    &[("asks_the_time", asks_the_time), ("lives_without", lives_without)];
 
 /// Stands before the C library: whoever asks for the time of day ends the process.
 const NO_TIME: &str = r#"
@@ -71,16 +72,28 @@ fn lives_without(stage: &Stage) {
     let missing = millstream::subscribe::<u64>("none").directory(&ground.dir);
     assert!(missing.wait_for(Duration::from_millis(50)).open().is_err());
     for wait in ["park", "yield", "spin", "default"] {
-        let builder = ground.publish::<u64>("s").buffer_size(1).sink_wait(strategy(wait));
+        let builder = ground
+            .publish::<u64>("s")
+            .buffer_size(1)
+            .sink_wait(strategy(wait));
         let mut sink = builder.open().unwrap();
-        let builder = ground.subscribe::<u64>("s").initial_demand(1).source_wait(strategy(wait));
-        let mut source = builder.idle_timeout(Some(Duration::from_millis(50))).open().unwrap();
+        let builder = ground
+            .subscribe::<u64>("s")
+            .initial_demand(1)
+            .source_wait(strategy(wait));
+        let mut source = builder
+            .idle_timeout(Some(Duration::from_millis(50)))
+            .open()
+            .unwrap();
         let shortly = || Instant::now() + Duration::from_millis(20);
         assert_eq!(source.next_deadline(shortly()), Err(TimedOut));
         eventually(|| sink.demand() == 1);
         sink.put(0).unwrap();
         sink.put(1).unwrap();
-        assert_eq!(sink.put_deadline(2, shortly()), Err(PutDeadlineError::TimedOut(2)));
+        assert_eq!(
+            sink.put_deadline(2, shortly()),
+            Err(PutDeadlineError::TimedOut(2))
+        );
         assert_eq!((source.next(), source.next()), (Some(0), Some(1)));
         assert_eq!((source.next(), source.end()), (None, Some(End::IdleTimeout)));
         drop((sink, source));
@@ -95,7 +108,10 @@ fn lives_without(stage: &Stage) {
     for element in 0..1000 {
         sink.put_deadline(element, soon()).unwrap();
     }
-    assert!(sink.unheard() > 0, "nobody takes anything, so somebody was evicted");
+    assert!(
+        sink.unheard() > 0,
+        "nobody takes anything, so somebody was evicted"
+    );
     drop((slow, sink));
     say("done");
 }
@@ -109,7 +125,15 @@ fn processes_whose_clocks_differ_by_a_day_do_not_notice() {
     let ground = Ground::new();
     let ahead = |role| {
         let mut command = Command::new("unshare");
-        command.args(["--time", "--monotonic", "86400", "--boottime", "86400", "--fork", "--kill-child"]);
+        command.args([
+            "--time",
+            "--monotonic",
+            "86400",
+            "--boottime",
+            "86400",
+            "--fork",
+            "--kill-child",
+        ]);
         ground.start_by(command.arg(std::env::current_exe().unwrap()), role, &[])
     };
     let supported = Command::new("unshare").args(["--time", "true"]).status();
@@ -118,7 +142,10 @@ fn processes_whose_clocks_differ_by_a_day_do_not_notice() {
         return;
     }
     let mut consumer = ahead("consumer");
-    let builder = ground.publish::<u64>("s").buffer_size(1).sink_wait(strategy("park"));
+    let builder = ground
+        .publish::<u64>("s")
+        .buffer_size(1)
+        .sink_wait(strategy("park"));
     let mut sink = builder.open().unwrap();
     assert_eq!(consumer.ask("open s window=1 wait=park"), "ok");
     consumer.say("take 1000");
@@ -129,7 +156,11 @@ fn processes_whose_clocks_differ_by_a_day_do_not_notice() {
     let mut producer = ahead("producer");
     assert_eq!(producer.ask("open back wait=park buffer=1"), "ok");
     let idle = Duration::from_millis(300);
-    let mut source = ground.subscribe::<u64>("back").idle_timeout(Some(idle)).open().unwrap();
+    let mut source = ground
+        .subscribe::<u64>("back")
+        .idle_timeout(Some(idle))
+        .open()
+        .unwrap();
     producer.say("put 0 1000");
     assert!(source.by_ref().take(1000).eq(0..1000));
     producer.expect("ok");

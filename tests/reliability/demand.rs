@@ -43,7 +43,10 @@ fn a_producer_that_nobody_asks_sleeps_in_the_memory_it_has() {
 
 fn nobody_asks(stage: &Stage) {
     let ground = &stage.ground;
-    let builder = ground.publish::<u64>("s").buffer_size(4).sink_wait(strategy("park"));
+    let builder = ground
+        .publish::<u64>("s")
+        .buffer_size(4)
+        .sink_wait(strategy("park"));
     let mut sink = builder.open().unwrap();
     let mut consumer = ground.start("consumer", &[]);
     assert_eq!(consumer.ask("open s manual window=8"), "ok");
@@ -86,7 +89,10 @@ fn who_asks_for_everything_and_takes_nothing_gets_no_more_than_the_window() {
 
 fn everything_asked(stage: &Stage) {
     let ground = &stage.ground;
-    let builder = ground.publish::<u64>("s").buffer_size(4).sink_wait(strategy("park"));
+    let builder = ground
+        .publish::<u64>("s")
+        .buffer_size(4)
+        .sink_wait(strategy("park"));
     let mut sink = builder.open().unwrap();
     let mut consumer = ground.start("consumer", &[]);
     assert_eq!(consumer.ask("open s manual window=8"), "ok");

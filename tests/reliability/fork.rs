@@ -94,10 +94,18 @@ fn a_child_that_drops_its_parents_handles_takes_nothing_away() {
 
 fn forks_and_drops(stage: &Stage) {
     let ground = &stage.ground;
-    let mut elements = ground.publish::<u64>("elements").complete_on_drop().open().unwrap();
+    let mut elements = ground
+        .publish::<u64>("elements")
+        .complete_on_drop()
+        .open()
+        .unwrap();
     let mut of_elements = ground.subscribe::<u64>("elements").open().unwrap();
     let mut frames = ground.publish::<[u8]>("frames").open().unwrap();
-    let mut of_frames = ground.subscribe::<[u8]>("frames").resumable("again").open().unwrap();
+    let mut of_frames = ground
+        .subscribe::<[u8]>("frames")
+        .resumable("again")
+        .open()
+        .unwrap();
     let mut all = ground.publish::<u64>("all").consumers(3).open().unwrap();
     let mut gated = ground.subscribe::<u64>("all").open().unwrap();
     let mut lossy = ground.subscribe::<u64>("all").lossy().open().unwrap();
@@ -121,7 +129,10 @@ fn forks_and_drops(stage: &Stage) {
         (elements, of_elements, frames, of_frames, all, gated, lossy) = handles.unwrap();
     }
     drop((elements, frames, all));
-    assert_eq!((of_elements.next(), of_elements.end()), (None, Some(End::Completed)));
+    assert_eq!(
+        (of_elements.next(), of_elements.end()),
+        (None, Some(End::Completed))
+    );
     drop((of_elements, of_frames, gated, lossy));
     say("done");
 }

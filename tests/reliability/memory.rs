@@ -37,7 +37,10 @@ fn few_addresses(stage: &Stage) {
     // Warm, so that nothing but the mapping needs new addresses.
     drop(ground.publish::<u64>("warm").open().unwrap());
     let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmSize:"))
+        .unwrap();
     let size: u64 = line.trim().strip_suffix(" kB").unwrap().parse().unwrap();
     limit(Resource::As, Some(size * 1024 + (32 << 20)));
     let files = ground.files().len();
@@ -226,7 +229,11 @@ fn full_disks(stage: &Stage) {
     fs::write("/dev/shm/full", [1; 4096]).unwrap();
     assert!(fs::write("/dev/shm/more", [1; 4096]).is_err());
     let ground = &stage.ground;
-    let mut running = ground.publish::<u64>("running").buffer_size(1 << 18).open().unwrap();
+    let mut running = ground
+        .publish::<u64>("running")
+        .buffer_size(1 << 18)
+        .open()
+        .unwrap();
     let mut source = ground.subscribe::<u64>("running").open().unwrap();
 
     // In the runtime directory there is no room for another name.

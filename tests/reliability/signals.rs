@@ -11,7 +11,10 @@ use millstream::{Buffer, End};
 use crate::alone;
 use crate::stage::{Role, Stage, say, soon, strategy};
 
-pub(crate) const ROLES: &[(&str, Role)] = &[("interrupted", interrupted), ("takes_interrupted", takes_interrupted)];
+pub(crate) const ROLES: &[(&str, Role)] = &[
+    ("interrupted", interrupted),
+    ("takes_interrupted", takes_interrupted),
+];
 
 static CAUGHT: AtomicU64 = AtomicU64::new(0);
 
@@ -91,7 +94,10 @@ fn interrupted(stage: &Stage) {
                 sink.put_deadline(element, soon()).unwrap();
             }
         }
-        assert_eq!(millstream::list(Some(ground.dir.clone())).unwrap(), [name.as_str()]);
+        assert_eq!(
+            millstream::list(Some(ground.dir.clone())).unwrap(),
+            [name.as_str()]
+        );
         sink.complete_and_drain(soon()).unwrap();
         consumer.expect("DONE");
         consumer.finish();

@@ -179,7 +179,12 @@ fn take_large(mut source: SourceRef<Large>) {
 
 fn takes_large(stage: &Stage) {
     let name: String = stage.arg(0);
-    let source = stage.ground.subscribe::<Large>(&name).initial_demand(2).open().unwrap();
+    let source = stage
+        .ground
+        .subscribe::<Large>(&name)
+        .initial_demand(2)
+        .open()
+        .unwrap();
     say("HERE");
     roomy(|| take_large(source)).join().unwrap();
     say("DONE");
@@ -194,7 +199,12 @@ fn elements_of_a_mebibyte() {
     producer.join().unwrap();
 
     let ground = Ground::new();
-    let sink = ground.publish::<Large>("large").buffer_size(1).max_demand(2).open().unwrap();
+    let sink = ground
+        .publish::<Large>("large")
+        .buffer_size(1)
+        .max_demand(2)
+        .open()
+        .unwrap();
     let consumer = ground.start("takes_large", &[&"large"]);
     roomy(|| put_large(sink)).join().unwrap();
     consumer.expect("HERE");
@@ -205,7 +215,8 @@ const ODD: [usize; 9] = [0, MIB, 1, 0, 0, MIB - 1, 7, 4096, MIB];
 
 fn put_odd(mut sink: FrameSink) {
     for number in 0..45 {
-        sink.put(&frame(number, ODD[number as usize % ODD.len()])).unwrap();
+        sink.put(&frame(number, ODD[number as usize % ODD.len()]))
+            .unwrap();
     }
     sink.complete().unwrap();
 }
@@ -220,7 +231,12 @@ fn take_odd(mut source: FrameSource) {
 
 fn takes_odd_frames(stage: &Stage) {
     let name: String = stage.arg(0);
-    let source = stage.ground.subscribe::<[u8]>(&name).initial_demand(2).open().unwrap();
+    let source = stage
+        .ground
+        .subscribe::<[u8]>(&name)
+        .initial_demand(2)
+        .open()
+        .unwrap();
     say("HERE");
     take_odd(source);
     say("DONE");
@@ -248,7 +264,11 @@ fn what_no_ring_can_hold_is_refused_with_both_numbers() {
     let ground = Ground::new();
     for (window, buffer) in [(u64::MAX, 1), (1 << 63, 1 << 62), (1 << 33, 1)] {
         let builder = ground.publish::<u64>("s").max_demand(window);
-        let error = builder.buffer_size(Buffer::Bounded(buffer)).open().map(drop).unwrap_err();
+        let error = builder
+            .buffer_size(Buffer::Bounded(buffer))
+            .open()
+            .map(drop)
+            .unwrap_err();
         let text = error.to_string();
         assert!(matches!(error, PublishError::TooLarge { .. }), "{error:?}");
         let PublishError::TooLarge { elements, most, .. } = error else {

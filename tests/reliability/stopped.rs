@@ -68,7 +68,10 @@ fn who_waits_for_a_stopped_consumer_sleeps() {
 
 fn waits_for_stopped_consumer(stage: &Stage) {
     let ground = &stage.ground;
-    let builder = ground.publish::<u64>("s").buffer_size(2).sink_wait(strategy("park"));
+    let builder = ground
+        .publish::<u64>("s")
+        .buffer_size(2)
+        .sink_wait(strategy("park"));
     let mut sink = builder.open().unwrap();
     let mut consumer = ground.start("consumer", &[]);
     assert_eq!(consumer.ask("open s window=4"), "ok");
@@ -99,7 +102,10 @@ fn idle_time_beside_a_stopped_producer_is_called_idle_time() {
     assert_eq!(producer.ask("open s"), "ok");
     assert_eq!(producer.ask("put 0 1"), "ok");
     let builder = ground.subscribe::<u64>("s");
-    let mut source = builder.idle_timeout(Some(Duration::from_millis(200))).open().unwrap();
+    let mut source = builder
+        .idle_timeout(Some(Duration::from_millis(200)))
+        .open()
+        .unwrap();
     stop(&producer);
     assert_eq!(source.next(), Some(0));
     assert_eq!(source.next(), None);
@@ -160,5 +166,8 @@ fn a_stopped_peer_can_be_killed() {
     stop(&consumer);
     consumer.kill();
     let refused = (0..).find_map(|element| sink.put(element).err()).unwrap();
-    assert!(matches!(refused, PutError::Closed(_, CloseReason::PeerGone)), "{refused:?}");
+    assert!(
+        matches!(refused, PutError::Closed(_, CloseReason::PeerGone)),
+        "{refused:?}"
+    );
 }

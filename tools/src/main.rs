@@ -1,10 +1,11 @@
-//! The `millstream` command: publishes, subscribes to, lists and describes streams.
+//! The `millstream` command: publishes, subscribes to, lists and describes streams, and looks at the machine.
 
 #![forbid(unsafe_code)]
 
 mod columns;
 mod delivery;
 mod describe;
+mod doctor;
 mod exit;
 mod feed;
 mod format;
@@ -43,6 +44,7 @@ enum Verb {
     Sub(subscribe::Arguments),
     List(list::Arguments),
     Describe(describe::Arguments),
+    Doctor(doctor::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Verb::Sub(arguments) => subscribe::run(arguments, directory),
         Verb::List(arguments) => list::run(&arguments, directory),
         Verb::Describe(arguments) => describe::run(&arguments, directory),
+        Verb::Doctor(arguments) => doctor::run(&arguments, directory),
     };
     exit::code(outcome)
 }
