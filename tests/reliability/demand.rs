@@ -27,7 +27,7 @@ fn held(sink: &mut SinkRef<u64>, held_at: u64) {
     let effort = spent() - spent_before;
     assert_eq!(refused, Err(PutDeadlineError::TimedOut(7)));
     assert!(effort < ASLEEP, "{effort:?} of processor time in a second");
-    println!("a producer that nobody asks for anything, for 1 s: {effort:?}");
+    eprintln!("a producer that nobody asks for anything, for 1 s: {effort:?}");
     for _ in 0..100_000 {
         assert_eq!(sink.try_put(7), Err(TryPutError::Full(7)));
     }

@@ -1,6 +1,7 @@
 //! A process that may not open another descriptor: what runs goes on, what is asked for waits or is refused, and all is well
 //! once descriptors are free again.
 
+use std::fs::File;
 use std::time::Duration;
 
 use millstream::{PublishError, SubscribeError};
@@ -25,9 +26,10 @@ fn full_table(stage: &Stage) {
     assert_eq!(taker.ask("open runs"), "ok");
     eventually(|| sink.demand() == 16);
     let old = getrlimit(Resource::Nofile);
-    // Not one descriptor more than there are; the listing itself held one.
-    let current = Some(holdings().0 as u64 - 1);
+    let current = Some(holdings().0 as u64 + 8);
     setrlimit(Resource::Nofile, Rlimit { current, ..old }).unwrap();
+    // Not one more is to be had, whichever numbers are free.
+    let mut fillers: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
 
     late.say("open waits");
     taker.say("take 20000");
@@ -56,8 +58,14 @@ fn full_table(stage: &Stage) {
     );
     assert_eq!(late.said(), None, "it waits to be let in");
 
+    // With one it is let in, and told that there are none for its subscription.
+    drop(fillers.pop());
+    let refused = late.hear();
+    assert!(refused.starts_with("error ProducerExhausted"), "{refused}");
+    assert!(!next.is_closed(), "it has not been a consumer");
+    drop(fillers);
     setrlimit(Resource::Nofile, old).unwrap();
-    late.expect("ok");
+    assert_eq!(late.ask("open waits"), "ok");
     next.put(7).unwrap();
     assert_eq!(late.ask("next"), "item 7");
     sink.put(20_000).unwrap();

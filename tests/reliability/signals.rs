@@ -103,7 +103,7 @@ fn interrupted(stage: &Stage) {
         consumer.finish();
     }
     drop(storm);
-    println!("{} signals caught", CAUGHT.load(Ordering::Relaxed));
+    eprintln!("{} signals caught", CAUGHT.load(Ordering::Relaxed));
     assert!(CAUGHT.load(Ordering::Relaxed) > 100);
     say("done");
 }

@@ -49,7 +49,7 @@ fn waits_for_stopped_producer(stage: &Stage) {
     assert_eq!(source.next_deadline(Instant::now() + A_SECOND), Err(TimedOut));
     let effort = spent() - before;
     assert!(effort < ASLEEP, "{effort:?} of processor time in a second");
-    println!("a consumer parked for 1 s beside a stopped producer: {effort:?}");
+    eprintln!("a consumer parked for 1 s beside a stopped producer: {effort:?}");
     assert_eq!(source.end(), None);
     producer.signal(Signal::CONT);
     assert_eq!(producer.ask("put 3 6"), "ok");
@@ -85,7 +85,7 @@ fn waits_for_stopped_consumer(stage: &Stage) {
     let effort = spent() - before;
     assert_eq!(refused, Err(PutDeadlineError::TimedOut(6)));
     assert!(effort < ASLEEP, "{effort:?} of processor time in a second");
-    println!("a producer parked for 1 s beside a stopped consumer: {effort:?}");
+    eprintln!("a producer parked for 1 s beside a stopped consumer: {effort:?}");
     assert!(!sink.is_closed());
     consumer.signal(Signal::CONT);
     consumer.say("take 8");
@@ -156,7 +156,7 @@ fn a_stopped_peer_can_be_killed() {
     producer.kill();
     assert!(source.by_ref().eq(0..2));
     assert_eq!(source.end(), Some(End::PeerGone));
-    println!("a stopped producer was killed: told after {:?}", killed.elapsed());
+    eprintln!("a stopped producer was killed: told after {:?}", killed.elapsed());
     assert!(killed.elapsed() < LONGEST);
     drop(source);
 
