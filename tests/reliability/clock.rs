@@ -108,10 +108,8 @@ fn lives_without(stage: &Stage) {
     for element in 0..1000 {
         sink.put_deadline(element, soon()).unwrap();
     }
-    assert!(
-        sink.unheard() > 0,
-        "nobody takes anything, so somebody was evicted"
-    );
+    // Nobody takes anything, so somebody was evicted; the background thread says so a little later.
+    eventually(|| sink.unheard() > 0);
     drop((slow, sink));
     say("done");
 }
