@@ -33,7 +33,7 @@ fn put_all(mut sink: SinkRef<u64>, count: u64) {
 }
 
 fn crowd(wait: &str) {
-    const COUNT: u64 = 1000;
+    const COUNT: u64 = 400;
     thread::scope(|scope| {
         for _ in 0..PAIRS {
             let (sink, source) = pair(128, wait);

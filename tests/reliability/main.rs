@@ -9,6 +9,7 @@ mod demand;
 mod descriptors;
 mod effort;
 mod fork;
+mod large;
 mod memory;
 mod namespaces;
 #[path = "../processes/puppets.rs"]
@@ -29,6 +30,7 @@ fn role() {
         demand::ROLES,
         descriptors::ROLES,
         fork::ROLES,
+        large::ROLES,
         memory::ROLES,
         namespaces::ROLES,
         signals::ROLES,

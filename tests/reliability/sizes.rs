@@ -17,7 +17,7 @@ const WAITS: [&str; 3] = ["park", "yield", "default"];
 const MIB: usize = 1 << 20;
 
 /// How many elements go through a ring of one: each waits for the other side to look.
-const ONE_BY_ONE: u64 = 3000;
+const ONE_BY_ONE: u64 = 1000;
 
 fn put_all(mut sink: SinkRef<u64>) {
     for element in 0..ONE_BY_ONE {
@@ -214,7 +214,7 @@ fn elements_of_a_mebibyte() {
 const ODD: [usize; 9] = [0, MIB, 1, 0, 0, MIB - 1, 7, 4096, MIB];
 
 fn put_odd(mut sink: FrameSink) {
-    for number in 0..45 {
+    for number in 0..27 {
         sink.put(&frame(number, ODD[number as usize % ODD.len()]))
             .unwrap();
     }
@@ -222,7 +222,7 @@ fn put_odd(mut sink: FrameSink) {
 }
 
 fn take_odd(mut source: FrameSource) {
-    for number in 0..45 {
+    for number in 0..27 {
         let expected = frame(number, ODD[number as usize % ODD.len()]);
         assert!(*source.next().unwrap() == *expected, "frame {number}");
     }
