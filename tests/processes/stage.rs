@@ -67,11 +67,11 @@ impl Ground {
 
     /// Starts this binary again in a role.
     pub(crate) fn start(&self, role: &str, args: &[&dyn Display]) -> Actor {
-        self.start_by(&mut Command::new(env::current_exe().unwrap()), role, args)
+        self.launch(Command::new(env::current_exe().unwrap()), role, args)
     }
 
-    /// The same by a command that has still to be given the arguments of this binary, or by one with a changed environment.
-    pub(crate) fn start_by(&self, command: &mut Command, role: &str, args: &[&dyn Display]) -> Actor {
+    /// Starts this binary again in a role, by a command that ends in its path.
+    pub(crate) fn launch(&self, mut command: Command, role: &str, args: &[&dyn Display]) -> Actor {
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
         let mut child = command
             .args(["--exact", "role", "--nocapture", "--test-threads=1"])

@@ -49,7 +49,8 @@ fn nobody_asks_what_time_it_is() {
     };
     let without_time = |role| {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        ground.start_by(command.env("LD_PRELOAD", &library), role, &[])
+        command.env("LD_PRELOAD", &library);
+        ground.launch(command, role, &[])
     };
     // That the library does what it says; else what follows would say nothing.
     let asking = without_time("asks_the_time");
@@ -132,7 +133,8 @@ fn processes_whose_clocks_differ_by_a_day_do_not_notice() {
             "--fork",
             "--kill-child",
         ]);
-        ground.start_by(command.arg(std::env::current_exe().unwrap()), role, &[])
+        command.arg(std::env::current_exe().unwrap());
+        ground.launch(command, role, &[])
     };
     let supported = Command::new("unshare").args(["--time", "true"]).status();
     if !supported.is_ok_and(|status| status.success()) {

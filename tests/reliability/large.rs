@@ -13,7 +13,7 @@ const WEIGHT: usize = 512 << 20;
 #[test]
 fn a_large_process_is_known_to_be_dead_once_its_memory_is_gone() {
     let ground = Ground::new();
-    let mut producer = ground.start("weighs", &[]);
+    let producer = ground.start("weighs", &[]);
     producer.expect("HERE");
     let mut source = ground.subscribe::<u64>("s").open().unwrap();
     assert_eq!(source.next(), Some(1));

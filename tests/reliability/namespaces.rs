@@ -13,7 +13,8 @@ pub(crate) const ROLES: &[(&str, Role)] = &[("tells_its_number", tells_its_numbe
 fn contained(ground: &Ground, role: &str) -> Actor {
     let mut command = Command::new("unshare");
     command.args(["--pid", "--fork", "--kill-child", "--mount-proc"]);
-    ground.start_by(command.arg(std::env::current_exe().unwrap()), role, &[])
+    command.arg(std::env::current_exe().unwrap());
+    ground.launch(command, role, &[])
 }
 
 fn tells_its_number(_: &Stage) {
