@@ -250,6 +250,19 @@ fn a_stopped_publisher_is_silent_and_not_dead() {
     let place = Place::new();
     let (stopped, input) = publisher(&place, "stopped");
     stopped.signal(rustix::process::Signal::STOP);
+    // The signal is on its way to the threads, which still answer until it is there.
+    let tasks = format!("/proc/{}/task", stopped.id());
+    let stands = |task: &Path| {
+        let stat = fs::read_to_string(task.join("stat")).unwrap_or_default();
+        stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
+    };
+    while !fs::read_dir(&tasks)
+        .unwrap()
+        .flatten()
+        .all(|task| stands(&task.path()))
+    {
+        std::thread::yield_now();
+    }
     let (seen, code) = diagnosis(&place, &["--sweep"]);
     assert_eq!((code, &seen["swept"]), (1, &json!([])));
     let name = &seen["directory"]["names"][0];
