@@ -204,7 +204,7 @@ fn a_program_that_a_dead_process_had_started_keeps_nothing() {
 
 fn executes_and_stays(stage: &Stage) {
     let _sink = stage.ground.publish::<u64>("s").open().unwrap();
-    let sleeper = Command::new("sleep")
+    let mut sleeper = Command::new("sleep")
         .arg("60")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -212,5 +212,5 @@ fn executes_and_stays(stage: &Stage) {
         .spawn()
         .unwrap();
     say(sleeper.id());
-    stage.stay();
+    sleeper.wait().unwrap();
 }

@@ -1,8 +1,8 @@
 //! Signals that interrupt every system call, of every thread, all the time.
 
 use std::fs;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ extern "C" fn caught(_: libc::c_int) {
 
 /// A storm over all threads of this process, while it is kept.
 struct Storm {
-    over: Arc<AtomicBool>,
+    over: Option<Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -38,12 +38,12 @@ impl Storm {
             libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut())
         };
         assert_eq!(done, 0);
-        let over = Arc::new(AtomicBool::new(false));
-        let ends = Arc::clone(&over);
+        let (over, is_over) = channel();
         let thread = thread::spawn(move || {
             let own = rustix::thread::gettid().as_raw_nonzero().get();
             let process = std::process::id();
-            while !ends.load(Ordering::Relaxed) {
+            // A pause, or nobody else would get to run on a machine with few cores.
+            while is_over.recv_timeout(Duration::from_micros(200)) == Err(RecvTimeoutError::Timeout) {
                 for task in fs::read_dir("/proc/self/task").unwrap().flatten() {
                     let task: i32 = task.file_name().to_str().unwrap().parse().unwrap();
                     if task != own {
@@ -51,12 +51,10 @@ impl Storm {
                         unsafe { libc::syscall(libc::SYS_tgkill, process, task, libc::SIGUSR1) };
                     }
                 }
-                // Or nobody else would get to run on a machine with few cores.
-                thread::park_timeout(Duration::from_micros(200));
             }
         });
         Self {
-            over,
+            over: Some(over),
             thread: Some(thread),
         }
     }
@@ -64,7 +62,7 @@ impl Storm {
 
 impl Drop for Storm {
     fn drop(&mut self) {
-        self.over.store(true, Ordering::Relaxed);
+        drop(self.over.take());
         self.thread.take().unwrap().join().unwrap();
     }
 }
@@ -118,7 +116,7 @@ fn takes_interrupted(stage: &Stage) {
             continue;
         };
         let mut expected = 0;
-        while let Some(element) = source.next() {
+        for element in source.by_ref() {
             assert_eq!(element, expected);
             expected += 1;
         }
