@@ -5,6 +5,7 @@
 use std::mem::offset_of;
 
 use super::geometry::Lie;
+use super::subscribe_error::SubscribeError;
 use crate::memory::SharedMemory;
 use crate::ring::checksum::{checksum, words};
 use crate::ring::page::{COMMITS, CommitSlot, LARGEST_STATE, PAGE, SLOTS};
@@ -20,9 +21,13 @@ pub(crate) struct Commit {
 }
 
 impl Commit {
-    /// As [`last`](Self::last), of a page that was checked before or that is the caller's own.
-    pub(crate) fn standing(page: &SharedMemory) -> Option<Self> {
-        Self::last(page).ok().flatten()
+    /// As [`last`](Self::last), for the consumer of the stream called `name`.
+    pub(crate) fn standing(page: &SharedMemory, name: &str) -> Result<Option<Self>, SubscribeError> {
+        Self::last(page).map_err(|Lie { word, value }| SubscribeError::PeerCorrupt {
+            name: name.into(),
+            word,
+            value,
+        })
     }
 
     /// The commit that stands in the page; `None` when nothing was committed.

@@ -340,3 +340,27 @@ fn a_place_that_cannot_have_it_is_told_and_nothing_is_left() {
     sink.put(1).unwrap();
     assert_eq!(millstream::verify(&fresh).unwrap().published, 1);
 }
+
+#[test]
+fn a_batch_that_its_producer_was_killed_in_is_taken_back() {
+    let scene = Scene::new();
+    // The first block of a batch from 40 on is stamped last, those behind it before.
+    scene.write(8192 + 6 * 64, &49_u64.to_le_bytes());
+    scene.write(8192 + 7 * 64, &52_u64.to_le_bytes());
+    let report = millstream::verify(&scene.file).unwrap();
+    assert_eq!((report.published, report.unpublished_blocks), (40, 2));
+    let mut sink = scene.open().unwrap();
+    assert_eq!(sink.position(), 40);
+    sink.put_slice(&[40, 41]).unwrap();
+    let mut source = scene
+        .ground
+        .subscribe::<u64>("orders")
+        .resumable("book")
+        .open()
+        .unwrap();
+    for element in 30..42 {
+        assert_eq!(source.next(), Some(element));
+    }
+    assert_eq!(source.try_next(), millstream::TryNext::Empty);
+    assert_eq!(millstream::verify(&scene.file).unwrap().unpublished_blocks, 0);
+}

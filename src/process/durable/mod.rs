@@ -13,6 +13,8 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::Stat;
 use rustix::io::Errno;
@@ -32,6 +34,8 @@ use crate::ring::recovery::Holdings;
 
 /// How often the files may come or go between two looks at them.
 const RACES: u32 = 100;
+/// How often a locked file is tried.
+const TRIES: u32 = 20;
 
 /// The files of a durable stream, and where its two sides go on.
 #[derive(Debug)]
@@ -64,11 +68,16 @@ impl DurableFiles {
             }
         };
         let boot = boot().map_err(refused("reading the number of this boot for"))?;
-        for _ in 0..RACES {
+        for round in 1..RACES {
             match file::open_locked(path).map_err(refused("opening"))? {
                 // Somebody removed the file between opening and locking.
                 Opened::File(_, stat) if stat.st_nlink == 0 => continue,
                 Opened::File(fd, stat) => return Self::go_on(path, header, schema, &boot, fd, &stat),
+                // Whoever dies holds its locks until it is dead, and who verifies the file has it for a moment.
+                Opened::Locked if round < TRIES => {
+                    thread::sleep(Duration::from_millis(round.min(10).into()));
+                    continue;
+                }
                 Opened::Locked => return Err(DurableError::Taken { path: path.into() }),
                 Opened::Foreign => return Err(DurableError::NotAFile { path: path.into() }),
                 Opened::Missing => {}

@@ -308,6 +308,8 @@ impl PositionFile {
         page.store(RELEASED, position);
         page.store(GRANTED, position);
         let name = terms.subscription.as_bytes();
+        // Without a length there is no name, whatever a kill leaves.
+        page.store(SUBSCRIPTION, 0);
         page.copy_in(SUBSCRIPTION + offset_of!(SubscriptionLine, name), name);
         page.store(SUBSCRIPTION, name.len() as u64);
         Ok(page.into_fd())

@@ -283,6 +283,10 @@ impl ConsumerEndpoint {
 
     /// Gives credit for what was taken up to `pos`. Returns the position at which to give some again.
     pub(crate) fn credit(&mut self, pos: u64, lag: u64) -> u64 {
+        // One that has ended writes nothing more, for its page may be another's, unless it commits, which keeps the page.
+        if self.ended.is_some() && self.committed.is_none() {
+            return self.mark();
+        }
         let taken = pos.wrapping_sub(self.credited);
         if self.demand.asked != u64::MAX {
             self.demand.asked = self.demand.asked.saturating_sub(taken);
