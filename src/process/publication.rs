@@ -177,6 +177,11 @@ impl Publication {
         &self.desk.notice
     }
 
+    /// Whether it is of this process, and not of one that forked it.
+    pub(crate) fn is_own(&self) -> bool {
+        self.lease.is_own()
+    }
+
     /// Ends the subscription of one of several consumers, without which the producer goes on.
     pub(crate) fn expel(&self, consumer: u64) {
         self.lease.messenger().tell(Command::Expel(self.id, consumer));

@@ -55,9 +55,14 @@ pub(super) struct Messenger {
 impl Messenger {
     /// Does nothing once the thread is gone, and in a forked child.
     pub(super) fn tell(&self, command: Command) {
-        if self.pid == getpid() && self.line.commands.send(command).is_ok() {
+        if self.is_own() && self.line.commands.send(command).is_ok() {
             let _ = self.line.waker.wake();
         }
+    }
+
+    /// Whether it was made by the process that looks, and not by one that forked it.
+    pub(super) fn is_own(&self) -> bool {
+        self.pid == getpid()
     }
 }
 
