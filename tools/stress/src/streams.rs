@@ -207,7 +207,7 @@ fn by_hand(count: u64) -> u64 {
 
 /// Ends from both sides at once: each element is delivered, given back, or dropped, once.
 fn closes(count: u64) -> u64 {
-    let rounds = count / 50;
+    let rounds = count / 20;
     let mut all = 0;
     for round in 0..rounds {
         let token = Arc::new(());
