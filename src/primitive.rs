@@ -167,10 +167,6 @@ mod shuttle {
                 self.0.store(value, order);
             }
 
-            pub(crate) fn get_mut(&mut self) -> &mut u64 {
-                self.0.get_mut()
-            }
-
             stepping! { swap fetch_add fetch_sub fetch_and fetch_or }
         }
     }
