@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use std::io;
-use std::sync::{MutexGuard, PoisonError, Weak};
+use std::sync::{PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Sender, bounded, unbounded};
@@ -13,7 +13,7 @@ use rustix::process::{Pid, getpid};
 
 use super::error::SystemError;
 use super::reactor::{Command, Reactor};
-use crate::primitive::{Arc, Mutex};
+use crate::primitive::{Arc, Mutex, MutexGuard};
 
 /// The token of the waker; connections have others.
 pub(super) const WAKE: Token = Token(0);

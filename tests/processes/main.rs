@@ -7,6 +7,7 @@ mod cycles;
 mod death;
 mod hostile;
 mod limits;
+mod listing;
 mod puppets;
 mod refusals;
 mod rendezvous;
@@ -25,6 +26,7 @@ fn role() {
         death::ROLES,
         hostile::ROLES,
         limits::ROLES,
+        listing::ROLES,
         rendezvous::ROLES,
         resume::ROLES,
     ]);
