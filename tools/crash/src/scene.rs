@@ -1,0 +1,183 @@
+//! One scene: everybody is started, the victim is killed at its point, whoever comes after comes at once, and all of it is checked.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::unistd::Pid;
+
+use crate::fault::Fault;
+use crate::ledger::{HEIR, Ledger, PEER, VICTIM, now};
+use crate::operation::Operation;
+use crate::stage::{Role, Stage};
+use crate::trace::{Children, Killed, give_up};
+use crate::verdict::PEER_GONE;
+
+/// The stage of a victim that is dead.
+pub(crate) const KILLED: u32 = 99;
+/// Nothing takes longer than this, or it hangs.
+const WATCHDOG: Duration = Duration::from_secs(10);
+
+/// What the scenes are played in.
+pub(crate) struct Ground {
+    base: PathBuf,
+    ledger: Ledger,
+    children: Children,
+}
+
+/// How a scene went.
+#[derive(Clone, Debug)]
+pub(crate) struct Played {
+    pub(crate) killed: Killed,
+    /// How long after the death a consumer was told, at most; of scenes in which that is known.
+    pub(crate) heard: Option<Duration>,
+    /// How long it took the heir to publish, or to subscribe.
+    pub(crate) opened: Duration,
+}
+
+impl Ground {
+    pub(crate) fn new(base: &Path) -> Result<Self, Fault> {
+        Ok(Self {
+            base: base.to_path_buf(),
+            ledger: Ledger::new()?,
+            children: Children::default(),
+        })
+    }
+
+    fn dir(&self) -> PathBuf {
+        self.base.join("run")
+    }
+
+    fn start(&mut self, index: usize, role: Role) -> Result<Pid, Fault> {
+        let stage = Stage {
+            dir: self.dir(),
+            ledger: &self.ledger,
+            index,
+        };
+        self.children.start(|| {
+            if index == VICTIM
+                && let Err(fault) = give_up()
+            {
+                stage.own().accuse(&fault);
+                return 1;
+            }
+            stage.play(role)
+        })
+    }
+
+    /// Plays the scene of one point. Where that is beyond the last one, the victim is killed at its second mark.
+    pub(crate) fn play(
+        &mut self,
+        operation: &Operation,
+        point: u64,
+    ) -> (Option<Killed>, Result<Played, Fault>) {
+        self.ledger.clear();
+        let mut killed = None;
+        let played = self.act(operation, point, &mut killed);
+        let cleared = self.children.kill_all();
+        if played.is_err() {
+            // So that the next scene has a clean ground; it is the fault that counts.
+            let _ = fs::remove_dir_all(self.dir());
+        }
+        (killed, cleared.and(played))
+    }
+
+    fn act(&mut self, operation: &Operation, point: u64, seen: &mut Option<Killed>) -> Result<Played, Fault> {
+        let mut peers = Vec::new();
+        for (index, role) in (PEER..).zip(operation.peers) {
+            peers.push((index, self.start(index, *role)?));
+        }
+        let victim = self.start(VICTIM, operation.victim)?;
+        let until = Instant::now() + WATCHDOG;
+        let killed = self.children.kill_at(victim, operation.by, point, until);
+        let killed = killed.map_err(|fault| {
+            self.blamed(fault, &[VICTIM, PEER, PEER + 1])
+                .by("before the kill")
+        })?;
+        *seen = Some(killed.clone());
+        let died = now();
+        self.ledger.place(VICTIM).reach(KILLED);
+        if let Some(fault) = self.ledger.place(VICTIM).fault() {
+            return Err(fault.by("the victim, while it lived"));
+        }
+
+        let until = Instant::now() + WATCHDOG;
+        // Every other time the living are left to themselves first.
+        let alone = operation.alone && point % 2 == 1;
+        if alone {
+            self.finish(&peers, until)?;
+            // Who saw another end may have gone before the death.
+            if peers
+                .iter()
+                .all(|(index, _)| self.ledger.place(*index).end() == PEER_GONE)
+            {
+                self.swept("when the last consumer had gone")?;
+            }
+        }
+        let heir = self.start(HEIR, operation.heir)?;
+        self.finish(&[(HEIR, heir)], until)?;
+        self.finish(&peers, until)?;
+        (operation.judge)(&self.ledger)?;
+        self.swept("when all had gone")?;
+        if self.dir().exists() {
+            fs::remove_dir(self.dir())?;
+        }
+        let heard = (PEER..HEIR).map(|index| self.ledger.place(index).heard());
+        let heard = operation
+            .alone
+            .then(|| heard.max().unwrap_or(0).saturating_sub(died));
+        Ok(Played {
+            killed,
+            heard: heard.map(Duration::from_nanos),
+            opened: Duration::from_nanos(self.ledger.place(HEIR).opened_in()),
+        })
+    }
+
+    /// Waits for the good end of some.
+    fn finish(&mut self, some: &[(usize, Pid)], until: Instant) -> Result<(), Fault> {
+        for (index, pid) in some {
+            let who = name_of(*index);
+            let code = self.children.finish(*pid, until);
+            // Of two that wait for each other the one that is at fault may be the other.
+            let code = code.map_err(|fault| self.blamed(fault, &[PEER, PEER + 1, HEIR]).by(who))?;
+            if code != Some(0) {
+                let fault = Fault::broken(format!("it ended with {code:?}"));
+                return Err(self.blamed(fault, &[*index]).by(who));
+            }
+        }
+        Ok(())
+    }
+
+    /// What one of these has found wrong, or else the fault that was found from outside.
+    fn blamed(&self, otherwise: Fault, of: &[usize]) -> Fault {
+        let found = of.iter().find_map(|index| {
+            let fault = self.ledger.place(*index).fault()?;
+            Some(fault.by(name_of(*index)))
+        });
+        found.unwrap_or(otherwise)
+    }
+
+    /// Nothing is left in the runtime directory.
+    fn swept(&self, when: &str) -> Result<(), Fault> {
+        let Ok(files) = fs::read_dir(self.dir()) else {
+            return Ok(());
+        };
+        let left: Vec<_> = files
+            .filter_map(Result::ok)
+            .map(|file| file.file_name().to_string_lossy().into_owned())
+            .collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        Err(Fault::leaked(format!("{left:?} were left {when}")))
+    }
+}
+
+fn name_of(index: usize) -> &'static str {
+    match index {
+        VICTIM => "the victim",
+        PEER => "the peer",
+        HEIR => "the heir",
+        _ => "the other",
+    }
+}
