@@ -28,6 +28,8 @@ mod stage;
 mod trace;
 #[cfg(target_os = "linux")]
 mod verdict;
+#[cfg(target_os = "linux")]
+mod watched;
 
 #[cfg(not(target_os = "linux"))]
 fn main() {
@@ -57,6 +59,7 @@ mod command {
     use crate::fault::Fault;
     use crate::operation::{self, Operation};
     use crate::scene::Ground;
+    use crate::trace::By;
     use crate::{report, trace};
 
     /// Kills processes at every step of what they do with a stream, and checks who is left
@@ -66,6 +69,9 @@ mod command {
         /// Lists the operations, with the number of their points
         #[arg(long, conflicts_with_all = ["all", "point"])]
         list: bool,
+        /// The names of the operations, and nothing else
+        #[arg(long)]
+        names: bool,
         /// Every point of every operation
         #[arg(long, conflicts_with = "point")]
         all: bool,
@@ -89,6 +95,12 @@ mod command {
     /// Whether nothing was found wrong.
     pub(super) fn run() -> Result<bool, Fault> {
         let arguments = Arguments::parse();
+        if arguments.names {
+            operation::ALL
+                .iter()
+                .for_each(|operation| println!("{}", operation.name));
+            return Ok(true);
+        }
         if let Err(why) = trace::is_allowed() {
             println!("SKIPPED: no process may be traced here, so none was killed at a chosen point: {why}");
             return Ok(true);
@@ -114,11 +126,21 @@ mod command {
         let base = tempfile::tempdir()?;
         let ground = Ground::new(base.path())?;
         let mut campaign = Campaign::new(ground, points, arguments.within.map(Duration::from_secs));
+        let watched = trace::may_watch();
         let mut rows = Vec::new();
         for operation in chosen {
             if campaign.is_over() {
                 println!("the time is over before {}", operation.name);
                 break;
+            }
+            if operation.by == By::Store
+                && let Err(why) = &watched
+            {
+                println!(
+                    "SKIPPED: {}, because no store can be watched here: {why}",
+                    operation.name
+                );
+                continue;
             }
             let row = campaign.play(operation)?;
             if arguments.list {
@@ -128,6 +150,9 @@ mod command {
                 );
             }
             std::io::stdout().flush()?;
+            if arguments.all {
+                eprintln!("{}: {} points, {} faults", operation.name, row.points, row.faults());
+            }
             rows.push(row);
         }
         Ok(report::print(&rows) == 0)

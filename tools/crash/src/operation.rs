@@ -68,6 +68,10 @@ operations! {
     "broadcast-next": Consumer by Instruction, consumers::next_of_several, [producers::outlive_several, consumers::follow_beside], heirs::joins, false => went;
     "broadcast-lossy": Consumer by Instruction, consumers::next_of_lossy, [producers::outlive_several, consumers::follow_beside], heirs::joins, false => went;
     "broadcast-cancel": Consumer by Instruction, consumers::cancel, [producers::outlive_several, consumers::follow_beside], heirs::joins, false => went;
+    "subscribe-stores": Consumer by Store, consumers::subscribe, [producers::outlive], heirs::subscribes, false => came;
+    "resume-stores": Consumer by Store, consumers::resume, [producers::feed::<7>, consumers::vanish], heirs::resumes::<7>, false => resumed_within_window;
+    "leave-stores": Consumer by Store, consumers::leave, [producers::outlive], heirs::subscribes, false => left;
+    "join-stores": Consumer by Store, consumers::subscribe, [producers::outlive_several, consumers::follow_the_peer], heirs::joins, false => went;
     "open": Producer by SystemCall, producers::open, [consumers::connect], heirs::heir_that_serves, false => published;
     "accept": Producer by SystemCall, producers::accept, [consumers::call], heirs::heir_that_may_serve, false => accepted;
     "close": Producer by SystemCall, producers::close, [consumers::follow::<7>], heirs::heir, true => complete;

@@ -9,6 +9,8 @@ pub(crate) trait Pattern: Element {
     fn at(position: u64) -> Self;
     /// `None` when it is torn.
     fn position(&self) -> Option<u64>;
+    /// What its first word says, without a look at the others: for a victim, whose every instruction is a point.
+    fn label(&self) -> u64;
 }
 
 /// Bits that differ in about every second place for neighbours (splitmix64).
@@ -39,6 +41,10 @@ impl<const N: usize> Pattern for [u64; N] {
     fn position(&self) -> Option<u64> {
         let position = self[0] >> 32;
         (*self == Self::at(position)).then_some(position)
+    }
+
+    fn label(&self) -> u64 {
+        self[0] >> 32
     }
 }
 

@@ -11,6 +11,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 
 use crate::fault::Fault;
+use crate::watched::{self, Watched};
 
 /// Code of the trap of `int3`.
 const SI_KERNEL: i32 = 0x80;
@@ -21,13 +22,15 @@ const TICK_MICROS: i64 = 50_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum By {
     Instruction,
+    /// Stores to the words that a consumer shares with its producer: of long ways, on which few of them are.
+    Store,
     SystemCall,
 }
 
 /// How far a victim came.
 #[derive(Clone, Debug)]
 pub(crate) struct Killed {
-    /// Instructions, or stops at system calls, since its first mark.
+    /// Instructions, stores, or stops at system calls, since its first mark.
     pub(crate) at: u64,
     /// It had come to its second mark.
     pub(crate) complete: bool,
@@ -64,28 +67,26 @@ pub(crate) fn tick() -> Result<(), Fault> {
 
 /// Whether this process may trace its children; why not.
 pub(crate) fn is_allowed() -> Result<(), String> {
+    attempt(|pid| Ok(ptrace::step(pid, None)?))
+}
+
+/// Whether it may have them stop after a store; why not.
+pub(crate) fn may_watch() -> Result<(), String> {
+    let word = 0u64;
+    attempt(|pid| watched::watch(pid, &[(&raw const word).addr()]))
+}
+
+/// Tries something on a child that has given itself up.
+fn attempt(what: impl FnOnce(Pid) -> Result<(), Fault>) -> Result<(), String> {
     let mut children = Children::default();
-    let refused = |error: Fault| error.text;
-    let pid = children
-        .start(|| match ptrace::traceme() {
-            Ok(()) => {
-                let _ = nix::sys::signal::raise(Signal::SIGSTOP);
-                0
-            }
-            Err(errno) => errno as i32,
-        })
-        .map_err(refused)?;
+    let said = |fault: Fault| fault.text;
+    let pid = children.start(|| give_up().map_or(1, |()| 0)).map_err(said)?;
     let until = Instant::now() + Duration::from_secs(10);
-    match children.wait_for(pid, until).map_err(refused)? {
-        WaitStatus::Stopped(..) => {
-            let can = ptrace::setoptions(pid, Options::PTRACE_O_EXITKILL)
-                .and_then(|()| ptrace::step(pid, None).map(drop));
-            children.kill(pid, until).map_err(refused)?;
-            can.map_err(|errno| format!("ptrace: {errno}"))
-        }
-        WaitStatus::Exited(_, code) => Err(format!("PTRACE_TRACEME: {}", Errno::from_raw(code))),
-        other => Err(format!("{other:?}")),
-    }
+    let tried = children
+        .begin(pid, until, Options::PTRACE_O_EXITKILL)
+        .and_then(|()| what(pid));
+    children.kill(pid, until).map_err(said)?;
+    tried.map_err(said)
 }
 
 impl Children {
@@ -166,25 +167,44 @@ impl Children {
     /// Has a traced child run to its first mark and `at` steps further, or to its second mark, and kills it there.
     pub(crate) fn kill_at(&mut self, pid: Pid, by: By, at: u64, until: Instant) -> Result<Killed, Fault> {
         let killed = match by {
-            By::Instruction => self.walk(pid, at, until),
+            By::Instruction => self.walk(pid, at, until, None),
+            By::Store => self.walk(pid, at, until, Some(Watched::default())),
             By::SystemCall => self.call(pid, at, until),
         }?;
         self.kill(pid, until)?;
         Ok(killed)
     }
 
-    fn walk(&mut self, pid: Pid, at: u64, until: Instant) -> Result<Killed, Fault> {
-        self.begin(pid, until, Options::PTRACE_O_EXITKILL)?;
+    /// By single instructions. Those count that change what is `watched`, if that is given; else all do.
+    fn walk(
+        &mut self,
+        pid: Pid,
+        at: u64,
+        until: Instant,
+        mut watched: Option<Watched>,
+    ) -> Result<Killed, Fault> {
+        let options = Options::PTRACE_O_EXITKILL | Options::PTRACE_O_TRACESYSGOOD;
+        self.begin(pid, until, options)?;
         ptrace::cont(pid, None)?;
         while !self.is_marked(pid, until)? {
             ptrace::cont(pid, None)?;
         }
+        if let Some(watched) = &mut watched {
+            watched.look_again(pid)?;
+        }
         let mut done = 0;
         let mut complete = false;
         while done < at && !complete {
-            ptrace::step(pid, None)?;
+            match &watched {
+                Some(watched) => watched.lead_on(pid)?,
+                None => ptrace::step(pid, None)?,
+            }
             complete = self.is_marked(pid, until)?;
-            done += u64::from(!complete);
+            let counts = match &mut watched {
+                None => !complete,
+                Some(watched) => watched.is_stored_by(pid)?,
+            };
+            done += u64::from(counts);
         }
         Ok(Killed {
             at: done,
@@ -256,7 +276,7 @@ impl Children {
     fn is_marked(&mut self, pid: Pid, until: Instant) -> Result<bool, Fault> {
         match self.wait_for(pid, until)? {
             WaitStatus::Stopped(_, Signal::SIGTRAP) => Ok(is_mark(pid)),
-            WaitStatus::Stopped(..) => Ok(false),
+            WaitStatus::Stopped(..) | WaitStatus::PtraceSyscall(_) => Ok(false),
             other => Err(Fault::broken(format!("the victim ended by itself: {other:?}"))),
         }
     }

@@ -197,7 +197,7 @@ fn takes<P: Pattern>(stage: &Stage<'_>, source: &mut SourceRef<P>, count: u64) -
     mark();
     for _ in 0..count {
         match source.next() {
-            Some(element) => sequence.take(element.position())?,
+            Some(element) => sequence.take(Some(element.label()))?,
             None => return Err(Fault::lost(format!("the stream ended at {}", sequence.next))),
         }
         own.set_taken(sequence.next);
@@ -228,13 +228,16 @@ pub(crate) fn next_frame(stage: &Stage<'_>) -> Result<(), Fault> {
     stage.wait_for(PEER, 2)?;
     let (own, mut sequence) = (stage.own(), Sequence::from(source.position()));
     mark();
-    for _ in 0..TAKEN / 2 {
+    for _ in 0..TAKEN / 3 {
         // To look at all of its bytes would be most of the instructions.
         match source.next() {
-            Some(bytes) => sequence.take(bytes.get(4).map(|low| u64::from(*low)))?,
+            Some(bytes) => {
+                sequence.take(bytes.get(4).map(|low| u64::from(*low)))?;
+                // A frame is released when it is dropped.
+                own.set_taken(sequence.next);
+            }
             None => return Err(Fault::lost(format!("the stream ended at {}", sequence.next))),
         }
-        own.set_taken(sequence.next);
     }
     mark();
     stage.stay()
@@ -248,7 +251,7 @@ pub(crate) fn drain<const N: usize>(stage: &Stage<'_>) -> Result<(), Fault> {
     mark();
     source.drain(TAKEN as usize, |element| {
         if seen.is_ok() {
-            seen = sequence.take(element.position());
+            seen = sequence.take(Some(element.label()));
         }
         own.set_taken(sequence.next);
     });
@@ -263,8 +266,8 @@ pub(crate) fn find_the_end(stage: &Stage<'_>) -> Result<(), Fault> {
     let mut source = resumable::<[u64; 1]>(stage).open()?;
     let (own, mut sequence) = (stage.own(), Sequence::from(source.position()));
     mark();
-    while let Some(element) = source.next() {
-        sequence.take(element.position())?;
+    for element in source.by_ref() {
+        sequence.take(Some(element.label()))?;
         own.set_taken(sequence.next);
     }
     own.set_note(COMPLETED);
@@ -335,7 +338,7 @@ pub(crate) fn next_of_lossy(stage: &Stage<'_>) -> Result<(), Fault> {
     mark();
     for _ in 0..6 {
         let element = source.next().and_then(Received::element);
-        sequence.take(element.and_then(|element| element.position()))?;
+        sequence.take(element.map(|element| element.label()))?;
         stage.own().set_taken(sequence.next);
     }
     mark();
@@ -345,7 +348,10 @@ pub(crate) fn next_of_lossy(stage: &Stage<'_>) -> Result<(), Fault> {
 /// The whole of a subscription.
 pub(crate) fn subscribe(stage: &Stage<'_>) -> Result<(), Fault> {
     stage.wait_for(PEER, 1)?;
-    let builder = stage.subscribe::<[u64; 7]>().initial_demand(WINDOW);
+    let builder = stage
+        .subscribe::<[u64; 7]>()
+        .initial_demand(WINDOW)
+        .wait_for(PATIENCE);
     mark();
     let source = builder.open()?;
     mark();
@@ -391,7 +397,7 @@ pub(crate) fn resume(stage: &Stage<'_>) -> Result<(), Fault> {
             seen.is_ok_and(|seen| seen.consumer().is_some_and(|consumer| !consumer.connected))
         },
     )?;
-    let builder = resumable::<[u64; 7]>(stage);
+    let builder = resumable::<[u64; 7]>(stage).wait_for(PATIENCE);
     mark();
     let source = builder.open()?;
     mark();

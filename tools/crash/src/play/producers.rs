@@ -62,7 +62,7 @@ pub(crate) fn put<const N: usize, const COUNT: u64>(stage: &Stage<'_>) -> Result
 /// Every put finds the ring full and looks for credit.
 pub(crate) fn put_full(stage: &Stage<'_>) -> Result<(), Fault> {
     let mut sink = begin::<1>(stage, 1, &[PEER])?;
-    puts(stage, &mut sink, 6)
+    puts(stage, &mut sink, 4)
 }
 
 /// The put rings a consumer that sleeps.
