@@ -2,19 +2,19 @@
 
 #![forbid(unsafe_code)]
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::geometry::{GRANTED, RELEASED, RELEASED_BYTES};
+use super::commit;
+use super::durable::{Cursor, NotLent, PositionFile, Terms};
+use super::geometry::{self, GRANTED, RELEASED, RELEASED_BYTES};
 use super::seat::Subscriber;
 use super::socket;
 use super::wire::{Code, Hello, Join, Kind, Refusal, Role, Welcome};
 use crate::memory::{MemoryError, MemoryOptions, SharedMemory};
 use crate::primitive::Arc;
-use crate::ring::page::{
-    CREDIT_MAGIC, CreditHeader, ENDIAN_MARK, KIND_FRAMES, MAJOR, MINOR, PAGE, StreamHeader,
-};
+use crate::ring::page::{CREDIT_MAGIC, CreditHeader, ENDIAN_MARK, MAJOR, MINOR, PAGE, StreamHeader};
 
 #[derive(Debug)]
 pub(super) struct Offer {
@@ -22,6 +22,8 @@ pub(super) struct Offer {
     pub(super) schema: Vec<u8>,
     pub(super) memory: Arc<SharedMemory>,
     pub(super) membarrier: bool,
+    /// Of a durable stream: where its consumer's position stands, and the stream's descriptor for reading alone.
+    pub(super) durable: Option<(PositionFile, OwnedFd)>,
 }
 
 /// A subscription that waits for its consumer's confirmation.
@@ -29,6 +31,9 @@ pub(super) struct Offer {
 pub(super) struct Invitation {
     pub(super) subscriber: Subscriber,
     pub(super) part: Part,
+    /// Of a durable stream: the descriptor of the credit page that its consumer is passed, and of which this side keeps no copy,
+    /// for its lock is to go with the consumer.
+    pub(super) page: Option<OwnedFd>,
 }
 
 /// The part that a consumer would have in a stream.
@@ -49,37 +54,46 @@ pub(super) struct Prepared {
     /// The consumer's end.
     pub(super) theirs: OwnedFd,
     pub(super) welcome: Welcome,
+    /// As in an [`Invitation`].
+    pub(super) page: Option<OwnedFd>,
 }
 
 impl Offer {
-    pub(super) fn base(&self) -> u64 {
-        self.header.base
+    /// Where the first consumer of this publication begins: a position, and the bytes before it.
+    pub(super) fn first(&self) -> (u64, u64) {
+        match &self.durable {
+            None => (self.header.base, 0),
+            Some((file, _)) => {
+                let Cursor { position, byte } = file.cursor();
+                (self.position_at(position, byte), byte)
+            }
+        }
+    }
+
+    /// Where a consumer's successor goes on, as the words that it left say; `None` when nobody can.
+    pub(super) fn resumption(&self, subscriber: &Subscriber) -> Option<(u64, u64)> {
+        if self.durable.is_some() {
+            return Some(self.first());
+        }
+        let (position, byte) = subscriber.resumption(self.header.buffer_size)?;
+        Some((self.position_at(position, byte), byte))
+    }
+
+    /// Whether the stream is durable and nothing of it was released yet, so that any consumer may begin.
+    pub(super) fn keeps_nobodys_position(&self) -> bool {
+        self.durable.as_ref().is_some_and(|(file, _)| !file.is_begun())
     }
 
     pub(super) fn memory_fd(&self) -> BorrowedFd<'_> {
-        self.memory.fd()
+        match &self.durable {
+            None => self.memory.fd(),
+            Some((_, readable)) => readable.as_fd(),
+        }
     }
 
-    /// The position of the frame that begins `byte` bytes after the first, where a consumer said that it had released
-    /// everything before `position` and those bytes. Killed between telling the two, it leaves `position` ahead; the
-    /// frame's own header, which the producer keeps until the bytes are released, says which it is. Positions of
-    /// elements stand for themselves.
+    /// As [`geometry::position_at`], of this stream.
     pub(super) fn position_at(&self, position: u64, byte: u64) -> u64 {
-        let header = &self.header;
-        if header.kind != KIND_FRAMES || header.area_len == 0 {
-            return position;
-        }
-        let at = usize::try_from(header.area_offset + byte % header.area_len).ok();
-        match at.and_then(|at| self.memory.load(at)) {
-            // Nothing is published there, so nothing after these bytes was released.
-            None | Some(0) => position,
-            Some(word) => {
-                let ahead = ((word >> 32) as u32)
-                    .wrapping_sub(1)
-                    .wrapping_sub(position as u32) as i32;
-                position.wrapping_add(i64::from(ahead) as u64)
-            }
-        }
+        geometry::position_at(&self.memory, &self.header, position, byte)
     }
 
     /// Whether the stream is what the caller takes it for.
@@ -113,6 +127,10 @@ impl Offer {
         if header.consumers == 0 && hello.join != Join::default() {
             return Err(Refusal::new(Code::Exclusive));
         }
+        // The position of a durable stream stands under a name.
+        if self.durable.is_some() && !hello.resumable {
+            return Err(Refusal::new(Code::Durable));
+        }
         // Without a name nobody could resume it; and where the producer does not wait for it, nothing is held for its successor.
         if hello.resumable && (hello.subscription.is_empty() || !hello.join.gates) {
             return Err(Refusal::new(Code::Malformed));
@@ -124,6 +142,7 @@ impl Offer {
         Welcome {
             pid: std::process::id(),
             membarrier: self.membarrier,
+            durable: self.durable.is_some(),
             memory_len: self.memory.len() as u64,
             epoch: self.header.epoch,
             start: self.header.base,
@@ -157,16 +176,25 @@ impl Offer {
     }
 
     /// Makes what a new subscription needs, from `start`, a position and the bytes before it. `number` is its own among
-    /// several, plus one.
+    /// several, plus one. What a `predecessor` has committed is its own from here on.
     pub(super) fn prepare(
         &self,
         hello: &Hello,
         pid: Option<u32>,
         (start, start_byte): (u64, u64),
         number: u64,
+        predecessor: Option<&Subscriber>,
     ) -> Result<Prepared, Refusal> {
-        let credit = self.credit(hello.window, (start, start_byte), number);
-        let credit = credit.map_err(exhausted)?;
+        let (credit, page) = match &self.durable {
+            None => {
+                let credit = self.credit(hello.window, (start, start_byte), number, predecessor);
+                (Arc::new(credit.map_err(exhausted)?), None)
+            }
+            Some((file, _)) => {
+                let page = lend(file, hello, (start, start_byte))?;
+                (Arc::clone(file.page()), Some(page))
+            }
+        };
         let (bell, theirs) = socket::pair().map_err(exhausted)?;
         let subscriber = Subscriber {
             pid,
@@ -178,7 +206,7 @@ impl Offer {
             start_byte,
             gates: true,
             evict_after: None,
-            credit: Arc::new(credit),
+            credit,
         };
         let welcome = Welcome {
             start,
@@ -191,6 +219,7 @@ impl Offer {
             bell,
             theirs,
             welcome,
+            page,
         })
     }
 
@@ -200,6 +229,7 @@ impl Offer {
         window: u64,
         (start, start_byte): (u64, u64),
         number: u64,
+        predecessor: Option<&Subscriber>,
     ) -> Result<SharedMemory, MemoryError> {
         let page = SharedMemory::create("millstream-credit", PAGE, MemoryOptions::default())?;
         let header = CreditHeader {
@@ -219,9 +249,33 @@ impl Offer {
         page.store(GRANTED, start);
         page.store(RELEASED, start);
         page.store(RELEASED_BYTES, start_byte);
+        if let Some(predecessor) = predecessor {
+            commit::hand_on(&predecessor.credit, &page);
+        }
         page.seal_size()?;
         page.into_read_only()
     }
+}
+
+/// Has the one consumer of a durable stream get its page.
+fn lend(file: &PositionFile, hello: &Hello, (position, byte): (u64, u64)) -> Result<OwnedFd, Refusal> {
+    let other = |waiting| Refusal {
+        subscription: file.name().unwrap_or_default(),
+        waiting,
+        ..Refusal::new(Code::AlreadySubscribed)
+    };
+    let terms = Terms {
+        subscription: &hello.subscription,
+        cursor: Cursor { position, byte },
+        window: hello.window,
+    };
+    if file.is_begun() && file.name().is_ok_and(|name| name != hello.subscription) {
+        return Err(other(true));
+    }
+    file.lend(&terms).map_err(|error| match error {
+        NotLent::Held => other(false),
+        NotLent::Io(error) => exhausted(error),
+    })
 }
 
 fn exhausted(error: impl std::fmt::Display) -> Refusal {
@@ -232,6 +286,7 @@ fn exhausted(error: impl std::fmt::Display) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ring::page::KIND_FRAMES;
 
     #[test]
     fn the_header_of_a_frame_tells_its_position_where_the_two_words_of_a_killed_consumer_disagree() {
@@ -246,6 +301,7 @@ mod tests {
             schema: Vec::new(),
             memory: Arc::new(memory),
             membarrier: false,
+            durable: None,
         };
         assert_eq!(offer.position_at(base + 5, PAGE as u64 + 64), base + 3);
         assert_eq!(offer.position_at(base + 3, PAGE as u64 + 64), base + 3);

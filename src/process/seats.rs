@@ -93,19 +93,32 @@ impl Seats {
         let announce = || self.notice.set(ARRIVED);
         let mut invited = None;
         let heir = predecessor.is_some();
+        let before = predecessor.map(|index| self.left[index].subscriber.clone());
         let make = |entry: Entry| {
             let Prepared {
                 mut subscriber,
                 bell,
                 theirs,
                 welcome,
-            } = offer.prepare(hello, pid, (entry.start, 0), entry.id.wrapping_add(1))?;
+                page,
+            } = offer.prepare(
+                hello,
+                pid,
+                (entry.start, 0),
+                entry.id.wrapping_add(1),
+                before.as_ref(),
+            )?;
             subscriber.gates = hello.join.gates;
             let evict_after = Duration::from_nanos(hello.join.evict_after);
             subscriber.evict_after = Some(evict_after).filter(|most| !most.is_zero());
             let arrival = subscriber.arrival(bell);
             let part = Part::OneOf { id: entry.id, heir };
-            invited = Some((Invitation { subscriber, part }, welcome, theirs));
+            let invitation = Invitation {
+                subscriber,
+                part,
+                page,
+            };
+            invited = Some((invitation, welcome, theirs));
             Ok(arrival)
         };
         let joined = match predecessor {

@@ -12,7 +12,7 @@ use crate::element::{Element, Schema};
 use crate::process::PublishError;
 use crate::ring::block::{Fixed, Measured};
 use crate::ring::frame::LONGEST;
-use crate::ring::{FrameArea, FrameProducer, OnNoConsumer, Producer};
+use crate::ring::{OnNoConsumer, Producer};
 
 /// What a stream between processes can carry: any [`Element`](trait@Element), or frames of bytes (`[u8]`).
 ///
@@ -60,6 +60,7 @@ pub(super) mod sealed {
         pub(crate) prefault: bool,
         pub(crate) huge_pages: bool,
         pub(crate) schema: Option<Schema>,
+        pub(crate) durable: Option<PathBuf>,
         pub(crate) audience: Audience,
     }
 
@@ -97,6 +98,7 @@ pub fn publish<P: Travel + ?Sized>(name: impl Into<String>) -> PublishBuilder<P>
         prefault: false,
         huge_pages: false,
         schema: None,
+        durable: None,
         audience: sealed::Audience::default(),
         payload: PhantomData,
     }
@@ -112,6 +114,7 @@ pub struct PublishBuilder<P: ?Sized> {
     prefault: bool,
     huge_pages: bool,
     schema: Option<Schema>,
+    durable: Option<PathBuf>,
     audience: sealed::Audience,
     payload: PhantomData<fn(&P)>,
 }
@@ -183,6 +186,43 @@ impl<P: Travel + ?Sized> PublishBuilder<P> {
         self
     }
 
+    /// Keeps the stream in the file `path`, which stays when both processes are gone, however they go. Whoever publishes with
+    /// this file again goes on at the position after the last element put, and the consumer where it had released; `position`
+    /// then says where that is. Beside it lies a second file, `path.position`, with the consumer's position.
+    ///
+    /// The stream has one consumer, whose position is kept under the name by which it is [resumable]. That one does not end
+    /// the stream by cancelling it: it leaves, and comes back. An end that the producer said is taken back when the file is
+    /// opened again. Puts are as fast as ever: they write the page cache, and nothing waits for the disk. So `kill -9` of both
+    /// sides loses nothing, but the machine's own end loses what had not reached the disk: after it the file is refused.
+    ///
+    /// Nothing keeps a file from being shortened by a process of this user: who truncates it under a running stream ends
+    /// both sides by SIGBUS.
+    ///
+    /// The file is deleted by nobody but the user.
+    ///
+    /// [resumable]: crate::SubscribeBuilder::resumable
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (run, file) = (&dir.path().join("run"), &dir.path().join("orders"));
+    /// let publish = || millstream::publish::<u64>("orders").durable(file).directory(run).open();
+    /// let mut sink = publish()?;
+    /// sink.put_slice(&[1, 2, 3])?;
+    /// drop(sink); // as if killed
+    ///
+    /// let mut sink = publish()?;
+    /// assert_eq!(sink.position(), 3);
+    /// sink.put(4)?;
+    /// let mut source = millstream::subscribe::<u64>("orders").resumable("book").directory(run).open()?;
+    /// assert_eq!(source.next(), Some(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn durable(mut self, path: impl Into<PathBuf>) -> Self {
+        self.durable = Some(path.into());
+        self
+    }
+
     /// Publishes the stream.
     ///
     /// # Errors
@@ -207,6 +247,7 @@ impl<P: Travel + ?Sized> PublishBuilder<P> {
             prefault: self.prefault,
             huge_pages: self.huge_pages,
             schema: self.schema,
+            durable: self.durable,
             audience: self.audience,
         })
     }
@@ -320,13 +361,13 @@ fn shape_of(schema: &Schema, name: &str) -> Result<Measured, PublishError> {
 
 pub(super) fn publish_elements<T: Element>(settings: sealed::Publish) -> Result<SinkRef<T>, PublishError> {
     let stream = Stream::create(&settings, &Content::Blocks(Fixed::<T>::measured(), T::schema()))?;
-    let start = settings.sink.start;
+    let start = stream.begin.position;
     let endpoint = stream.open(settings)?;
     // SAFETY: the place is that of the first position; this is the stream's only producer, and keeps it by its endpoint.
     let ring = unsafe {
         Producer::new(
             Fixed::new(),
-            stream.first(Fixed::<T>::new()),
+            stream.place(Fixed::<T>::new()),
             start,
             endpoint.watch(),
         )
@@ -339,13 +380,12 @@ pub(super) fn publish_elements<T: Element>(settings: sealed::Publish) -> Result<
 }
 
 pub(super) fn publish_frames(mut settings: sealed::Publish) -> Result<FrameSink, PublishError> {
-    let start = settings.sink.start;
     if let Some(schema) = settings.schema.take() {
         let shape = shape_of(&schema, &settings.name)?;
         let stream = Stream::create(&settings, &Content::Blocks(shape, schema.clone()))?;
-        let endpoint = stream.open(settings)?;
+        let (start, endpoint) = (stream.begin.position, stream.open(settings)?);
         // SAFETY: as in `publish_elements`.
-        let ring = unsafe { Producer::new(shape, stream.first(shape), start, endpoint.watch()) };
+        let ring = unsafe { Producer::new(shape, stream.place(shape), start, endpoint.watch()) };
         return Ok(FrameSink {
             lane: frame_sink::Lane::Records(ring),
             endpoint,
@@ -362,11 +402,7 @@ pub(super) fn publish_frames(mut settings: sealed::Publish) -> Result<FrameSink,
     }
     let stream = Stream::create(&settings, &Content::Frames { longest })?;
     let endpoint = stream.open(settings)?;
-    // SAFETY: the area is zeroed, as long as the header says, and kept by the endpoint; this is its only producer.
-    let ring = unsafe {
-        let area = FrameArea::new(stream.area(), stream.header.area_len as usize);
-        FrameProducer::new(area, longest, start, endpoint.watch())
-    };
+    let ring = stream.frame_producer(&endpoint);
     Ok(FrameSink {
         lane: frame_sink::Lane::Frames(ring),
         endpoint,

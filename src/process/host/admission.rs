@@ -33,7 +33,7 @@ impl Host {
             return Ok(false);
         }
         let pid = self.pending.get(&token).and_then(|pending| pending.pid);
-        let (invitation, welcome, theirs) = if self.seats.is_some() {
+        let (mut invitation, welcome, theirs) = if self.seats.is_some() {
             self.invite_among(hello, pid, wires)?
         } else {
             self.invite(hello, pid, wires)?
@@ -43,9 +43,10 @@ impl Host {
             return Ok(false);
         };
         let sent = {
+            let page = invitation.page.as_ref().map(AsFd::as_fd);
             let mut fds = vec![
                 self.offer.memory_fd(),
-                invitation.subscriber.credit.fd(),
+                page.unwrap_or_else(|| invitation.subscriber.credit.fd()),
                 theirs.as_fd(),
             ];
             fds.extend(self.seats.as_ref().map(|seats| seats.attention_fd()));
@@ -54,6 +55,7 @@ impl Host {
         if sent.is_err() {
             self.uninvite(&invitation);
         } else {
+            invitation.page = None;
             pending.invitation = Some(invitation);
         }
         match sent {
@@ -74,7 +76,7 @@ impl Host {
         wires: &mut Wires,
     ) -> Result<(Invitation, Welcome, OwnedFd), Refusal> {
         self.hear_the_dead(wires);
-        let start = self.seat.place(hello, self.offer.base())?;
+        let start = self.seat.place(hello, || self.offer.first())?;
         let other = self
             .pending
             .values()
@@ -82,14 +84,20 @@ impl Host {
         if let Some(other) = other {
             return Err(other.subscriber.refusal(false));
         }
+        let predecessor = self.seat.holder().map(|(subscriber, _)| subscriber);
         let Prepared {
             subscriber,
             bell,
             theirs,
             welcome,
-        } = self.offer.prepare(hello, pid, start, 0)?;
-        let part = Part::Only(bell);
-        Ok((Invitation { subscriber, part }, welcome, theirs))
+            page,
+        } = self.offer.prepare(hello, pid, start, 0, predecessor)?;
+        let invitation = Invitation {
+            subscriber,
+            part: Part::Only(bell),
+            page,
+        };
+        Ok((invitation, welcome, theirs))
     }
 
     /// Makes what one of several consumers needs, if there is a place.
@@ -157,7 +165,7 @@ impl Host {
     pub(super) fn seat(&mut self, token: Token) {
         let Some(Pending {
             connection,
-            invitation: Some(Invitation { subscriber, part }),
+            invitation: Some(Invitation { subscriber, part, .. }),
             ..
         }) = self.pending.remove(&token)
         else {

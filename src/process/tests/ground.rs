@@ -66,6 +66,7 @@ impl Ground {
             memory: Arc::new(try_stream_memory(&header())?),
             membarrier: true,
             assembly: None,
+            position: None,
         })
     }
 
