@@ -151,7 +151,12 @@ mod command {
             }
             std::io::stdout().flush()?;
             if arguments.all {
-                eprintln!("{}: {} points, {} faults", operation.name, row.points, row.faults());
+                eprintln!(
+                    "{}: {} points, {} faults",
+                    operation.name,
+                    row.points,
+                    row.faults()
+                );
             }
             rows.push(row);
         }

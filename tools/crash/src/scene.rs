@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 
 use crate::fault::Fault;
 use crate::ledger::{HEIR, Ledger, PEER, VICTIM, now};
-use crate::operation::Operation;
+use crate::operation::{Operation, Order};
 use crate::stage::{Role, Stage};
 use crate::trace::{Children, Killed, give_up};
 use crate::verdict::PEER_GONE;
@@ -79,6 +79,7 @@ impl Ground {
             // So that the next scene has a clean ground; it is the fault that counts.
             let _ = fs::remove_dir_all(self.dir());
         }
+        self.forget_files();
         (killed, cleared.and(played))
     }
 
@@ -102,8 +103,11 @@ impl Ground {
         }
 
         let until = Instant::now() + WATCHDOG;
-        // Every other time the living are left to themselves first.
-        let alone = operation.alone && point % 2 == 1;
+        let alone = match operation.order {
+            Order::AtOnce => false,
+            Order::Either => point % 2 == 1,
+            Order::After => true,
+        };
         if alone {
             self.finish(&peers, until)?;
             // Who saw another end may have gone before the death.
@@ -123,14 +127,22 @@ impl Ground {
             fs::remove_dir(self.dir())?;
         }
         let heard = (PEER..HEIR).map(|index| self.ledger.place(index).heard());
-        let heard = operation
-            .alone
-            .then(|| heard.max().unwrap_or(0).saturating_sub(died));
+        let heard = heard.max().unwrap_or(0).saturating_sub(died);
+        let heard = (operation.order == Order::Either).then_some(heard);
         Ok(Played {
             killed,
             heard: heard.map(Duration::from_nanos),
             opened: Duration::from_nanos(self.ledger.place(HEIR).opened_in()),
         })
+    }
+
+    /// A durable stream is its user's to delete.
+    fn forget_files(&self) {
+        let file = durable_file(&self.dir());
+        for file in [file.with_extension("position"), file] {
+            // There is none in most scenes.
+            let _ = fs::remove_file(file);
+        }
     }
 
     /// Waits for the good end of some.
@@ -171,6 +183,11 @@ impl Ground {
         }
         Err(Fault::leaked(format!("{left:?} were left {when}")))
     }
+}
+
+/// Where the scenes of durable streams have theirs.
+pub(crate) fn durable_file(dir: &Path) -> PathBuf {
+    dir.with_file_name("durable")
 }
 
 fn name_of(index: usize) -> &'static str {

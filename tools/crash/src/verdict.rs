@@ -238,3 +238,112 @@ pub(crate) fn accepted(ledger: &Ledger) -> Result<(), Fault> {
     }
     Ok(())
 }
+
+/// A producer of a file was killed: the next one goes on behind what was put, and a consumer at what was released.
+fn reopened_from(ledger: &Ledger, done: u64) -> Result<(), Fault> {
+    let (victim, heir) = (ledger.place(VICTIM), ledger.place(HEIR));
+    all_of(victim, heir.first())?;
+    resumes_at(heir.note(), done)?;
+    consumed(heir)
+}
+
+/// Where a consumer begins, of whose predecessor so many were done.
+fn resumes_at(from: u64, done: u64) -> Result<(), Fault> {
+    if from > done {
+        return Err(Fault::lost(format!(
+            "{done} were done, and the next consumer begins at {from}"
+        )));
+    }
+    if done - from > WINDOW {
+        return Err(Fault::duplicated(format!(
+            "{done} were done, and the next consumer begins at {from}, more than a window behind"
+        )));
+    }
+    Ok(())
+}
+
+/// An heir has taken what there was, its own elements with it.
+fn consumed(heir: &Place) -> Result<(), Fault> {
+    ended(heir, &[COMPLETED])?;
+    if heir.taken() != heir.acked() {
+        return Err(Fault::lost(format!(
+            "{} were put, and {} taken",
+            heir.acked(),
+            heir.taken()
+        )));
+    }
+    Ok(())
+}
+
+/// Beside a consumer that lived.
+pub(crate) fn reopened(ledger: &Ledger) -> Result<(), Fault> {
+    let (consumer, heir) = (ledger.place(PEER), ledger.place(HEIR));
+    ended(consumer, &[PEER_GONE])?;
+    // It may have taken some of the heir's before it was told.
+    if consumer.taken() < heir.first() || consumer.taken() > heir.acked() {
+        return Err(Fault::lost(format!(
+            "the heir began at {} and came to {}, and the consumer to {}",
+            heir.first(),
+            heir.acked(),
+            consumer.taken()
+        )));
+    }
+    reopened_from(ledger, consumer.taken())
+}
+
+/// What was put together is there together.
+pub(crate) fn reopened_together(ledger: &Ledger) -> Result<(), Fault> {
+    reopened(ledger)?;
+    let (victim, from) = (ledger.place(VICTIM), ledger.place(HEIR).first());
+    if from != victim.acked() && from != victim.acked() + victim.uncertain() {
+        return Err(Fault::torn(format!(
+            "{} were put, and the heir begins at {from}",
+            victim.acked()
+        )));
+    }
+    Ok(())
+}
+
+/// Nobody had consumed anything.
+pub(crate) fn reopened_alone(ledger: &Ledger) -> Result<(), Fault> {
+    reopened_from(ledger, 0)
+}
+
+/// A consumer of a file was killed, and its producer after it.
+pub(crate) fn both_reopened(ledger: &Ledger) -> Result<(), Fault> {
+    let (victim, producer, heir) = (ledger.place(VICTIM), ledger.place(PEER), ledger.place(HEIR));
+    if heir.first() != producer.acked() {
+        return Err(Fault::lost(format!(
+            "{} were put, and the heir begins at {}",
+            producer.acked(),
+            heir.first()
+        )));
+    }
+    resumes_at(heir.note(), victim.taken())?;
+    consumed(heir)
+}
+
+/// A consumer was killed that commits: it stands at its last commit, or at the one that it was about.
+pub(crate) fn committed(ledger: &Ledger) -> Result<(), Fault> {
+    let (victim, producer, heir) = (ledger.place(VICTIM), ledger.place(PEER), ledger.place(HEIR));
+    let (done, from) = (victim.acked(), heir.first());
+    if from != done && from != victim.note() {
+        let fault = if from < done {
+            Fault::duplicated
+        } else {
+            Fault::lost
+        };
+        return Err(fault(format!(
+            "{done} were committed, and the next one begins at {from}"
+        )));
+    }
+    ended(heir, &[COMPLETED])?;
+    if heir.taken() != producer.acked() {
+        return Err(Fault::lost(format!(
+            "{} were put, and {} taken",
+            producer.acked(),
+            heir.taken()
+        )));
+    }
+    Ok(())
+}

@@ -54,6 +54,10 @@ operations! {
     a_consumer_of_several_killed_anywhere_costs_the_others_nothing: "broadcast-next", "broadcast-lossy", "broadcast-cancel", "broadcast-join", "join-stores", "broadcast-leave";
     a_producer_killed_in_publishing_leaves_the_name_to_the_next: "open", "accept";
     a_consumer_killed_in_subscribing_leaves_the_stream_to_the_next: "subscribe", "subscribe-stores", "reconnect";
+    a_producer_of_a_file_killed_in_a_put_is_followed_by_one_that_goes_on: "durable-put", "durable-slice", "durable-frame";
+    a_producer_killed_in_opening_a_file_leaves_it_whole: "durable-open", "durable-reopen";
+    a_consumer_of_a_file_killed_with_its_producer_is_resumed: "durable-next", "durable-subscribe";
+    a_consumer_killed_in_a_commit_stands_at_one_commit_or_the_next: "commit", "durable-commit";
     a_consumer_killed_in_resuming_is_resumed_all_the_same: "resume", "resume-stores";
 }
 

@@ -13,7 +13,7 @@ use crate::verdict::{COMPLETED, FAILED, reason_code};
 /// Elements before the marks, so that those between them do not begin with a block.
 const BEFORE: u64 = 5;
 /// What a producer feeds that lives on.
-const FED: u64 = 64;
+pub(crate) const FED: u64 = 64;
 
 fn elements<const N: usize>(from: u64, count: u64) -> Vec<[u64; N]> {
     (from..from + count).map(Pattern::at).collect()
