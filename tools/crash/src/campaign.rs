@@ -79,7 +79,8 @@ impl Campaign {
             Points::All => {
                 for point in 0..END {
                     let killed = self.point(operation, point, row);
-                    if self.is_enough(row) || killed.is_some_and(|killed| killed.complete) {
+                    let complete = killed.is_some_and(|killed| killed.complete);
+                    if self.is_enough(row) || complete && point >= last {
                         break;
                     }
                 }
