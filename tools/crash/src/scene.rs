@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nix::unistd::Pid;
 
 use crate::fault::Fault;
-use crate::ledger::{HEIR, Ledger, PEER, VICTIM, now};
+use crate::ledger::{HEIR, Ledger, OTHER, PEER, VICTIM, now};
 use crate::operation::{Operation, Order};
 use crate::stage::{Role, Stage};
 use crate::trace::{Children, Killed, give_up};
@@ -91,10 +91,7 @@ impl Ground {
         let victim = self.start(VICTIM, operation.victim)?;
         let until = Instant::now() + WATCHDOG;
         let killed = self.children.kill_at(victim, operation.by, point, until);
-        let killed = killed.map_err(|fault| {
-            self.blamed(fault, &[VICTIM, PEER, PEER + 1])
-                .by("before the kill")
-        })?;
+        let killed = killed.map_err(|fault| self.blamed(fault).by("before the kill"))?;
         *seen = Some(killed.clone());
         let died = now();
         self.ledger.place(VICTIM).reach(KILLED);
@@ -148,25 +145,32 @@ impl Ground {
     /// Waits for the good end of some.
     fn finish(&mut self, some: &[(usize, Pid)], until: Instant) -> Result<(), Fault> {
         for (index, pid) in some {
-            let who = name_of(*index);
             let code = self.children.finish(*pid, until);
-            // Of two that wait for each other the one that is at fault may be the other.
-            let code = code.map_err(|fault| self.blamed(fault, &[PEER, PEER + 1, HEIR]).by(who))?;
+            let code = code.map_err(|fault| self.blamed(fault.by(name_of(*index))))?;
             if code != Some(0) {
                 let fault = Fault::broken(format!("it ended with {code:?}"));
-                return Err(self.blamed(fault, &[*index]).by(who));
+                return Err(self.blamed(fault.by(name_of(*index))));
             }
         }
         Ok(())
     }
 
-    /// What one of these has found wrong, or else the fault that was found from outside.
-    fn blamed(&self, otherwise: Fault, of: &[usize]) -> Fault {
-        let found = of.iter().find_map(|index| {
-            let fault = self.ledger.place(*index).fault()?;
-            Some(fault.by(name_of(*index)))
-        });
-        found.unwrap_or(otherwise)
+    /// What all of them have found wrong, or else the fault that was found from outside. The first is that of the living: who waits
+    /// for somebody that has failed fails, too.
+    fn blamed(&self, otherwise: Fault) -> Fault {
+        let order = [PEER, OTHER, HEIR, VICTIM];
+        let found: Vec<Fault> = order
+            .into_iter()
+            .filter_map(|index| Some(self.ledger.place(index).fault()?.by(name_of(index))))
+            .collect();
+        let Some(first) = found.first() else {
+            return otherwise;
+        };
+        let texts: Vec<&str> = found.iter().map(|fault| fault.text.as_str()).collect();
+        Fault {
+            kind: first.kind,
+            text: texts.join("; "),
+        }
     }
 
     /// Nothing is left in the runtime directory.
