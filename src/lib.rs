@@ -150,7 +150,7 @@ pub use stream::{
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub use stream::{
     Content, LossySubscribeBuilder, Observation, ObservedConsumer, PublishBuilder, State, SubscribeBuilder,
-    Travel, list, observe, publish, subscribe,
+    Travel, list, list_from_user, observe, observe_from_user, publish, subscribe,
 };
 #[cfg(not(millstream_loom))]
 pub use stream::{

@@ -2,13 +2,13 @@
 
 #![forbid(unsafe_code)]
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::geometry::{GRANTED, RELEASED, RELEASED_BYTES};
 use super::seat::Subscriber;
-use super::socket;
+use super::socket::{self, Peer};
 use super::wire::{Code, Hello, Join, Kind, Refusal, Role, Welcome};
 use crate::memory::{MemoryError, MemoryOptions, SharedMemory};
 use crate::primitive::Arc;
@@ -22,6 +22,8 @@ pub(super) struct Offer {
     pub(super) schema: Vec<u8>,
     pub(super) memory: Arc<SharedMemory>,
     pub(super) membarrier: bool,
+    /// Whose members may call besides the user of this process.
+    pub(super) group: Option<u32>,
 }
 
 /// A subscription that waits for its consumer's confirmation.
@@ -46,9 +48,17 @@ pub(super) struct Prepared {
     pub(super) subscriber: Subscriber,
     /// The producer's end of the doorbell.
     pub(super) bell: OwnedFd,
-    /// The consumer's end.
-    pub(super) theirs: OwnedFd,
+    pub(super) theirs: Theirs,
     pub(super) welcome: Welcome,
+}
+
+/// What the consumer alone will have of a subscription.
+#[derive(Debug)]
+pub(super) struct Theirs {
+    /// By which it writes its credit page.
+    pub(super) credit: OwnedFd,
+    /// Its end of the doorbell.
+    pub(super) bell: OwnedFd,
 }
 
 impl Offer {
@@ -56,8 +66,22 @@ impl Offer {
         self.header.base
     }
 
-    pub(super) fn memory_fd(&self) -> BorrowedFd<'_> {
-        self.memory.fd()
+    /// The memory as a peer gets it: through this descriptor nobody can write.
+    pub(super) fn memory_fd(&self) -> Result<OwnedFd, Refusal> {
+        self.memory.reopen_read_only().map_err(exhausted)
+    }
+
+    /// Whether the process at the other end of a connection may call at all.
+    pub(super) fn admit(&self, connection: &OwnedFd, peer: Peer) -> Result<(), Refusal> {
+        let own = rustix::process::geteuid().as_raw();
+        if peer.uid == own {
+            return Ok(());
+        }
+        match self.group {
+            None => Err(Refusal::values(Code::User, own.into(), peer.uid.into())),
+            Some(group) if socket::is_member(connection, peer, group).unwrap_or(false) => Ok(()),
+            Some(group) => Err(Refusal::values(Code::Group, group.into(), peer.gid.into())),
+        }
     }
 
     /// The position of the frame that begins `byte` bytes after the first, where a consumer said that it had released
@@ -140,7 +164,7 @@ impl Offer {
         consumers: usize,
         consumer: Option<(&Subscriber, bool)>,
     ) -> Result<(Welcome, Vec<OwnedFd>), Refusal> {
-        let mut fds = vec![self.memory.reopen_read_only().map_err(exhausted)?];
+        let mut fds = vec![self.memory_fd()?];
         let mut welcome = self.welcome();
         welcome.consumers = u32::try_from(consumers).unwrap_or(u32::MAX);
         if let Some((subscriber, connected)) = consumer {
@@ -166,8 +190,8 @@ impl Offer {
         number: u64,
     ) -> Result<Prepared, Refusal> {
         let credit = self.credit(hello.window, (start, start_byte), number);
-        let credit = credit.map_err(exhausted)?;
-        let (bell, theirs) = socket::pair().map_err(exhausted)?;
+        let (credit, writer) = credit.map_err(exhausted)?;
+        let (bell, other) = socket::pair().map_err(exhausted)?;
         let subscriber = Subscriber {
             pid,
             name: hello.subscription.clone(),
@@ -189,7 +213,10 @@ impl Offer {
         Ok(Prepared {
             subscriber,
             bell,
-            theirs,
+            theirs: Theirs {
+                credit: writer,
+                bell: other,
+            },
             welcome,
         })
     }
@@ -200,7 +227,7 @@ impl Offer {
         window: u64,
         (start, start_byte): (u64, u64),
         number: u64,
-    ) -> Result<SharedMemory, MemoryError> {
+    ) -> Result<(SharedMemory, OwnedFd), MemoryError> {
         let page = SharedMemory::create("millstream-credit", PAGE, MemoryOptions::default())?;
         let header = CreditHeader {
             magic: CREDIT_MAGIC,
@@ -246,6 +273,7 @@ mod tests {
             schema: Vec::new(),
             memory: Arc::new(memory),
             membarrier: false,
+            group: None,
         };
         assert_eq!(offer.position_at(base + 5, PAGE as u64 + 64), base + 3);
         assert_eq!(offer.position_at(base + 3, PAGE as u64 + 64), base + 3);

@@ -190,9 +190,11 @@ pub(super) enum Code {
     Full = 13,
     /// The stream is for one consumer, and the consumer asks for what only one of several can have.
     Exclusive = 14,
+    /// The group whose members may call, and the caller's own. Only who looks for another user's streams ever hears it.
+    Group = 15,
 }
 
-const CODES: [Code; 14] = [
+const CODES: [Code; 15] = [
     Code::Version,
     Code::Malformed,
     Code::Kind,
@@ -207,6 +209,7 @@ const CODES: [Code; 14] = [
     Code::NotHeld,
     Code::Full,
     Code::Exclusive,
+    Code::Group,
 ];
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,12 +8,14 @@ mod death;
 mod hostile;
 mod limits;
 mod puppets;
+mod readonly;
 mod refusals;
 mod rendezvous;
 mod resume;
 mod rows;
 mod scribbles;
 mod stage;
+mod users;
 
 /// No test: where a process begins that a test has started.
 #[test]
@@ -25,7 +27,9 @@ fn role() {
         death::ROLES,
         hostile::ROLES,
         limits::ROLES,
+        readonly::ROLES,
         rendezvous::ROLES,
         resume::ROLES,
+        users::ROLES,
     ]);
 }

@@ -2,13 +2,13 @@
 
 #![forbid(unsafe_code)]
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
 use mio::Token;
 use rustix::io::Errno;
 
 use super::{Host, Pending};
-use crate::process::offer::{Invitation, Part, Prepared};
+use crate::process::offer::{Invitation, Part, Prepared, Theirs};
 use crate::process::reactor::Wires;
 use crate::process::seat::Seat;
 use crate::process::socket;
@@ -32,6 +32,7 @@ impl Host {
             }
             return Ok(false);
         }
+        let memory = self.offer.memory_fd()?;
         let pid = self.pending.get(&token).and_then(|pending| pending.pid);
         let (invitation, welcome, theirs) = if self.seats.is_some() {
             self.invite_among(hello, pid, wires)?
@@ -43,11 +44,7 @@ impl Host {
             return Ok(false);
         };
         let sent = {
-            let mut fds = vec![
-                self.offer.memory_fd(),
-                invitation.subscriber.credit.fd(),
-                theirs.as_fd(),
-            ];
+            let mut fds = vec![memory.as_fd(), theirs.credit.as_fd(), theirs.bell.as_fd()];
             fds.extend(self.seats.as_ref().map(|seats| seats.attention_fd()));
             socket::send(&pending.connection, &Message::Welcome(welcome).encode(), &fds)
         };
@@ -72,7 +69,7 @@ impl Host {
         hello: &Hello,
         pid: Option<u32>,
         wires: &mut Wires,
-    ) -> Result<(Invitation, Welcome, OwnedFd), Refusal> {
+    ) -> Result<(Invitation, Welcome, Theirs), Refusal> {
         self.hear_the_dead(wires);
         let start = self.seat.place(hello, self.offer.base())?;
         let other = self
@@ -98,7 +95,7 @@ impl Host {
         hello: &Hello,
         pid: Option<u32>,
         wires: &mut Wires,
-    ) -> Result<(Invitation, Welcome, OwnedFd), Refusal> {
+    ) -> Result<(Invitation, Welcome, Theirs), Refusal> {
         let name = &hello.subscription;
         if !name.is_empty() {
             self.hear_the_dead(wires);
@@ -122,7 +119,7 @@ impl Host {
         &mut self,
         hello: &Hello,
         pid: Option<u32>,
-    ) -> Result<(Invitation, Welcome, OwnedFd), Refusal> {
+    ) -> Result<(Invitation, Welcome, Theirs), Refusal> {
         match &mut self.seats {
             Some(seats) => seats.invite(&self.offer, hello, pid),
             None => Err(Refusal::new(Code::Ended)),
