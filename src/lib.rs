@@ -36,6 +36,10 @@ mod actor;
 mod element;
 #[cfg(not(millstream_loom))]
 mod flow;
+/// What fuzz targets reach of the inside; see `tools/fuzz`.
+#[cfg(all(fuzzing, target_os = "linux"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod memory;
 mod primitive;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]

@@ -18,6 +18,8 @@ mod call;
 mod claim;
 mod directory;
 mod error;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod geometry;
 mod host;
 mod name;

@@ -6,6 +6,7 @@ mod broadcast;
 mod cycles;
 mod death;
 mod hostile;
+mod liars;
 mod limits;
 mod puppets;
 mod readonly;
@@ -26,6 +27,7 @@ fn role() {
         cycles::ROLES,
         death::ROLES,
         hostile::ROLES,
+        liars::ROLES,
         limits::ROLES,
         readonly::ROLES,
         rendezvous::ROLES,
