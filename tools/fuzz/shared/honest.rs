@@ -10,7 +10,9 @@ pub const LEN: usize = 3 * 4096;
 pub fn mapping(name: &str, writable: bool) -> Option<(*mut u8, usize)> {
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
     let wanted = format!("/memfd:{name} (deleted)");
-    let line = maps.lines().find(|line| line.ends_with(&wanted) && line.contains("rw-s") == writable)?;
+    let line = maps
+        .lines()
+        .find(|line| line.ends_with(&wanted) && line.contains("rw-s") == writable)?;
     let (range, _) = line.split_once(' ').unwrap();
     let (from, to) = range.split_once('-').unwrap();
     let number = |hex| usize::from_str_radix(hex, 16).unwrap();
@@ -22,7 +24,9 @@ pub fn mapping(name: &str, writable: bool) -> Option<(*mut u8, usize)> {
 pub fn bytes(name: &str) -> Vec<u8> {
     let (begin, len) = mapping(name, true).or_else(|| mapping(name, false)).unwrap();
     // SAFETY: mapped, and kept by the caller's handles; nobody writes it meanwhile.
-    (0..len).map(|at| unsafe { begin.add(at).read_volatile() }).collect()
+    (0..len)
+        .map(|at| unsafe { begin.add(at).read_volatile() })
+        .collect()
 }
 
 /// The stream page and its credit page, of elements (odd) or frames (even), each as a page of one image.
@@ -41,14 +45,31 @@ pub fn pages(kind: u8) -> &'static [u8; LEN] {
             image[64..72].copy_from_slice(&area);
             image
         };
-        let sink = millstream::publish::<u64>("honest-e").directory(&path).buffer_size(8).max_demand(8).open().unwrap();
-        let source = millstream::subscribe::<u64>("honest-e").directory(&path).initial_demand(8).open().unwrap();
+        let sink = millstream::publish::<u64>("honest-e")
+            .directory(&path)
+            .buffer_size(8)
+            .max_demand(8)
+            .open()
+            .unwrap();
+        let source = millstream::subscribe::<u64>("honest-e")
+            .directory(&path)
+            .initial_demand(8)
+            .open()
+            .unwrap();
         let mut elements = image(bytes("honest-e"), bytes("millstream-credit"));
         elements[48..56].copy_from_slice(&64u64.to_le_bytes());
         drop((sink, source));
-        let sink =
-            millstream::publish::<[u8]>("honest-f").directory(&path).buffer_size(8).max_demand(8).max_frame(64).open();
-        let source = millstream::subscribe::<[u8]>("honest-f").directory(&path).initial_demand(8).open().unwrap();
+        let sink = millstream::publish::<[u8]>("honest-f")
+            .directory(&path)
+            .buffer_size(8)
+            .max_demand(8)
+            .max_frame(64)
+            .open();
+        let source = millstream::subscribe::<[u8]>("honest-f")
+            .directory(&path)
+            .initial_demand(8)
+            .open()
+            .unwrap();
         let frames = image(bytes("honest-f"), bytes("millstream-credit"));
         drop((sink, source));
         [frames, elements]
@@ -71,4 +92,3 @@ pub fn run_dir() -> std::path::PathBuf {
     let _ = fs::remove_dir_all(&path);
     path
 }
-

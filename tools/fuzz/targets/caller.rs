@@ -15,7 +15,9 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use libfuzzer_sys::fuzz_target;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{MemfdFlags, SealFlags};
-use rustix::net::{AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketType};
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketType,
+};
 
 const EPOCH: std::ops::Range<usize> = 104..112;
 
@@ -43,7 +45,12 @@ fn impostor() -> &'static (PathBuf, SyncSender<Answer>) {
                 if !fds.is_empty() {
                     control.push(SendAncillaryMessage::ScmRights(&fds));
                 }
-                let _ = rustix::net::sendmsg(&connection, &[IoSlice::new(&packet)], &mut control, SendFlags::NOSIGNAL);
+                let _ = rustix::net::sendmsg(
+                    &connection,
+                    &[IoSlice::new(&packet)],
+                    &mut control,
+                    SendFlags::NOSIGNAL,
+                );
             }
         });
         (dir, say)
@@ -72,7 +79,9 @@ fn welcome(image: &[u8]) -> Vec<u8> {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let Some((head, changes)) = data.split_at_checked(4) else { return };
+    let Some((head, changes)) = data.split_at_checked(4) else {
+        return;
+    };
     let (dir, say) = impostor();
     let pages = honest::pages(head[0]);
     let (mut image, mut credit) = (pages.to_vec(), pages[4096..8192].to_vec());
@@ -90,10 +99,18 @@ fuzz_target!(|data: &[u8]| {
     }
     packet.truncate(packet.len().saturating_sub(usize::from(head[1] & 0x0f)));
     let size = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
-    let (bell, _other) =
-        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, rustix::net::SocketFlags::NONBLOCK, None)
-            .unwrap();
-    let mut fds = vec![memory(&image, size | SealFlags::FUTURE_WRITE), memory(&credit, size), bell];
+    let (bell, _other) = rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        rustix::net::SocketFlags::NONBLOCK,
+        None,
+    )
+    .unwrap();
+    let mut fds = vec![
+        memory(&image, size | SealFlags::FUTURE_WRITE),
+        memory(&credit, size),
+        bell,
+    ];
     let strange: OwnedFd = match head[2] >> 4 {
         0 => rustix::pipe::pipe().unwrap().0,
         1 => std::fs::File::open("/dev/null").unwrap().into(),
@@ -113,12 +130,20 @@ fuzz_target!(|data: &[u8]| {
     }
     say.send(Answer { packet, fds }).unwrap();
     if head[3] % 2 == 0 {
-        if let Ok(mut source) = millstream::subscribe::<u64>("liar").directory(dir).initial_demand(8).open() {
+        if let Ok(mut source) = millstream::subscribe::<u64>("liar")
+            .directory(dir)
+            .initial_demand(8)
+            .open()
+        {
             for _ in 0..20 {
                 let _ = source.try_next();
             }
         }
-    } else if let Ok(mut source) = millstream::subscribe::<[u8]>("liar").directory(dir).initial_demand(8).open() {
+    } else if let Ok(mut source) = millstream::subscribe::<[u8]>("liar")
+        .directory(dir)
+        .initial_demand(8)
+        .open()
+    {
         for _ in 0..20 {
             if let Ok(Some(frame)) = source.next_deadline(std::time::Instant::now()) {
                 assert!(frame.len() <= 64 << 20);

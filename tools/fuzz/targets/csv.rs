@@ -34,12 +34,20 @@ use millstream::Schema;
 
 fuzz_target!(|data: &[u8]| {
     let mut lines = data.split(|byte| *byte == b'\n');
-    let Some(Ok(notation)) = lines.next().map(std::str::from_utf8) else { return };
-    let Ok(schema) = Schema::parse("Row", notation) else { return };
-    let Ok(mut columns) = columns::Columns::new(schema.clone()) else { return };
+    let Some(Ok(notation)) = lines.next().map(std::str::from_utf8) else {
+        return;
+    };
+    let Ok(schema) = Schema::parse("Row", notation) else {
+        return;
+    };
+    let Ok(mut columns) = columns::Columns::new(schema.clone()) else {
+        return;
+    };
     let _ = lines.next().map(|header| columns.check_header(header));
     for line in lines {
-        let Ok(bytes) = columns.element(line) else { continue };
+        let Ok(bytes) = columns.element(line) else {
+            continue;
+        };
         let value = schema.value(&bytes).unwrap();
         let text = format::csv(&value);
         format::others(&schema, &value, line);

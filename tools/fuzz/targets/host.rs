@@ -24,7 +24,9 @@ fn stage() -> &'static Mutex<Stage> {
     static STAGE: OnceLock<Mutex<Stage>> = OnceLock::new();
     STAGE.get_or_init(|| {
         let dir = honest::run_dir();
-        let several = publish::<u64>("several").consumers(4).on_no_consumer(OnNoConsumer::Drop);
+        let several = publish::<u64>("several")
+            .consumers(4)
+            .on_no_consumer(OnNoConsumer::Drop);
         let several = several.directory(&dir).open().unwrap();
         Mutex::new(Stage { dir, several })
     })
@@ -33,15 +35,23 @@ fn stage() -> &'static Mutex<Stage> {
 /// An answer is taken, or the hang-up, or nothing after a moment.
 fn hear(socket: &rustix::fd::OwnedFd) -> bool {
     let mut packet = [0; 1024];
-    let moment = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+    let moment = Timespec {
+        tv_sec: 0,
+        tv_nsec: 20_000_000,
+    };
     if poll(&mut [PollFd::new(socket, PollFlags::IN)], Some(&moment)) != Ok(1) {
         return true;
     }
-    matches!(rustix::net::recv(socket, &mut packet, RecvFlags::DONTWAIT), Ok((1.., _)))
+    matches!(
+        rustix::net::recv(socket, &mut packet, RecvFlags::DONTWAIT),
+        Ok((1.., _))
+    )
 }
 
 fuzz_target!(|data: &[u8]| {
-    let Some((which, mut rest)) = data.split_first() else { return };
+    let Some((which, mut rest)) = data.split_first() else {
+        return;
+    };
     let mut stage = stage().lock().unwrap();
     let dir = stage.dir.clone();
     let mut only = None;
@@ -68,6 +78,10 @@ fuzz_target!(|data: &[u8]| {
         let _ = sink.try_put(1);
         return;
     }
-    let honest = subscribe::<u64>("several").directory(&dir).wait_for(Duration::from_secs(5)).open().unwrap();
+    let honest = subscribe::<u64>("several")
+        .directory(&dir)
+        .wait_for(Duration::from_secs(5))
+        .open()
+        .unwrap();
     drop(honest);
 });

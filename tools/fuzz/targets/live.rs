@@ -13,7 +13,9 @@ use libfuzzer_sys::fuzz_target;
 use millstream::{FrameSink, FrameSource, LossySource, SinkRef, SourceRef, StreamFault, publish, subscribe};
 
 /// The words that mean something, beside the area.
-const WORDS: [usize; 14] = [128, 256, 264, 272, 384, 392, 400, 408, 416, 768, 776, 896, 4096, 8192];
+const WORDS: [usize; 14] = [
+    128, 256, 264, 272, 384, 392, 400, 408, 416, 768, 776, 896, 4096, 8192,
+];
 
 enum Sink {
     Elements(SinkRef<u64>),
@@ -33,24 +35,90 @@ fn open(kind: u8) -> (Sink, Source) {
     let dir = DIR.get_or_init(honest::run_dir);
     match kind % 5 {
         0 => (
-            Sink::Elements(publish("live").directory(dir).buffer_size(8).max_demand(16).open().unwrap()),
-            Source::Elements(subscribe("live").directory(dir).initial_demand(16).open().unwrap()),
+            Sink::Elements(
+                publish::<u64>("live")
+                    .directory(dir)
+                    .buffer_size(8)
+                    .max_demand(16)
+                    .open()
+                    .unwrap(),
+            ),
+            Source::Elements(
+                subscribe::<u64>("live")
+                    .directory(dir)
+                    .initial_demand(16)
+                    .open()
+                    .unwrap(),
+            ),
         ),
         1 => (
-            Sink::Records(publish("live").directory(dir).buffer_size(8).max_demand(16).open().unwrap()),
-            Source::Records(subscribe("live").directory(dir).initial_demand(16).open().unwrap()),
+            Sink::Records(
+                publish::<[u64; 20]>("live")
+                    .directory(dir)
+                    .buffer_size(8)
+                    .max_demand(16)
+                    .open()
+                    .unwrap(),
+            ),
+            Source::Records(
+                subscribe::<[u64; 20]>("live")
+                    .directory(dir)
+                    .initial_demand(16)
+                    .open()
+                    .unwrap(),
+            ),
         ),
         2 => (
-            Sink::Frames(publish::<[u8]>("live").directory(dir).max_frame(64).max_demand(16).open().unwrap()),
-            Source::Frames(subscribe::<[u8]>("live").directory(dir).initial_demand(16).open().unwrap()),
+            Sink::Frames(
+                publish::<[u8]>("live")
+                    .directory(dir)
+                    .max_frame(64)
+                    .max_demand(16)
+                    .open()
+                    .unwrap(),
+            ),
+            Source::Frames(
+                subscribe::<[u8]>("live")
+                    .directory(dir)
+                    .initial_demand(16)
+                    .open()
+                    .unwrap(),
+            ),
         ),
         3 => (
-            Sink::Elements(publish("live").directory(dir).consumers(2).max_demand(16).open().unwrap()),
-            Source::Elements(subscribe("live").directory(dir).initial_demand(16).open().unwrap()),
+            Sink::Elements(
+                publish::<u64>("live")
+                    .directory(dir)
+                    .consumers(2)
+                    .max_demand(16)
+                    .open()
+                    .unwrap(),
+            ),
+            Source::Elements(
+                subscribe::<u64>("live")
+                    .directory(dir)
+                    .initial_demand(16)
+                    .open()
+                    .unwrap(),
+            ),
         ),
         _ => (
-            Sink::Elements(publish("live").directory(dir).consumers(2).max_demand(16).open().unwrap()),
-            Source::Lossy(subscribe::<u64>("live").directory(dir).initial_demand(16).lossy().open().unwrap()),
+            Sink::Elements(
+                publish::<u64>("live")
+                    .directory(dir)
+                    .consumers(2)
+                    .max_demand(16)
+                    .open()
+                    .unwrap(),
+            ),
+            Source::Lossy(
+                subscribe::<u64>("live")
+                    .directory(dir)
+                    .initial_demand(16)
+                    .lossy()
+                    .open()
+                    .unwrap(),
+            ),
         ),
     }
 }
@@ -70,12 +138,12 @@ fn take(source: &mut Source, how: u8) {
         Source::Elements(source) => match how % 3 {
             0 => drop(source.try_next()),
             1 => drop(source.drain(how.into(), |_| {})),
-            _ => source.peek(how.into()).release(usize::from(how / 2)),
+            _ => drop(source.peek(how.into()).release(usize::from(how / 2))),
         },
         Source::Records(source) => match how % 3 {
             0 => drop(source.try_next()),
             1 => drop(source.drain(how.into(), |_| {})),
-            _ => source.peek(how.into()).release(usize::from(how / 2)),
+            _ => drop(source.peek(how.into()).release(usize::from(how / 2))),
         },
         Source::Frames(source) => {
             if let Ok(Some(frame)) = source.next_deadline(Instant::now()) {
@@ -87,7 +155,9 @@ fn take(source: &mut Source, how: u8) {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let Some((kind, mut steps)) = data.split_first() else { return };
+    let Some((kind, mut steps)) = data.split_first() else {
+        return;
+    };
     let (mut sink, mut source) = open(*kind);
     let pages = ["live", "millstream-credit", "millstream-attention"].map(|name| honest::mapping(name, true));
     while let Some((step, rest)) = steps.split_at_checked(2) {
@@ -104,9 +174,13 @@ fuzz_target!(|data: &[u8]| {
                 let _ = ended;
             }
             which => {
-                let Some((word, rest)) = steps.split_at_checked(8) else { break };
+                let Some((word, rest)) = steps.split_at_checked(8) else {
+                    break;
+                };
                 steps = rest;
-                let Some((begin, len)) = pages[usize::from(which - 5)] else { continue };
+                let Some((begin, len)) = pages[usize::from(which - 5)] else {
+                    continue;
+                };
                 let at = match WORDS.get(usize::from(step[1])) {
                     Some(at) => *at,
                     None => usize::from(step[1]) * 64,

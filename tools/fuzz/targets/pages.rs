@@ -2,12 +2,15 @@
 #![no_main]
 
 #[path = "../shared/honest.rs"]
+#[allow(dead_code, reason = "shared by several targets")]
 mod honest;
 
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    let Some((kind, rest)) = data.split_first() else { return };
+    let Some((kind, rest)) = data.split_first() else {
+        return;
+    };
     if *kind == 0 {
         return millstream::fuzzing::pages(rest);
     }

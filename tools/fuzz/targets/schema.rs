@@ -22,8 +22,13 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(schema.encode(), data, "one encoding for each schema");
         check(&schema);
     }
-    let Ok(text) = std::str::from_utf8(data) else { return };
-    for schema in [Schema::parse("Row", text), Schema::parse_type(text)].into_iter().flatten() {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    for schema in [Schema::parse("Row", text), Schema::parse_type(text)]
+        .into_iter()
+        .flatten()
+    {
         check(&schema);
     }
 });
