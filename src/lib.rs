@@ -9,6 +9,8 @@
 //! | share work out to many consumers | [`work_queue`] |
 //! | give every element to several consumers | [`tee`] |
 //! | read the latest of each key, at leisure | [`conflate`] |
+//! | keep a stream in a file that outlives both processes | [`PublishBuilder::durable`] |
+//! | process each element exactly once | [`SubscribeBuilder::transactional`] |
 //! | look at what is published | [`list`], [`observe`] |
 //! | read several streams as one | [`merge`] |
 //! | read the two lines of a feed | [`arbitrate`] |
@@ -132,7 +134,8 @@ pub use millstream_derive::Element;
 pub use millstream_derive::element;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub use process::{
-    DirectoryError, InvalidName, ListError, ObserveError, PublishError, SubscribeError, SystemError,
+    DirectoryError, DurableError, DurableReport, InvalidName, ListError, ObserveError, PublishError,
+    SubscribeError, SystemError, verify,
 };
 pub use ring::{Corruption, JoinPosition, OnNoConsumer};
 pub use stream::{
@@ -153,8 +156,9 @@ pub use stream::{
 };
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub use stream::{
-    Content, LossySubscribeBuilder, Observation, ObservedConsumer, PublishBuilder, State, SubscribeBuilder,
-    Travel, list, list_from_user, observe, observe_from_user, publish, subscribe,
+    Content, LossySubscribeBuilder, NextError, Observation, ObservedConsumer, PublishBuilder, State,
+    SubscribeBuilder, TransactionalBuilder, TransactionalSource, Travel, Uncommitted, list, list_from_user,
+    observe, observe_from_user, publish, subscribe,
 };
 #[cfg(not(millstream_loom))]
 pub use stream::{

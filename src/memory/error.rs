@@ -39,6 +39,14 @@ pub enum MemoryError {
         /// Bytes left when asked, as far as the system tells.
         have: u64,
     },
+    /// The disk of a durable stream, or its user's quota of it, is full.
+    #[error(
+        "{need} bytes of disk are needed for a durable stream and are not to be had: free some, or ask for less"
+    )]
+    DiskFull {
+        /// Bytes asked for.
+        need: u64,
+    },
     /// The limit on the size of a file, which counts for shared memory too.
     #[error("{need} bytes of shared memory exceed the file size limit of {limit}: raise `ulimit -f`")]
     FileSizeLimit {

@@ -94,7 +94,7 @@ pub(crate) struct SharedMemory {
     map: Mapping,
     fd: OwnedFd,
     access: Access,
-    huge_pages: HugePages,
+    pub(super) huge_pages: HugePages,
 }
 
 // `MmapRaw` hands out raw pointers only, so sharing it says nothing about who accesses the memory when.
@@ -172,7 +172,7 @@ impl SharedMemory {
         }
     }
 
-    fn map(fd: OwnedFd, len: usize, access: Access) -> Result<Self, MemoryError> {
+    pub(super) fn map(fd: OwnedFd, len: usize, access: Access) -> Result<Self, MemoryError> {
         let mut options = MmapOptions::new();
         options.len(len);
         let map = match access {
@@ -195,7 +195,7 @@ impl SharedMemory {
         })
     }
 
-    fn reserve(&self) -> Result<(), Errno> {
+    pub(super) fn reserve(&self) -> Result<(), Errno> {
         let len = self.len() as u64;
         let mut done = 0;
         while done < len {
@@ -206,7 +206,7 @@ impl SharedMemory {
         Ok(())
     }
 
-    fn populate(&self) -> Result<(), MemoryError> {
+    pub(super) fn populate(&self) -> Result<(), MemoryError> {
         match self
             .map
             .advise(Advice::PopulateWrite)
@@ -255,6 +255,11 @@ impl SharedMemory {
     /// Bytes of the memory.
     pub(crate) fn len(&self) -> usize {
         self.map.len()
+    }
+
+    /// The descriptor without the mapping.
+    pub(crate) fn into_fd(self) -> OwnedFd {
+        self.fd
     }
 
     /// The descriptor, for passing on.

@@ -8,6 +8,8 @@ mod available;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 mod error;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
+pub(crate) mod file;
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
 mod memfd;
 
 pub(crate) use heap::HeapMemory;

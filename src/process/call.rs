@@ -187,6 +187,7 @@ fn refused(name: &Name, hello: &Hello, refusal: Refusal) -> SubscribeError {
             newest: theirs,
         },
         Code::Exclusive => SubscribeError::NotABroadcast { name },
+        Code::Durable => SubscribeError::Durable { name },
         Code::Ended => SubscribeError::Ended { name },
         Code::Busy => SubscribeError::Busy { name },
         Code::Exhausted => SubscribeError::ProducerExhausted { name },

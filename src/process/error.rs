@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
+use super::durable::DurableError;
 use super::name::InvalidName;
 use crate::memory::MemoryError;
 
@@ -263,6 +264,15 @@ pub enum PublishError {
         asked: usize,
         /// The most.
         most: usize,
+    },
+    /// The files of a durable stream cannot be used.
+    #[error(transparent)]
+    Durable(#[from] DurableError),
+    /// A durable stream that was to be for several consumers, each of which would have a position of its own to keep.
+    #[error("{name:?} was to be durable and for several consumers: leave `consumers` away, or `durable`")]
+    DurableForOne {
+        /// The stream.
+        name: String,
     },
     /// The memory could not be had.
     #[error(transparent)]

@@ -11,8 +11,9 @@ use crate::element::Schema;
 use crate::memory::SharedMemory;
 use crate::ring::frame::{LONGEST, area_for};
 use crate::ring::page::{
-    ATTENTION_MAGIC, AttentionHeader, CREDIT_MAGIC, CreditHeader, CreditLine, CreditPage, ENDIAN_MARK,
-    KIND_ELEMENTS, KIND_FRAMES, MAJOR, MINOR, PAGE, STREAM_MAGIC, StreamHeader, WordLine,
+    ATTENTION_MAGIC, AttentionHeader, CREDIT_MAGIC, CreditHeader, CreditLine, CreditPage, DURABLE,
+    ENDIAN_MARK, EndLine, KIND_ELEMENTS, KIND_FRAMES, MAJOR, MINOR, PAGE, STREAM_MAGIC, StreamHeader,
+    StreamPage, WordLine,
 };
 
 /// Largest element.
@@ -39,7 +40,7 @@ fn must(right: bool, word: &'static str, value: impl Into<u64>) -> Result<(), Li
 }
 
 /// A private copy of the stream's header and schema, checked against the memory that holds them.
-pub(super) fn stream(memory: &SharedMemory) -> Result<(StreamHeader, Vec<u8>), Lie> {
+pub(in crate::process) fn stream(memory: &SharedMemory) -> Result<(StreamHeader, Vec<u8>), Lie> {
     let len = memory.len() as u64;
     let bytes = memory.copy_out(0, size_of::<StreamHeader>());
     let header = bytes
@@ -81,6 +82,13 @@ fn check(header: &StreamHeader, memory_len: u64) -> Result<(), Lie> {
         .iter()
         .chain([&header.reserved0])
         .find(|word| **word != 0);
+    let flags = header.flags;
+    must(header.minor > MINOR || flags & !DURABLE == 0, "flags", flags)?;
+    must(
+        flags & DURABLE == 0 || header.consumers == 0,
+        "consumers",
+        header.consumers,
+    )?;
     must(
         header.minor > MINOR || reserved.is_none(),
         "reserved",
@@ -198,8 +206,32 @@ fn frames(header: &StreamHeader) -> Result<(), Lie> {
     )
 }
 
+/// The position of the frame that begins `byte` bytes after the first, where a consumer said that it had released
+/// everything before `position` and those bytes. Killed between telling the two, it leaves `position` ahead; the
+/// frame's own header, which the producer keeps until the bytes are released, says which it is. Positions of
+/// elements stand for themselves.
+pub(super) fn position_at(memory: &SharedMemory, header: &StreamHeader, position: u64, byte: u64) -> u64 {
+    if header.kind != KIND_FRAMES || header.area_len == 0 {
+        return position;
+    }
+    let at = usize::try_from(header.area_offset + byte % header.area_len).ok();
+    match at.and_then(|at| memory.load(at)) {
+        // Nothing is published there, so nothing after these bytes was released.
+        None | Some(0) => position,
+        Some(word) => {
+            let ahead = ((word >> 32) as u32)
+                .wrapping_sub(1)
+                .wrapping_sub(position as u32) as i32;
+            position.wrapping_add(i64::from(ahead) as u64)
+        }
+    }
+}
+
 /// Where the consumer's words lie in its page.
 pub(super) const CONTROL: usize = offset_of!(CreditPage, control) + offset_of!(WordLine, word);
+/// Where a durable stream's next producer takes back what the last one left.
+pub(super) const END_KIND: usize = offset_of!(StreamPage, end) + offset_of!(EndLine, kind);
+pub(super) const WAITING: usize = offset_of!(StreamPage, waiting) + offset_of!(WordLine, word);
 const CREDIT: usize = offset_of!(CreditPage, credit);
 pub(super) const GRANTED: usize = CREDIT + offset_of!(CreditLine, granted);
 pub(super) const RELEASED: usize = CREDIT + offset_of!(CreditLine, released);

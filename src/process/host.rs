@@ -261,9 +261,10 @@ impl Host {
         }
         wires.remove(connection, *token);
         let offer = &self.offer;
-        self.seat.leave(offer.header.buffer_size, |position, byte| {
-            offer.position_at(position, byte)
-        });
+        self.seat.leave(|subscriber| offer.resumption(subscriber));
+        if offer.keeps_nobodys_position() {
+            self.seat = Seat::Free;
+        }
         if matches!(self.seat, Seat::Ended) {
             self.desk.notice.set(GONE);
         }

@@ -16,7 +16,9 @@
 
 mod call;
 mod claim;
+mod commit;
 mod directory;
+mod durable;
 mod error;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
@@ -40,6 +42,9 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use commit::{Commit, store as commit};
+pub(crate) use durable::{Cursor, DurableFiles, Hold, PositionFile, sum as durable_sum};
+pub use durable::{DurableError, DurableReport, verify};
 pub use error::{DirectoryError, ListError, PublishError, SystemError};
 pub use name::InvalidName;
 pub(crate) use name::check as check_name;

@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+use rustix::fs::SealFlags;
+
 use super::call::{Answer, call};
 use super::claim::{Swept, sweep};
 use super::directory::{Circle, Missing, RuntimeDirectory};
@@ -90,7 +92,19 @@ fn look(dir: Option<PathBuf>, user: Option<u32>, name: &str) -> Result<Observati
     let mut fds = fds.into_iter();
     let mut next = |word| fds.next().ok_or_else(|| corrupt(word, 0));
     let map = |fd: OwnedFd, len, seals| SharedMemory::from_fd(fd, len, Access::ReadOnly, seals);
-    let memory = map(next("memory descriptor")?, welcome.memory_len, WRITER_ONLY_SEALS)?;
+    // A file has no seals.
+    let seals = |seals| {
+        if welcome.durable {
+            SealFlags::empty()
+        } else {
+            seals
+        }
+    };
+    let memory = map(
+        next("memory descriptor")?,
+        welcome.memory_len,
+        seals(WRITER_ONLY_SEALS),
+    )?;
     let (header, schema) = geometry::stream(&memory).map_err(|lie| corrupt(lie.word, lie.value))?;
     let consumer = match welcome.consumer {
         Some(consumer) => Some(ObservedConsumer {
@@ -100,7 +114,7 @@ fn look(dir: Option<PathBuf>, user: Option<u32>, name: &str) -> Result<Observati
             connected: consumer.connected,
             window: welcome.window,
             start: welcome.start,
-            credit: map(next("credit descriptor")?, PAGE as u64, SIZE_SEALS)?,
+            credit: map(next("credit descriptor")?, PAGE as u64, seals(SIZE_SEALS))?,
         }),
         None => None,
     };

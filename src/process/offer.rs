@@ -6,15 +6,15 @@ use std::os::fd::OwnedFd;
 
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::geometry::{GRANTED, RELEASED, RELEASED_BYTES};
+use super::commit;
+use super::durable::{Cursor, NotLent, PositionFile, Terms};
+use super::geometry::{self, GRANTED, RELEASED, RELEASED_BYTES};
 use super::seat::Subscriber;
 use super::socket::{self, Peer};
 use super::wire::{Code, Hello, Join, Kind, Refusal, Role, Welcome};
 use crate::memory::{MemoryError, MemoryOptions, SharedMemory};
 use crate::primitive::Arc;
-use crate::ring::page::{
-    CREDIT_MAGIC, CreditHeader, ENDIAN_MARK, KIND_FRAMES, MAJOR, MINOR, PAGE, StreamHeader,
-};
+use crate::ring::page::{CREDIT_MAGIC, CreditHeader, ENDIAN_MARK, MAJOR, MINOR, PAGE, StreamHeader};
 
 #[derive(Debug)]
 pub(super) struct Offer {
@@ -24,6 +24,8 @@ pub(super) struct Offer {
     pub(super) membarrier: bool,
     /// Whose members may call besides the user of this process.
     pub(super) group: Option<u32>,
+    /// Of a durable stream: where its consumer's position stands, and the stream's descriptor for reading alone.
+    pub(super) durable: Option<(PositionFile, OwnedFd)>,
 }
 
 /// A subscription that waits for its consumer's confirmation.
@@ -52,7 +54,8 @@ pub(super) struct Prepared {
     pub(super) welcome: Welcome,
 }
 
-/// What the consumer alone will have of a subscription.
+/// What the consumer alone will have of a subscription: this side keeps no copy. So the lock on the credit page of a durable
+/// stream goes with the consumer.
 #[derive(Debug)]
 pub(super) struct Theirs {
     /// By which it writes its credit page.
@@ -62,13 +65,37 @@ pub(super) struct Theirs {
 }
 
 impl Offer {
-    pub(super) fn base(&self) -> u64 {
-        self.header.base
+    /// Where the first consumer of this publication begins: a position, and the bytes before it.
+    pub(super) fn first(&self) -> (u64, u64) {
+        match &self.durable {
+            None => (self.header.base, 0),
+            Some((file, _)) => {
+                let Cursor { position, byte } = file.cursor();
+                (self.position_at(position, byte), byte)
+            }
+        }
+    }
+
+    /// Where a consumer's successor goes on, as the words that it left say; `None` when nobody can.
+    pub(super) fn resumption(&self, subscriber: &Subscriber) -> Option<(u64, u64)> {
+        if self.durable.is_some() {
+            return Some(self.first());
+        }
+        let (position, byte) = subscriber.resumption(self.header.buffer_size)?;
+        Some((self.position_at(position, byte), byte))
+    }
+
+    /// Whether the stream is durable and nothing of it was released yet, so that any consumer may begin.
+    pub(super) fn keeps_nobodys_position(&self) -> bool {
+        self.durable.as_ref().is_some_and(|(file, _)| !file.is_begun())
     }
 
     /// The memory as a peer gets it: through this descriptor nobody can write.
     pub(super) fn memory_fd(&self) -> Result<OwnedFd, Refusal> {
-        self.memory.reopen_read_only().map_err(exhausted)
+        match &self.durable {
+            None => self.memory.reopen_read_only().map_err(exhausted),
+            Some((_, readable)) => readable.try_clone().map_err(exhausted),
+        }
     }
 
     /// Whether the process at the other end of a connection may call at all.
@@ -84,26 +111,9 @@ impl Offer {
         }
     }
 
-    /// The position of the frame that begins `byte` bytes after the first, where a consumer said that it had released
-    /// everything before `position` and those bytes. Killed between telling the two, it leaves `position` ahead; the
-    /// frame's own header, which the producer keeps until the bytes are released, says which it is. Positions of
-    /// elements stand for themselves.
+    /// As [`geometry::position_at`], of this stream.
     pub(super) fn position_at(&self, position: u64, byte: u64) -> u64 {
-        let header = &self.header;
-        if header.kind != KIND_FRAMES || header.area_len == 0 {
-            return position;
-        }
-        let at = usize::try_from(header.area_offset + byte % header.area_len).ok();
-        match at.and_then(|at| self.memory.load(at)) {
-            // Nothing is published there, so nothing after these bytes was released.
-            None | Some(0) => position,
-            Some(word) => {
-                let ahead = ((word >> 32) as u32)
-                    .wrapping_sub(1)
-                    .wrapping_sub(position as u32) as i32;
-                position.wrapping_add(i64::from(ahead) as u64)
-            }
-        }
+        geometry::position_at(&self.memory, &self.header, position, byte)
     }
 
     /// Whether the stream is what the caller takes it for.
@@ -137,6 +147,10 @@ impl Offer {
         if header.consumers == 0 && hello.join != Join::default() {
             return Err(Refusal::new(Code::Exclusive));
         }
+        // The position of a durable stream stands under a name.
+        if self.durable.is_some() && !hello.resumable {
+            return Err(Refusal::new(Code::Durable));
+        }
         // Without a name nobody could resume it; and where the producer does not wait for it, nothing is held for its successor.
         if hello.resumable && (hello.subscription.is_empty() || !hello.join.gates) {
             return Err(Refusal::new(Code::Malformed));
@@ -148,6 +162,7 @@ impl Offer {
         Welcome {
             pid: std::process::id(),
             membarrier: self.membarrier,
+            durable: self.durable.is_some(),
             memory_len: self.memory.len() as u64,
             epoch: self.header.epoch,
             start: self.header.base,
@@ -181,16 +196,26 @@ impl Offer {
     }
 
     /// Makes what a new subscription needs, from `start`, a position and the bytes before it. `number` is its own among
-    /// several, plus one.
+    /// several, plus one. What a `predecessor` has committed is its own from here on.
     pub(super) fn prepare(
         &self,
         hello: &Hello,
         pid: Option<u32>,
         (start, start_byte): (u64, u64),
         number: u64,
+        predecessor: Option<&Subscriber>,
     ) -> Result<Prepared, Refusal> {
-        let credit = self.credit(hello.window, (start, start_byte), number);
-        let (credit, writer) = credit.map_err(exhausted)?;
+        let (credit, writer) = match &self.durable {
+            None => {
+                let credit = self.credit(hello.window, (start, start_byte), number, predecessor);
+                let (credit, writer) = credit.map_err(exhausted)?;
+                (Arc::new(credit), writer)
+            }
+            Some((file, _)) => {
+                let writer = lend(file, hello, (start, start_byte))?;
+                (Arc::clone(file.page()), writer)
+            }
+        };
         let (bell, other) = socket::pair().map_err(exhausted)?;
         let subscriber = Subscriber {
             pid,
@@ -202,7 +227,7 @@ impl Offer {
             start_byte,
             gates: true,
             evict_after: None,
-            credit: Arc::new(credit),
+            credit,
         };
         let welcome = Welcome {
             start,
@@ -227,6 +252,7 @@ impl Offer {
         window: u64,
         (start, start_byte): (u64, u64),
         number: u64,
+        predecessor: Option<&Subscriber>,
     ) -> Result<(SharedMemory, OwnedFd), MemoryError> {
         let page = SharedMemory::create("millstream-credit", PAGE, MemoryOptions::default())?;
         let header = CreditHeader {
@@ -246,9 +272,33 @@ impl Offer {
         page.store(GRANTED, start);
         page.store(RELEASED, start);
         page.store(RELEASED_BYTES, start_byte);
+        if let Some(predecessor) = predecessor {
+            commit::hand_on(&predecessor.credit, &page);
+        }
         page.seal_size()?;
         page.into_read_only()
     }
+}
+
+/// Has the one consumer of a durable stream get its page.
+fn lend(file: &PositionFile, hello: &Hello, (position, byte): (u64, u64)) -> Result<OwnedFd, Refusal> {
+    let other = |waiting| Refusal {
+        subscription: file.name().unwrap_or_default(),
+        waiting,
+        ..Refusal::new(Code::AlreadySubscribed)
+    };
+    let terms = Terms {
+        subscription: &hello.subscription,
+        cursor: Cursor { position, byte },
+        window: hello.window,
+    };
+    if file.is_begun() && file.name().is_ok_and(|name| name != hello.subscription) {
+        return Err(other(true));
+    }
+    file.lend(&terms).map_err(|error| match error {
+        NotLent::Held => other(false),
+        NotLent::Io(error) => exhausted(error),
+    })
 }
 
 fn exhausted(error: impl std::fmt::Display) -> Refusal {
@@ -259,6 +309,7 @@ fn exhausted(error: impl std::fmt::Display) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ring::page::KIND_FRAMES;
 
     #[test]
     fn the_header_of_a_frame_tells_its_position_where_the_two_words_of_a_killed_consumer_disagree() {
@@ -274,6 +325,7 @@ mod tests {
             memory: Arc::new(memory),
             membarrier: false,
             group: None,
+            durable: None,
         };
         assert_eq!(offer.position_at(base + 5, PAGE as u64 + 64), base + 3);
         assert_eq!(offer.position_at(base + 3, PAGE as u64 + 64), base + 3);

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::claim::{Claim, ClaimError};
 use super::directory::{Circle, Missing, RuntimeDirectory};
+use super::durable::PositionFile;
 use super::error::{PublishError, SystemError};
 use super::geometry::{CONTROL, GRANTED};
 use super::host::Host;
@@ -41,6 +42,8 @@ pub(crate) struct PublicationSettings {
     pub(crate) membarrier: bool,
     /// Of a stream for several consumers: what they share.
     pub(crate) assembly: Option<Assembly>,
+    /// Of a durable stream: the file with its consumer's position.
+    pub(crate) position: Option<PositionFile>,
 }
 
 /// What a stream for several consumers has besides its memory, which keeps what the history reads.
@@ -119,6 +122,7 @@ impl Publication {
             memory,
             membarrier,
             assembly,
+            position,
         } = settings;
         let name = Name::new(&name)?;
         let path = RuntimeDirectory::locate(dir.as_deref());
@@ -136,12 +140,17 @@ impl Publication {
             notice: Arc::new(Notice::new()?),
             slot: Mutex::new(None),
         });
+        let durable = match position {
+            None => None,
+            Some(position) => Some((position, memory.reopen_read_only()?)),
+        };
         let offer = Offer {
             header,
             schema,
             memory,
             membarrier,
             group,
+            durable,
         };
         let host = Box::new(Host::new(claim, listener, offer, assembly, Arc::clone(&desk)));
         let lease = Lease::take()?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use mio::Token;
 
+use super::commit;
 use super::geometry::{CONTROL, GRANTED, RELEASED, RELEASED_BYTES};
 use super::publication::Arrival;
 use super::wire::{Code, Consumer, Hello, Refusal};
@@ -50,10 +51,14 @@ pub(super) enum Seat {
 }
 
 impl Seat {
-    /// Where a consumer that says hello would start, from `base` if it is the first.
-    pub(super) fn place(&self, hello: &Hello, base: u64) -> Result<(u64, u64), Refusal> {
+    /// Where a consumer that says hello would start, at `first` if it is that.
+    pub(super) fn place(
+        &self,
+        hello: &Hello,
+        first: impl FnOnce() -> (u64, u64),
+    ) -> Result<(u64, u64), Refusal> {
         match self {
-            Self::Free => Ok((base, 0)),
+            Self::Free => Ok(first()),
             Self::Waiting {
                 subscriber,
                 start,
@@ -65,13 +70,13 @@ impl Seat {
         }
     }
 
-    /// The consumer of a stream with this buffer hung up. `position_at` mends the pair of position and byte that it left.
-    pub(super) fn leave(&mut self, buffer: u64, position_at: impl FnOnce(u64, u64) -> u64) {
+    /// The consumer hung up. `resumption` says where the next one starts, if one may.
+    pub(super) fn leave(&mut self, resumption: impl FnOnce(&Subscriber) -> Option<(u64, u64)>) {
         *self = match mem::replace(self, Self::Ended) {
-            Self::Taken { subscriber, .. } => match subscriber.resumption(buffer) {
-                Some((position, start_byte)) => Self::Waiting {
+            Self::Taken { subscriber, .. } => match resumption(&subscriber) {
+                Some((start, start_byte)) => Self::Waiting {
                     subscriber,
-                    start: position_at(position, start_byte),
+                    start,
                     start_byte,
                 },
                 None => Self::Ended,
@@ -154,6 +159,7 @@ impl Subscriber {
             );
             return None;
         }
-        Some((released, bytes))
+        let most = self.window.saturating_add(buffer);
+        Some((commit::resumption(&self.credit, released, most), bytes))
     }
 }

@@ -93,13 +93,20 @@ impl Seats {
         let announce = || self.notice.set(ARRIVED);
         let mut invited = None;
         let heir = predecessor.is_some();
+        let before = predecessor.map(|index| self.left[index].subscriber.clone());
         let make = |entry: Entry| {
             let Prepared {
                 mut subscriber,
                 bell,
                 theirs,
                 welcome,
-            } = offer.prepare(hello, pid, (entry.start, 0), entry.id.wrapping_add(1))?;
+            } = offer.prepare(
+                hello,
+                pid,
+                (entry.start, 0),
+                entry.id.wrapping_add(1),
+                before.as_ref(),
+            )?;
             subscriber.gates = hello.join.gates;
             let evict_after = Duration::from_nanos(hello.join.evict_after);
             subscriber.evict_after = Some(evict_after).filter(|most| !most.is_zero());

@@ -93,6 +93,40 @@ pub enum SubscribeError {
         /// The stream.
         name: String,
     },
+    /// A durable stream keeps its consumer's position, and that needs a name.
+    #[error("{name:?} is durable, and keeps its consumer's position under a name: say `resumable` with one")]
+    Durable {
+        /// The stream.
+        name: String,
+    },
+    /// What was committed under this subscription is a state of another type.
+    #[error(
+        "the state that subscription {subscription:?} of {name:?} has committed is of another type: take the type that it was committed with, or another name"
+    )]
+    StateType {
+        /// The stream.
+        name: String,
+        /// The name of the subscription.
+        subscription: String,
+        /// Fingerprint of the type asked for.
+        ours: [u8; 16],
+        /// Fingerprint of the type that was committed.
+        found: [u8; 16],
+    },
+    /// The state belongs to another position than the one at which the subscription goes on: somebody consumed without committing.
+    #[error(
+        "the state that subscription {subscription:?} of {name:?} has committed belongs to position {state}, and the subscription goes on at {position}: somebody consumed under this name without committing; take another name"
+    )]
+    StatePosition {
+        /// The stream.
+        name: String,
+        /// The name of the subscription.
+        subscription: String,
+        /// The position that the state belongs to.
+        state: u64,
+        /// The position at which the subscription goes on.
+        position: u64,
+    },
     /// The consumer that the stream had is gone, and with it the stream.
     #[error("{name:?} has ended: its consumer left; wait for the producer to publish it anew")]
     Ended {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::FileType;
+use rustix::fs::{FileType, SealFlags};
 
 use super::call::{Answer, call};
 use super::directory::{Circle, Missing, RuntimeDirectory};
@@ -23,7 +23,7 @@ use super::wire::{Hello, Join, Kind, Role};
 use crate::memory::{Access, SIZE_SEALS, SharedMemory, WRITER_ONLY_SEALS};
 use crate::primitive::Arc;
 use crate::ring::notice::CANCEL;
-use crate::ring::page::{ENDIAN_MARK, PAGE, StreamHeader};
+use crate::ring::page::{DURABLE, ENDIAN_MARK, PAGE, StreamHeader};
 
 /// First pause between two calls; each is twice as long as the one before, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -63,7 +63,7 @@ pub(crate) struct Subscription {
     /// The stream page and the area, mapped for reading.
     pub(crate) memory: SharedMemory,
     /// The own credit page.
-    pub(crate) credit: SharedMemory,
+    pub(crate) credit: Arc<SharedMemory>,
     /// Of one of several consumers: the page by which they ask for attention, and its number among them.
     pub(crate) attention: Option<(SharedMemory, u64)>,
     /// A private copy.
@@ -204,9 +204,25 @@ fn attempt(
     else {
         return Err(miscounted());
     };
-    let memory = SharedMemory::from_fd(memory, welcome.memory_len, Access::ReadOnly, WRITER_ONLY_SEALS)?;
-    let credit = SharedMemory::from_fd(credit, PAGE as u64, Access::ReadWrite, SIZE_SEALS)?;
+    // A file has no seals. Only who keeps a position under a name is given one; and not by another user, who could cut it off
+    // under a reader.
+    let is_file = welcome.durable && hello.resumable && directory.is_own();
+    let seals = |seals| if is_file { SealFlags::empty() } else { seals };
+    let memory = SharedMemory::from_fd(
+        memory,
+        welcome.memory_len,
+        Access::ReadOnly,
+        seals(WRITER_ONLY_SEALS),
+    )?;
+    let credit = SharedMemory::from_fd(credit, PAGE as u64, Access::ReadWrite, seals(SIZE_SEALS))?;
     let (header, schema) = geometry::stream(&memory).map_err(corrupt)?;
+    let says = header.flags & DURABLE != 0;
+    if says != welcome.durable {
+        return Err(corrupt(Lie {
+            word: "flags",
+            value: header.flags,
+        }));
+    }
     let number = geometry::credit(&credit, &header, &welcome).map_err(corrupt)?;
     if attention.is_some() != (header.consumers > 0) {
         return Err(miscounted());
@@ -275,7 +291,7 @@ fn attempt(
         })?;
     Ok(Subscription {
         memory,
-        credit,
+        credit: Arc::new(credit),
         attention,
         header,
         schema,

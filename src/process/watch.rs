@@ -76,6 +76,9 @@ impl Watch {
     pub(super) fn end(&mut self, wires: &mut Wires) {
         if let Some((connection, token)) = self.connection.take() {
             wires.remove(&connection, token);
+            // A child that is being forked has a copy of the descriptor, and the producer is not to wait for that one's end. What
+            // is not connected any more needs no hang-up.
+            let _ = rustix::net::shutdown(&connection, rustix::net::Shutdown::Both);
         }
     }
 

@@ -138,6 +138,8 @@ pub(super) struct Welcome {
     /// The producer's process as it knows itself.
     pub(super) pid: u32,
     pub(super) membarrier: bool,
+    /// The memory is a file.
+    pub(super) durable: bool,
     pub(super) memory_len: u64,
     pub(super) epoch: u64,
     pub(super) start: u64,
@@ -190,11 +192,13 @@ pub(super) enum Code {
     Full = 13,
     /// The stream is for one consumer, and the consumer asks for what only one of several can have.
     Exclusive = 14,
+    /// The stream is durable, and the consumer gives no name.
+    Durable = 15,
     /// The group whose members may call, and the caller's own. Only who looks for another user's streams ever hears it.
-    Group = 15,
+    Group = 16,
 }
 
-const CODES: [Code; 15] = [
+const CODES: [Code; 16] = [
     Code::Version,
     Code::Malformed,
     Code::Kind,
@@ -209,6 +213,7 @@ const CODES: [Code; 15] = [
     Code::NotHeld,
     Code::Full,
     Code::Exclusive,
+    Code::Durable,
     Code::Group,
 ];
 

@@ -117,6 +117,19 @@ impl FrameProducer {
         }
     }
 
+    /// A producer that goes on where another has stopped: behind what `last` has passed, of which the consumer has released
+    /// `released` bytes.
+    ///
+    /// # Safety
+    /// The area of `last`, in which it has passed everything published, outlives the producer, and nobody else writes to it.
+    pub(crate) unsafe fn resume(last: FrameConsumer, released: u64, watch: Watch) -> Self {
+        // SAFETY: as the caller promises; the word at which `last` stands is a cleared header.
+        let mut producer = unsafe { Self::new(last.area, last.longest, last.pos, watch) };
+        (producer.offset, producer.byte) = (last.offset, last.byte);
+        producer.set_released(released);
+        producer
+    }
+
     pub(crate) fn longest(&self) -> usize {
         self.longest
     }

@@ -1,6 +1,8 @@
 //! The ring: stamped blocks, credit, frames.
 
 pub(crate) mod block;
+#[cfg(not(millstream_loom))]
+pub(crate) mod checksum;
 mod consumer;
 mod credit;
 #[cfg(not(millstream_loom))]
@@ -11,6 +13,8 @@ mod lobby;
 pub(crate) mod notice;
 pub(crate) mod page;
 mod producer;
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+pub(crate) mod recovery;
 mod straggler;
 
 pub(crate) use consumer::{Consumer, Filled, Run};

@@ -6,19 +6,34 @@
 //!
 //! ```text
 //! stream page, 4096 bytes                        credit page, 4096 bytes
-//!    0  header, written once at creation            0  header, written once at creation
+//!    0  header, written once at creation            0  header, written before it is passed on
 //!  256  waiting: word by which the producer         128  control: word by which the consumer
 //!       says that it is parked                           says that it is parked or has closed
 //!  384  end: kind, position, fault                  256  credit: granted, released, released bytes
-//!  768  reach: of several consumers, position       384  reserved, zero
+//!  768  reach: of several consumers, position       384  what a successor goes on from, see below
 //!       that the producer does not pass
 //!       without a word, and where it is
 //!       about to move that
 //!  896  evicted: of several consumers, those
 //!       that the producer goes on without
-//! 2944  reserved, zero
+//! 2944  boot: of a durable stream, which run
+//!       of the machine wrote it last
+//! 2960  reserved, zero
 //! 4096  schema, then the area (page aligned)
 //! ```
+//!
+//! Of a credit page, what a successor goes on from follows:
+//!
+//! ```text
+//!  384  subscription: of a durable stream, the bytes of the consumer's name, and the name
+//!  512  commits: how often the consumer committed a state
+//!  640  slot 0: position, bytes of the state, fingerprint of its type, checksum, state
+//! 2304  slot 1: the same. Of the commit with number n, from 1 on, it is slot n % 2
+//! 3968  reserved, zero
+//! ```
+//!
+//! A commit writes the slot that the last one left alone, then adds one to `commits`: by that one store state and position
+//! change together.
 //!
 //! A stream for several consumers has an **attention page** beside them, which all of them and the producer write:
 //!
@@ -50,7 +65,7 @@ pub(crate) const ATTENTION_MAGIC: [u8; 8] = *b"\x89MLA\r\n\x1a\n";
 /// Layout version. A different major number means that neither side can read the other.
 pub(crate) const MAJOR: u16 = 1;
 /// Layout revision within the major version.
-pub(crate) const MINOR: u16 = 1;
+pub(crate) const MINOR: u16 = 2;
 /// Reads differently on a machine of the other byte order.
 pub(crate) const ENDIAN_MARK: u32 = 0x0102_0304;
 /// Longest message of a fault, in bytes of UTF-8.
@@ -111,8 +126,15 @@ pub(crate) struct StreamHeader {
     pub(crate) consumers: u64,
     /// Elements that the ring holds beyond `buffer_size` and `max_demand`; 0 of a stream for one consumer. Since 1.1.
     pub(crate) history: u64,
-    pub(crate) reserved: [u64; 12],
+    /// [`DURABLE`] or nothing. Since 1.2.
+    pub(crate) flags: u64,
+    /// Of a durable stream: the fingerprint of the header up to here, and of the schema, half of it. Since 1.2.
+    pub(crate) checksum: u64,
+    pub(crate) reserved: [u64; 10],
 }
+
+/// `StreamHeader::flags`: the memory is a file, which outlives the processes.
+pub(crate) const DURABLE: u64 = 1;
 
 /// The header of a credit page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -198,6 +220,8 @@ pub(crate) struct StreamPage {
     /// Zero in a stream for one consumer.
     pub(crate) reach: ReachLine,
     pub(crate) evicted: EvictionLines,
+    /// Zero in a stream that is not durable.
+    pub(crate) boot: [u64; 2],
 }
 
 /// How many evictions the stream page remembers.
@@ -222,6 +246,8 @@ impl EvictionLines {
     }
 }
 
+/// Where the boot's number stands in a stream page.
+pub(crate) const BOOT: usize = std::mem::offset_of!(StreamPage, boot);
 /// Where the reach stands in a stream page.
 pub(crate) const REACH: usize = std::mem::offset_of!(StreamPage, reach.reach);
 /// Where the intent stands in a stream page.
@@ -246,7 +272,43 @@ pub(crate) struct CreditPage {
     header: [u64; 16],
     pub(crate) control: WordLine,
     pub(crate) credit: CreditLine,
+    pub(crate) subscription: SubscriptionLine,
+    pub(crate) commits: WordLine,
+    pub(crate) slots: [CommitSlot; 2],
 }
+
+/// The name of a durable stream's subscription.
+#[repr(C, align(128))]
+#[derive(Debug)]
+pub(crate) struct SubscriptionLine {
+    /// Bytes of the name.
+    pub(crate) len: u64,
+    pub(crate) name: [u64; 15],
+}
+
+/// Most bytes of a state that is committed with a position.
+pub(crate) const LARGEST_STATE: usize = 1600;
+
+/// A state, and the position to which it belongs.
+#[repr(C, align(128))]
+#[derive(Debug)]
+pub(crate) struct CommitSlot {
+    pub(crate) position: u64,
+    /// Bytes of the state.
+    pub(crate) len: u64,
+    pub(crate) fingerprint: [u64; 2],
+    /// Half of the fingerprint of the words above and of the state.
+    pub(crate) checksum: u64,
+    pub(crate) reserved: [u64; 3],
+    pub(crate) state: [u64; LARGEST_STATE / 8],
+}
+
+/// Where the words of a credit page stand that a successor goes on from.
+pub(crate) const SUBSCRIPTION: usize = std::mem::offset_of!(CreditPage, subscription);
+/// Where the number of commits stands in a credit page.
+pub(crate) const COMMITS: usize = std::mem::offset_of!(CreditPage, commits);
+/// Where the first of the slots for commits stands in a credit page.
+pub(crate) const SLOTS: usize = std::mem::offset_of!(CreditPage, slots);
 
 /// The page that the producer and all of its consumers write.
 #[repr(C, align(4096))]
@@ -334,6 +396,12 @@ const _: () = {
     assert!(size_of::<EvictionLines>() == 2048);
     assert!(offset_of!(CreditPage, control) == 128);
     assert!(offset_of!(CreditPage, credit) == 256);
+    assert!(SUBSCRIPTION == 384);
+    assert!(COMMITS == 512);
+    assert!(SLOTS == 640);
+    assert!(size_of::<CommitSlot>() == 1664);
+    assert!(BOOT == 2944);
+    assert!(offset_of!(StreamHeader, checksum) == 168);
     assert!(size_of::<AttentionPage>() == PAGE);
     assert!(offset_of!(AttentionPage, attention) == 128);
 };

@@ -50,6 +50,8 @@ mod subscribe;
 mod subscribed;
 #[cfg(all(test, not(millstream_loom)))]
 mod tests;
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+mod transactional;
 
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) use crate::process::{ListError, ObserveError, PublishError, SubscribeError};
@@ -103,3 +105,5 @@ pub use sink::SinkRef;
 pub use source::{SourceRef, TryNext};
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub use subscribe::{SubscribeBuilder, subscribe};
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+pub use transactional::{NextError, TransactionalBuilder, TransactionalSource, Uncommitted};

@@ -12,7 +12,7 @@ use crate::element::{Element, Schema};
 use crate::process::PublishError;
 use crate::ring::block::{Fixed, Measured};
 use crate::ring::frame::LONGEST;
-use crate::ring::{FrameArea, FrameProducer, OnNoConsumer, Producer};
+use crate::ring::{OnNoConsumer, Producer};
 
 /// What a stream between processes can carry: any [`Element`](trait@Element), or frames of bytes (`[u8]`).
 ///
@@ -61,6 +61,7 @@ pub(super) mod sealed {
         pub(crate) prefault: bool,
         pub(crate) huge_pages: bool,
         pub(crate) schema: Option<Schema>,
+        pub(crate) durable: Option<PathBuf>,
         pub(crate) audience: Audience,
     }
 
@@ -99,6 +100,7 @@ pub fn publish<P: Travel + ?Sized>(name: impl Into<String>) -> PublishBuilder<P>
         prefault: false,
         huge_pages: false,
         schema: None,
+        durable: None,
         audience: sealed::Audience::default(),
         payload: PhantomData,
     }
@@ -115,6 +117,7 @@ pub struct PublishBuilder<P: ?Sized> {
     prefault: bool,
     huge_pages: bool,
     schema: Option<Schema>,
+    durable: Option<PathBuf>,
     audience: sealed::Audience,
     payload: PhantomData<fn(&P)>,
 }
@@ -168,7 +171,8 @@ impl<P: Travel + ?Sized> PublishBuilder<P> {
     ///
     /// The runtime directory is one for the group: it belongs to this user, has that group, and mode 0750. An empty one, or
     /// one that is made now, is given to the group; any other is refused, so that no stream of a private directory comes to be
-    /// seen. All streams in it say `group`, and the [`directory`](Self::directory) is best said, too: the default one lies,
+    /// seen. A durable stream is for this user alone, since a file has no seals: others refuse its memory. All streams in it say
+    /// `group`, and the [`directory`](Self::directory) is best said, too: the default one lies,
     /// as a rule, where no other user comes to.
     ///
     /// ```
@@ -212,6 +216,43 @@ impl<P: Travel + ?Sized> PublishBuilder<P> {
         self
     }
 
+    /// Keeps the stream in the file `path`, which stays when both processes are gone, however they go. Whoever publishes with
+    /// this file again goes on at the position after the last element put, and the consumer where it had released; `position`
+    /// then says where that is. Beside it lies a second file, `path.position`, with the consumer's position.
+    ///
+    /// The stream has one consumer, whose position is kept under the name by which it is [resumable]. That one does not end
+    /// the stream by cancelling it: it leaves, and comes back. An end that the producer said is taken back when the file is
+    /// opened again. Puts are as fast as ever: they write the page cache, and nothing waits for the disk. So `kill -9` of both
+    /// sides loses nothing, but the machine's own end loses what had not reached the disk: after it the file is refused.
+    ///
+    /// Nothing keeps a file from being shortened by a process of this user: who truncates it under a running stream ends
+    /// both sides by SIGBUS.
+    ///
+    /// The file is deleted by nobody but the user.
+    ///
+    /// [resumable]: crate::SubscribeBuilder::resumable
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (run, file) = (&dir.path().join("run"), &dir.path().join("orders"));
+    /// let publish = || millstream::publish::<u64>("orders").durable(file).directory(run).open();
+    /// let mut sink = publish()?;
+    /// sink.put_slice(&[1, 2, 3])?;
+    /// drop(sink); // as if killed
+    ///
+    /// let mut sink = publish()?;
+    /// assert_eq!(sink.position(), 3);
+    /// sink.put(4)?;
+    /// let mut source = millstream::subscribe::<u64>("orders").resumable("book").directory(run).open()?;
+    /// assert_eq!(source.next(), Some(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn durable(mut self, path: impl Into<PathBuf>) -> Self {
+        self.durable = Some(path.into());
+        self
+    }
+
     /// Publishes the stream.
     ///
     /// # Errors
@@ -237,6 +278,7 @@ impl<P: Travel + ?Sized> PublishBuilder<P> {
             prefault: self.prefault,
             huge_pages: self.huge_pages,
             schema: self.schema,
+            durable: self.durable,
             audience: self.audience,
         })
     }
@@ -350,13 +392,13 @@ fn shape_of(schema: &Schema, name: &str) -> Result<Measured, PublishError> {
 
 pub(super) fn publish_elements<T: Element>(settings: sealed::Publish) -> Result<SinkRef<T>, PublishError> {
     let stream = Stream::create(&settings, &Content::Blocks(Fixed::<T>::measured(), T::schema()))?;
-    let start = settings.sink.start;
+    let start = stream.begin.position;
     let endpoint = stream.open(settings)?;
     // SAFETY: the place is that of the first position; this is the stream's only producer, and keeps it by its endpoint.
     let ring = unsafe {
         Producer::new(
             Fixed::new(),
-            stream.first(Fixed::<T>::new()),
+            stream.place(Fixed::<T>::new()),
             start,
             endpoint.watch(),
         )
@@ -369,13 +411,12 @@ pub(super) fn publish_elements<T: Element>(settings: sealed::Publish) -> Result<
 }
 
 pub(super) fn publish_frames(mut settings: sealed::Publish) -> Result<FrameSink, PublishError> {
-    let start = settings.sink.start;
     if let Some(schema) = settings.schema.take() {
         let shape = shape_of(&schema, &settings.name)?;
         let stream = Stream::create(&settings, &Content::Blocks(shape, schema.clone()))?;
-        let endpoint = stream.open(settings)?;
+        let (start, endpoint) = (stream.begin.position, stream.open(settings)?);
         // SAFETY: as in `publish_elements`.
-        let ring = unsafe { Producer::new(shape, stream.first(shape), start, endpoint.watch()) };
+        let ring = unsafe { Producer::new(shape, stream.place(shape), start, endpoint.watch()) };
         return Ok(FrameSink {
             lane: frame_sink::Lane::Records(ring),
             endpoint,
@@ -392,11 +433,7 @@ pub(super) fn publish_frames(mut settings: sealed::Publish) -> Result<FrameSink,
     }
     let stream = Stream::create(&settings, &Content::Frames { longest })?;
     let endpoint = stream.open(settings)?;
-    // SAFETY: the area is zeroed, as long as the header says, and kept by the endpoint; this is its only producer.
-    let ring = unsafe {
-        let area = FrameArea::new(stream.area(), stream.header.area_len as usize);
-        FrameProducer::new(area, longest, start, endpoint.watch())
-    };
+    let ring = stream.frame_producer(&endpoint);
     Ok(FrameSink {
         lane: frame_sink::Lane::Frames(ring),
         endpoint,

@@ -12,14 +12,17 @@ use super::settings::{MOST_ELEMENTS, usual_demand};
 use crate::element::Schema;
 use crate::memory::{MemoryOptions, SharedMemory};
 use crate::primitive::Arc;
-use crate::process::{Assembly, Publication, PublicationSettings, PublishError, SystemError};
+use crate::process::{
+    Assembly, Cursor, DurableFiles, PositionFile, Publication, PublicationSettings, PublishError,
+    SystemError, durable_sum,
+};
 use crate::ring::block::{Area, Measured, Place, Shape};
 use crate::ring::frame::area_for;
 use crate::ring::page::{
-    ATTENTION_MAGIC, AttentionHeader, AttentionPage, ENDIAN_MARK, INTENT, KIND_ELEMENTS, KIND_FRAMES, MAJOR,
-    MINOR, PAGE, REACH, STREAM_MAGIC, StreamHeader, StreamPage,
+    ATTENTION_MAGIC, AttentionHeader, AttentionPage, DURABLE, ENDIAN_MARK, INTENT, KIND_ELEMENTS,
+    KIND_FRAMES, MAJOR, MINOR, PAGE, REACH, STREAM_MAGIC, StreamHeader, StreamPage,
 };
-use crate::ring::{History, Lobby, OnNoConsumer, stamp_all};
+use crate::ring::{FrameArea, FrameConsumer, FrameProducer, History, Lobby, OnNoConsumer, stamp_all};
 use crate::wait::{Doorbell, Fence, Remote};
 
 /// The memory of a stream, laid out, filled in and sealed, and what its producer needs to know of it.
@@ -27,6 +30,10 @@ pub(super) struct Stream {
     memory: Arc<SharedMemory>,
     pub(super) header: StreamHeader,
     schema: Vec<u8>,
+    /// Where the producer begins, and what the consumer had released by then: of a durable stream, where they stopped.
+    pub(super) begin: Cursor,
+    released: Cursor,
+    position: Option<PositionFile>,
 }
 
 /// What fills the area.
@@ -35,8 +42,15 @@ pub(super) enum Content {
     Frames { longest: usize },
 }
 
-impl Stream {
-    pub(super) fn create(settings: &sealed::Publish, content: &Content) -> Result<Self, PublishError> {
+/// The header of a stream, its schema encoded, and the bytes of its memory.
+struct Layout {
+    header: StreamHeader,
+    schema: Vec<u8>,
+    len: usize,
+}
+
+impl Layout {
+    fn of(settings: &sealed::Publish, content: &Content) -> Result<Self, PublishError> {
         let name = &settings.name;
         // Before any memory is asked for, which is named after the stream.
         crate::process::check_name(name)?;
@@ -113,7 +127,9 @@ impl Stream {
             schema_len,
             consumers,
             history,
-            reserved: [0; 12],
+            flags: 0,
+            checksum: 0,
+            reserved: [0; 10],
         };
         match content {
             Content::Frames { longest } => header.max_frame = *longest as u64,
@@ -129,32 +145,80 @@ impl Stream {
                 header.fingerprint = schema.fingerprint().to_bytes();
             }
         }
+        Ok(Self { header, schema, len })
+    }
+
+    /// Writes what a stream begins with into its memory, which is all zeroes.
+    fn fill(&self, memory: &SharedMemory) {
+        let header = &self.header;
+        if header.kind == KIND_ELEMENTS && header.base != 0 {
+            // What was just laid out fits.
+            let area = memory.as_ptr().wrapping_add(header.area_offset as usize);
+            stamp_all(area, header.blocks as usize, shape_of(header), header.base);
+        }
+        let reach = if header.consumers == 0 { 0 } else { header.base };
+        let written = memory.copy_in(0, header.as_bytes())
+            && memory.copy_in(PAGE, &self.schema)
+            && memory.store(REACH, reach)
+            && memory.store(INTENT, reach);
+        debug_assert!(written, "the memory has room for its header and schema");
+    }
+}
+
+/// The shape of a stream's blocks.
+fn shape_of(header: &StreamHeader) -> Measured {
+    Measured {
+        size: header.element_size as usize,
+        per: header.per_block as usize,
+        first: header.first as usize,
+        stride: header.stride as usize,
+    }
+}
+
+impl Stream {
+    pub(super) fn create(settings: &sealed::Publish, content: &Content) -> Result<Self, PublishError> {
+        let mut layout = Layout::of(settings, content)?;
         let options = MemoryOptions {
             prefault: settings.prefault,
             huge_pages: settings.huge_pages,
         };
-        let memory = SharedMemory::create(name, len, options)?;
-        if let Content::Blocks(shape, _) = content
-            && settings.sink.start != 0
-        {
-            stamp_all(
-                memory.as_ptr().wrapping_add(area_offset),
-                blocks,
-                *shape,
-                settings.sink.start,
-            );
+        let Some(path) = &settings.durable else {
+            let memory = SharedMemory::create(&settings.name, layout.len, options)?;
+            layout.fill(&memory);
+            memory.seal_for_writer_only()?;
+            let Layout { header, schema, .. } = layout;
+            let begin = Cursor {
+                position: header.base,
+                byte: 0,
+            };
+            return Ok(Self {
+                memory: Arc::new(memory),
+                header,
+                schema,
+                begin,
+                released: begin,
+                position: None,
+            });
+        };
+        if layout.header.consumers != 0 {
+            return Err(PublishError::DurableForOne {
+                name: settings.name.clone(),
+            });
         }
-        let reach = if consumers == 0 { 0 } else { header.base };
-        let written = memory.copy_in(0, header.as_bytes())
-            && memory.copy_in(PAGE, &schema)
-            && memory.store(REACH, reach)
-            && memory.store(INTENT, reach);
-        debug_assert!(written, "the memory has room for its header and schema");
-        memory.seal_for_writer_only()?;
+        layout.header.flags = DURABLE;
+        layout.header.checksum = durable_sum(&layout.header, &layout.schema);
+        let files = DurableFiles::open(path, &layout.header, &layout.schema, || {
+            let memory = SharedMemory::create_file(path, layout.len, options)?;
+            layout.fill(&memory);
+            Ok(memory)
+        })?;
         Ok(Self {
-            memory: Arc::new(memory),
-            header,
-            schema,
+            memory: Arc::new(files.memory),
+            header: files.header,
+            schema: layout.schema,
+            begin: files.published,
+            released: files.released,
+            position: Some(files.position),
         })
     }
 
@@ -179,6 +243,7 @@ impl Stream {
             memory: self.memory.clone(),
             membarrier,
             assembly: assembly.clone(),
+            position: self.position.clone(),
         })?;
         let notice = publication.notice().clone();
         let bell = notice
@@ -196,7 +261,7 @@ impl Stream {
                     end,
                     notice: notice.word(),
                 },
-                base: self.header.base,
+                base: self.released.position,
                 buffer: self.header.buffer_size,
                 complete_on_drop: settings.sink.complete_on_drop,
                 strategy: settings.sink.strategy,
@@ -207,6 +272,9 @@ impl Stream {
                 keep: Box::new((self.memory.clone(), notice, assembly.clone())),
             })
         };
+        if self.position.is_some() {
+            endpoint.set_durable();
+        }
         if let Some(Assembly { lobby, attention, .. }) = assembly {
             let attention = attention.as_ptr().cast::<AttentionPage>();
             // SAFETY: the memories begin with these pages; no reference is made to them.
@@ -244,12 +312,7 @@ impl Stream {
         // It lies within the page.
         attention.copy_in(0, attention_header.as_bytes());
         attention.seal_size()?;
-        let shape = Measured {
-            size: header.element_size as usize,
-            per: header.per_block as usize,
-            first: header.first as usize,
-            stride: header.stride as usize,
-        };
+        let shape = shape_of(header);
         let page = self.memory.as_ptr().cast::<StreamPage>();
         // SAFETY: the memory begins with the stream page, of which no reference is made; so many blocks of this shape lie in
         // it, and whoever is given an assembly has the memory.
@@ -271,10 +334,24 @@ impl Stream {
         (self.header.buffer_size + self.header.max_demand) as usize
     }
 
-    pub(super) fn first(&self, shape: impl Shape) -> Place {
+    /// Where the producer's first element goes.
+    pub(super) fn place(&self, shape: impl Shape) -> Place {
+        let (base, position) = (self.header.base, self.begin.position);
         // SAFETY: the area has as many blocks of this shape, aligned to a page, and the endpoint keeps the memory.
-        let area = unsafe { Area::new(self.area(), self.header.blocks as usize, shape, self.header.base) };
-        area.place(shape, 0, self.header.base)
+        let area = unsafe { Area::new(self.area(), self.header.blocks as usize, shape, base) };
+        area.place(shape, position.wrapping_sub(base), position)
+    }
+
+    /// A producer of frames, behind those that the stream holds.
+    pub(super) fn frame_producer(&self, endpoint: &ProducerEndpoint) -> FrameProducer {
+        let (longest, Cursor { position, byte }) = (self.header.max_frame as usize, self.begin);
+        // SAFETY: the area is as long as the header says, and kept by the endpoint; this is its only producer. Before `begin`
+        // lies what was published, and behind it a cleared header.
+        unsafe {
+            let area = FrameArea::new(self.area(), self.header.area_len as usize);
+            let last = FrameConsumer::new(area, longest, position, byte);
+            FrameProducer::resume(last, self.released.byte, endpoint.watch())
+        }
     }
 }
 

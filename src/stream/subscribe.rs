@@ -13,6 +13,7 @@ use super::settings::{SourceSettings, source_setters};
 use super::sink::SinkRef;
 use super::source::SourceRef;
 use super::subscribed::{connect_bytes, connect_typed};
+use super::transactional::TransactionalBuilder;
 use super::{FrameSink, PublishError, SubscribeError};
 use crate::element::Element;
 use crate::process::Join;
@@ -33,6 +34,8 @@ pub(super) mod sealed {
         pub(crate) patience: Option<Duration>,
         pub(crate) reconnect: bool,
         pub(crate) trust: bool,
+        /// It is released by commits.
+        pub(crate) transactional: bool,
         pub(crate) join: Join,
     }
 }
@@ -292,6 +295,7 @@ impl<P: Travel + ?Sized> SubscribeBuilder<P> {
             patience: self.patience,
             reconnect: self.reconnect,
             trust: self.trust,
+            transactional: false,
             join: Join {
                 from: self.from,
                 ..Join::default()
@@ -349,6 +353,35 @@ impl<T: Element> SubscribeBuilder<T> {
     /// ```
     pub fn evict_after(self, patience: Duration) -> LossySubscribeBuilder<T> {
         LossySubscribeBuilder::new(self, Some(patience))
+    }
+}
+
+impl<T: Element> SubscribeBuilder<T> {
+    /// Keeps a state of the type `S` beside the position, and has both change together, by one store: see
+    /// [`TransactionalSource`](crate::TransactionalSource). The subscription is [resumable](Self::resumable). It does not
+    /// [reconnect](Self::reconnect), nor is credit given but by commits: those settings count for nothing.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// let mut sink = millstream::publish::<u64>("orders").directory(path).open()?;
+    /// sink.put_slice(&[1, 2, 3])?;
+    /// let book = || millstream::subscribe::<u64>("orders").resumable("book").directory(path);
+    ///
+    /// let mut source = book().transactional::<u64>().open()?;
+    /// let mut sum = source.state().unwrap_or(0);
+    /// sum += source.next()?.unwrap();
+    /// source.commit(&sum);
+    /// source.next()?;
+    /// drop(source); // as if killed: what was taken since the commit was not done
+    ///
+    /// let book = book().wait_for(std::time::Duration::from_secs(5));
+    /// let mut source = book.transactional::<u64>().open()?;
+    /// assert_eq!((source.state(), source.next()?), (Some(1), Some(2)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn transactional<S: Element>(self) -> TransactionalBuilder<T, S> {
+        TransactionalBuilder::new(self)
     }
 }
 

@@ -6,9 +6,13 @@ use super::endpoint::{Attention, ConsumerEndpoint, ConsumerLines, ConsumerSettin
 use super::subscribe::sealed;
 use super::{SubscribeError, frame_source, source};
 use crate::element::{Element, Schema};
-use crate::process::{Kind, Subscription, SubscriptionSettings};
+use crate::memory::SharedMemory;
+use crate::primitive::Arc;
+use crate::process::{Hold, Kind, Subscription, SubscriptionSettings};
 use crate::ring::block::{Area, Fixed, Measured, Place, Shape};
-use crate::ring::page::{AttentionPage, CreditPage, EvictionLines, KIND_FRAMES, StreamPage, attention_bit};
+use crate::ring::page::{
+    AttentionPage, CreditPage, DURABLE, EvictionLines, KIND_FRAMES, StreamPage, attention_bit,
+};
 use crate::ring::{Consumer, FrameArea, FrameConsumer, History, JoinPosition};
 use crate::wait::{Doorbell, Fence, Remote};
 
@@ -63,12 +67,16 @@ impl sealed::Subscribe {
             window,
             epoch,
             pid,
+            header,
             ..
         } = subscription;
         log::debug!(
             "subscribed to {:?} of process {pid:?}, epoch {epoch:x}, from {start} on, window {window}",
             self.name
         );
+        // One that commits holds its page beyond the end, for its last commit.
+        let is_held = header.flags & DURABLE != 0 && !self.transactional;
+        let hold = is_held.then(|| Hold::new(Arc::clone(&credit_memory)));
         let stream = memory.as_ptr().cast::<StreamPage>();
         let credit = credit_memory.as_ptr().cast::<CreditPage>();
         // SAFETY: the memories begin with these pages; no reference is made to them.
@@ -117,6 +125,9 @@ impl sealed::Subscribe {
                 keep: Box::new((memory, credit_memory, attention, link)),
             })
         });
+        if let Some(hold) = hold {
+            endpoint.set_hold(Box::new(hold));
+        }
         endpoint.set_hang_up(hang_up);
         if let Some((attention, evicted, mark)) = asking {
             endpoint.set_attention(attention);
@@ -179,11 +190,26 @@ pub(super) fn connect_typed<T: Element>(
     deadline: Option<Instant>,
 ) -> Result<source::Connected<T>, SubscribeError> {
     let subscription = subscribe_typed::<T>(settings, deadline)?;
+    Ok(connected(settings, subscription))
+}
+
+/// A subscription whose consumer commits: the consumer, its page, the lock of that if it is a file, and where it starts.
+pub(super) fn connect_transactional<T: Element>(
+    settings: &sealed::Subscribe,
+) -> Result<(source::Connected<T>, Arc<SharedMemory>, Option<Hold>, u64), SubscribeError> {
+    let subscription = subscribe_typed::<T>(settings, settings.deadline())?;
+    let (page, start) = (Arc::clone(&subscription.credit), subscription.start);
+    let is_held = subscription.header.flags & DURABLE != 0;
+    let hold = is_held.then(|| Hold::new(Arc::clone(&page)));
+    Ok((connected(settings, subscription), page, hold, start))
+}
+
+fn connected<T: Element>(settings: &sealed::Subscribe, subscription: Subscription) -> source::Connected<T> {
     let (place, start) = (start_of(&subscription, Fixed::<T>::new()), subscription.start);
     let endpoint = settings.endpoint(subscription, true);
     // SAFETY: the place is that of the start; this subscription has one consumer, which keeps it by its endpoint.
     let ring = unsafe { Consumer::new(Fixed::new(), place, start) };
-    Ok((ring, endpoint))
+    (ring, endpoint)
 }
 
 /// A subscription of one of several consumers, for which the producer does not wait, or not for ever: what the ring holds,

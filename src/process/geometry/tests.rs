@@ -100,7 +100,9 @@ fn lies_are_named() {
     assert_eq!(lie(|h| h.endian = h.endian.swap_bytes()), "endian");
     assert_eq!(lie(|h| h.header_len = 255), "header_len");
     assert_eq!(lie(|h| h.kind = 3), "kind");
-    assert_eq!(lie(|h| h.reserved[11] = 1), "reserved");
+    assert_eq!(lie(|h| h.reserved[9] = 1), "reserved");
+    assert_eq!(lie(|h| h.flags = 2), "flags");
+    assert_eq!(lie(|h| (h.flags, h.consumers) = (DURABLE, 1)), "consumers");
     assert_eq!(lie(|h| h.element_size = 9), "element_align");
     assert_eq!(lie(|h| h.element_size = 16), "per_block");
     assert_eq!(lie(|h| h.element_size = u32::MAX), "element_size");

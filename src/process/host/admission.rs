@@ -71,7 +71,7 @@ impl Host {
         wires: &mut Wires,
     ) -> Result<(Invitation, Welcome, Theirs), Refusal> {
         self.hear_the_dead(wires);
-        let start = self.seat.place(hello, self.offer.base())?;
+        let start = self.seat.place(hello, || self.offer.first())?;
         let other = self
             .pending
             .values()
@@ -79,14 +79,16 @@ impl Host {
         if let Some(other) = other {
             return Err(other.subscriber.refusal(false));
         }
+        let predecessor = self.seat.holder().map(|(subscriber, _)| subscriber);
         let Prepared {
             subscriber,
             bell,
             theirs,
             welcome,
-        } = self.offer.prepare(hello, pid, start, 0)?;
+        } = self.offer.prepare(hello, pid, start, 0, predecessor)?;
         let part = Part::Only(bell);
-        Ok((Invitation { subscriber, part }, welcome, theirs))
+        let invitation = Invitation { subscriber, part };
+        Ok((invitation, welcome, theirs))
     }
 
     /// Makes what one of several consumers needs, if there is a place.
@@ -154,7 +156,7 @@ impl Host {
     pub(super) fn seat(&mut self, token: Token) {
         let Some(Pending {
             connection,
-            invitation: Some(Invitation { subscriber, part }),
+            invitation: Some(Invitation { subscriber, part, .. }),
             ..
         }) = self.pending.remove(&token)
         else {

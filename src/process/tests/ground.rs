@@ -67,6 +67,7 @@ impl Ground {
             membarrier: true,
             group: None,
             assembly: None,
+            position: None,
         })
     }
 

@@ -103,8 +103,8 @@ fn garbage_is_refused_at_once_and_disturbs_nobody() {
     match hear(&connection) {
         Some(Message::Refusal(Refusal {
             code: Code::Version,
-            ours: 0x1_0001,
-            theirs: 0x9_0001,
+            ours: 0x1_0002,
+            theirs: 0x9_0002,
             ..
         })) => {}
         other => panic!("{other:?}"),
@@ -209,6 +209,7 @@ fn welcome() -> Welcome {
     Welcome {
         pid: 1,
         membarrier: false,
+        durable: false,
         memory_len: LEN as u64,
         epoch: 77,
         start: header().base,
@@ -278,8 +279,8 @@ fn a_producer_that_answers_nonsense_is_corrupt() {
         matches!(
             error,
             SubscribeError::Version {
-                ours: (1, 1),
-                theirs: (2, 1),
+                ours: (1, 2),
+                theirs: (2, 2),
                 ..
             }
         ),
@@ -291,7 +292,7 @@ fn a_producer_that_answers_nonsense_is_corrupt() {
         matches!(
             error,
             SubscribeError::Version {
-                ours: (1, 1),
+                ours: (1, 2),
                 theirs: (3, 1),
                 ..
             }

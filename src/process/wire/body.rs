@@ -19,6 +19,7 @@ const CONNECTED: u8 = 8;
 const CONSUMER: u8 = 16;
 const WAITING: u8 = 32;
 const JOIN: u8 = 64;
+const DURABLE: u8 = 128;
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -138,6 +139,7 @@ pub(super) fn put_welcome(welcome: &Welcome, packet: &mut Vec<u8>) {
     let body = WelcomeBody {
         kind_of_message: WELCOME.into(),
         flags: flag(welcome.membarrier, MEMBARRIER)
+            | flag(welcome.durable, DURABLE)
             | flag(consumer.is_some(), CONSUMER)
             | flag(consumer.is_some_and(|consumer| consumer.resumable), RESUMABLE)
             | flag(consumer.is_some_and(|consumer| consumer.connected), CONNECTED),
@@ -264,7 +266,10 @@ pub(super) fn hello(body: &[u8]) -> Result<Hello, WireError> {
 
 pub(super) fn welcome(body: &[u8]) -> Result<Welcome, WireError> {
     let (body, tail) = split::<WelcomeBody>(body)?;
-    let flags = flags(body.flags, MEMBARRIER | CONSUMER | RESUMABLE | CONNECTED)?;
+    let flags = flags(
+        body.flags,
+        MEMBARRIER | CONSUMER | RESUMABLE | CONNECTED | DURABLE,
+    )?;
     let (subscription, _) = tails(tail, body.name_len, 0)?;
     let consumer = Consumer {
         pid: body.consumer_pid.get(),
@@ -287,6 +292,7 @@ pub(super) fn welcome(body: &[u8]) -> Result<Welcome, WireError> {
     Ok(Welcome {
         pid: body.pid.get(),
         membarrier: flags & MEMBARRIER != 0,
+        durable: flags & DURABLE != 0,
         memory_len: body.memory_len.get(),
         epoch: body.epoch.get(),
         start: body.start.get(),

@@ -97,7 +97,7 @@ impl ProducerEndpoint {
             let cancelled = self
                 .ledgers
                 .first()
-                .is_some_and(|ledger| ledger.control().word.load(Ordering::Acquire) & WORD_CLOSED != 0);
+                .is_some_and(|ledger| self.has_left(ledger.control().word.load(Ordering::Acquire)));
             self.close(if cancelled {
                 CloseReason::Cancelled
             } else {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::audience::Audience;
 use super::producer::ProducerEndpoint;
 use crate::primitive::atomic::Ordering;
-use crate::ring::page::{END_COMPLETED, END_FAILED, WORD_CLOSED};
+use crate::ring::page::{END_COMPLETED, END_FAILED};
 use crate::stream::end::{CloseReason, StreamFault};
 use crate::stream::error::{EndError, NotDrained};
 
@@ -124,14 +124,14 @@ impl ProducerEndpoint {
             return (pos.wrapping_sub(self.vacant), None);
         };
         let control = ledger.control().word.load(Ordering::Acquire);
-        let gone = self.is_gone();
+        let (has_left, gone) = (self.has_left(control), self.is_gone());
         let Some(ledger) = self.ledgers.first_mut() else {
             return (0, None);
         };
         match ledger.refresh_released(pos) {
             Err(corruption) => (u64::MAX, Some(CloseReason::PeerCorrupt(corruption))),
             Ok(released) => {
-                let reason = if control & WORD_CLOSED != 0 {
+                let reason = if has_left {
                     Some(self.reason_of_close())
                 } else if gone {
                     Some(CloseReason::PeerGone)

@@ -75,6 +75,8 @@ pub(crate) struct ConsumerEndpoint {
     granted: u64,
     /// What of the window is held back now.
     holding: u64,
+    /// Where it is released by commits: up to here it was committed.
+    pub(super) committed: Option<u64>,
     /// For frames: bytes before `credited`.
     pub(super) bytes: u64,
     pub(super) ended: Option<End>,
@@ -120,6 +122,7 @@ impl ConsumerEndpoint {
             released: settings.start,
             granted: settings.start,
             holding: settings.demand.held,
+            committed: None,
             bytes: settings.start_byte,
             ended: None,
             patience: Patience::new(settings.strategy, settings.idle),
@@ -280,12 +283,16 @@ impl ConsumerEndpoint {
 
     /// Gives credit for what was taken up to `pos`. Returns the position at which to give some again.
     pub(crate) fn credit(&mut self, pos: u64, lag: u64) -> u64 {
+        // One that has ended writes nothing more, for its page may be another's, unless it commits, which keeps the page.
+        if self.ended.is_some() && self.committed.is_none() {
+            return self.mark();
+        }
         let taken = pos.wrapping_sub(self.credited);
         if self.demand.asked != u64::MAX {
             self.demand.asked = self.demand.asked.saturating_sub(taken);
         }
         self.credited = pos;
-        let released = pos.wrapping_sub(lag.min(pos.wrapping_sub(self.released)));
+        let released = self.releasable(pos, lag);
         let ahead = pos.wrapping_sub(released);
         let window = self.demand.window.saturating_sub(self.holding);
         let granted = released.wrapping_add(window.min(self.demand.asked.saturating_add(ahead)));
@@ -307,6 +314,26 @@ impl ConsumerEndpoint {
         line.granted.store(granted, Ordering::Release);
         self.wake();
         self.mark()
+    }
+
+    /// What may be said to be released at `pos`, when of the elements taken last `lag` may be worked on.
+    pub(super) fn releasable(&self, pos: u64, lag: u64) -> u64 {
+        let lag = self
+            .committed
+            .map_or(lag, |committed| pos.wrapping_sub(committed));
+        pos.wrapping_sub(lag.min(pos.wrapping_sub(self.released)))
+    }
+
+    /// From here on nothing is released but by a commit, the last of which was at `pos`.
+    #[cfg(not(millstream_loom))]
+    pub(crate) fn set_committed(&mut self, pos: u64) {
+        self.committed = Some(pos);
+    }
+
+    /// What is given up when this consumer writes its words no more.
+    #[cfg(not(millstream_loom))]
+    pub(crate) fn set_hold(&mut self, hold: Keep) {
+        self.seat = Some(hold);
     }
 
     /// Rings the producer if it is parked and was not rung for this sleep.

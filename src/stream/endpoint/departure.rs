@@ -66,7 +66,7 @@ impl ConsumerEndpoint {
 
     /// Tells how far everything is released.
     fn leave(&mut self, pos: u64, lag: u64) {
-        let released = pos.wrapping_sub(lag.min(pos.wrapping_sub(self.released)));
+        let released = self.releasable(pos, lag);
         self.released = released;
         let line = self.credit_line();
         line.released.store(released, Ordering::Release);

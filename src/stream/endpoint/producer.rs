@@ -54,6 +54,8 @@ pub(crate) struct ProducerEndpoint {
     pub(super) closed: Option<CloseReason>,
     /// Whether the end stands in the end line.
     pub(super) ended: bool,
+    /// Whether what was put stays, and waits for whoever consumes it next: then no consumer closes the stream.
+    pub(super) is_durable: bool,
     /// Whether it counts among the sinks of an overseen stream.
     pub(super) is_counted: bool,
     pub(super) complete_on_drop: bool,
@@ -104,6 +106,7 @@ impl ProducerEndpoint {
             floor: settings.base,
             closed: None,
             ended: false,
+            is_durable: false,
             is_counted: false,
             complete_on_drop: settings.complete_on_drop,
             strategy: settings.strategy,
@@ -181,8 +184,8 @@ impl ProducerEndpoint {
         self.look(pos);
         let closed = self.closed;
         let fate = match closed {
-            // Of several consumers, some may have taken it.
-            Some(_) if self.ended || self.crowd.is_some() => Fate::Last,
+            // Of several consumers, some may have taken it; and what lies in a file stays there.
+            Some(_) if self.ended || self.crowd.is_some() || self.is_durable => Fate::Last,
             Some(reason) if !self.released_past(pos.wrapping_sub(1), pos) => Fate::Returned(reason),
             _ if self.crowd.as_mut().is_some_and(|crowd| crowd.take_change()) => Fate::Last,
             _ => Fate::Published,
@@ -214,7 +217,7 @@ impl ProducerEndpoint {
             .ledgers
             .first()
             .map_or(0, |ledger| ledger.control().word.load(Ordering::Acquire));
-        if control & WORD_CLOSED != 0 {
+        if self.has_left(control) {
             self.close(self.reason_of_close());
         } else if control & WORD_PARKED != 0 && control != self.rung {
             self.rung = control;
@@ -222,6 +225,17 @@ impl ProducerEndpoint {
         }
         // What was attended to, rather than what the word reads by now: whatever came meanwhile is to disturb.
         self.quiet = notice & !ARRIVED | control;
+    }
+
+    /// Whether the consumer's control word says that it takes nothing any more, and nobody else will.
+    pub(super) fn has_left(&self, control: u64) -> bool {
+        control & WORD_CLOSED != 0 && !self.is_durable
+    }
+
+    /// What is put stays, and no consumer closes the stream.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    pub(crate) fn set_durable(&mut self) {
+        self.is_durable = true;
     }
 
     /// Makes the room closed for good.
@@ -343,7 +357,7 @@ impl ProducerEndpoint {
         let cancelled = || {
             self.ledgers
                 .iter()
-                .any(|ledger| ledger.control().word.load(Ordering::Acquire) & WORD_CLOSED != 0)
+                .any(|ledger| self.has_left(ledger.control().word.load(Ordering::Acquire)))
         };
         self.closed.is_some() || gone() || cancelled()
     }

@@ -106,7 +106,7 @@ impl ProducerEndpoint {
     /// far the first of them is from the start of the stream. None of a stream that was sealed, or that somebody oversees.
     #[cfg(not(millstream_loom))]
     pub(crate) fn left_behind(&mut self, pos: u64) -> (u64, u64) {
-        if self.ended || self.grows() || matches!(self.audience, Audience::Overseen(_)) {
+        if self.ended || self.is_durable || self.grows() || matches!(self.audience, Audience::Overseen(_)) {
             return (0, 0);
         }
         let left = match self.undrained(pos) {

@@ -1,0 +1,144 @@
+//! Memory that is a file, and stays when the processes that share it have gone.
+//!
+//! No seal keeps a file from being shortened: whoever truncates it while it is mapped ends those who touch it by SIGBUS. So
+//! only a file of this user is mapped, and it is kept from everybody else by its mode.
+
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, Stat};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::error::file_size_limit;
+use super::memfd::{Access, MemoryOptions, SharedMemory};
+use super::{HugePages, MemoryError};
+
+/// What was found where a file was to be opened.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    /// The file, locked for this process, and what the system says of it.
+    File(OwnedFd, Stat),
+    Missing,
+    /// Somebody else has it open and locked.
+    Locked,
+    /// A link, a directory or another foreign thing.
+    Foreign,
+}
+
+/// Opens the file at `path` for this process alone.
+pub(crate) fn open_locked(path: &Path) -> Result<Opened, io::Error> {
+    // NONBLOCK, because a FIFO in the way would hold up the opening.
+    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = match retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())) {
+        Ok(file) => file,
+        Err(Errno::NOENT) => return Ok(Opened::Missing),
+        Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO | Errno::NODEV) => return Ok(Opened::Foreign),
+        Err(errno) => return Err(errno.into()),
+    };
+    let stat = rustix::fs::fstat(&file)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Ok(Opened::Foreign);
+    }
+    if !lock(&file)? {
+        return Ok(Opened::Locked);
+    }
+    Ok(Opened::File(file, stat))
+}
+
+/// Locks an open file for its descriptor; false when another has the lock. The kernel gives it back when the last copy of the
+/// descriptor is closed, however that comes about.
+pub(crate) fn lock(file: impl AsFd) -> Result<bool, io::Error> {
+    match retry_on_intr(|| rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)) {
+        Ok(()) => Ok(true),
+        Err(Errno::WOULDBLOCK) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Gives the lock back before the descriptor is closed.
+pub(crate) fn unlock(file: BorrowedFd<'_>) {
+    // What cannot be unlocked is no lock.
+    let _ = retry_on_intr(|| rustix::fs::flock(file, FlockOperation::Unlock));
+}
+
+/// A file without a name in the directory of `path`, so that a crash before [`link`] leaves nothing.
+pub(crate) fn unnamed(path: &Path) -> Result<OwnedFd, io::Error> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+    let mode = Mode::RUSR | Mode::WUSR;
+    Ok(retry_on_intr(|| rustix::fs::open(directory, flags, mode))?)
+}
+
+/// Gives an unnamed file its name. `AlreadyExists` when something has it.
+pub(crate) fn link(file: BorrowedFd<'_>, path: &Path) -> Result<(), io::Error> {
+    let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Ok(retry_on_intr(|| {
+        rustix::fs::linkat(CWD, &unnamed, CWD, path, AtFlags::SYMLINK_FOLLOW)
+    })?)
+}
+
+impl SharedMemory {
+    /// Zeroed memory of `len` bytes in a file without a name in the directory of `path`, every byte of which is reserved.
+    pub(crate) fn create_file(path: &Path, len: usize, options: MemoryOptions) -> Result<Self, MemoryError> {
+        let need = len as u64;
+        if len == 0 || isize::try_from(len).is_err() {
+            return Err(MemoryError::Length { len: need });
+        }
+        if let Some(limit) = file_size_limit()
+            && limit < need
+        {
+            return Err(MemoryError::FileSizeLimit { need, limit });
+        }
+        let refused = |what| {
+            move |source: io::Error| match Errno::from_io_error(&source) {
+                Some(Errno::NOSPC | Errno::DQUOT) => MemoryError::DiskFull { need },
+                Some(errno) => MemoryError::from_errno(what, errno, need),
+                None => MemoryError::Io { what, source },
+            }
+        };
+        let file = unnamed(path).map_err(refused("making a file without a name"))?;
+        retry_on_intr(|| rustix::fs::ftruncate(&file, need))
+            .map_err(|errno| refused("ftruncate of a file")(errno.into()))?;
+        let memory = Self::map(file, len, Access::ReadWrite)?;
+        memory
+            .reserve()
+            .map_err(|errno| refused("fallocate of a file")(errno.into()))?;
+        if options.prefault {
+            memory.populate()?;
+        }
+        Ok(memory.without_huge_pages(options))
+    }
+
+    /// Maps an open file of exactly `len` bytes. Holes in it are filled, so that no access finds the disk full.
+    pub(crate) fn of_file(file: OwnedFd, len: u64, access: Access) -> Result<Self, MemoryError> {
+        let whole = usize::try_from(len).ok().filter(|len| *len > 0);
+        let whole = whole.ok_or(MemoryError::Length { len })?;
+        let memory = Self::map(file, whole, access)?;
+        if access == Access::ReadWrite {
+            memory.reserve().map_err(|errno| match errno {
+                Errno::NOSPC | Errno::DQUOT => MemoryError::DiskFull { need: len },
+                errno => MemoryError::from_errno("fallocate of a file", errno, len),
+            })?;
+        }
+        Ok(memory)
+    }
+
+    /// Waits until the disk has everything that was written.
+    pub(crate) fn sync(&self) -> Result<(), io::Error> {
+        Ok(retry_on_intr(|| rustix::fs::fdatasync(self.fd()))?)
+    }
+
+    /// Files are in huge pages only where their file system has been told so.
+    fn without_huge_pages(mut self, options: MemoryOptions) -> Self {
+        if options.huge_pages {
+            self.huge_pages = HugePages::Refused;
+        }
+        self
+    }
+}

@@ -1,0 +1,339 @@
+//! The file beside a durable stream that says what its consumer has released: a credit page that stays.
+//!
+//! One consumer at a time has it, by a lock that the kernel gives back when that one's process ends, however it ends. The lock
+//! belongs to the descriptor that the consumer is passed, and the producer keeps no copy of that. So a consumer of a producer
+//! that has died goes on with the page until it is done, and only then can the next producer's consumer begin.
+
+#![forbid(unsafe_code)]
+
+use std::ffi::OsString;
+use std::io;
+use std::mem::offset_of;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::process::{Pid, getpid};
+use zerocopy::{FromBytes, FromZeros, IntoBytes};
+
+use super::DurableError;
+use super::examined::must_be_ours;
+use crate::memory::file::{self, Opened};
+use crate::memory::{Access, MemoryOptions, SharedMemory};
+use crate::primitive::Arc;
+use crate::process::commit::{Commit, resumption};
+use crate::process::geometry::{CONTROL, GRANTED, Lie, RELEASED, RELEASED_BYTES};
+use crate::process::name::Name;
+use crate::ring::page::{
+    CREDIT_MAGIC, CreditHeader, MAJOR, MINOR, PAGE, SUBSCRIPTION, StreamHeader, SubscriptionLine,
+};
+
+/// Where a consumer goes on: a position, and the bytes before it in a stream of frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    pub(crate) position: u64,
+    pub(crate) byte: u64,
+}
+
+/// The file, as the producer has it.
+#[derive(Clone, Debug)]
+pub(crate) struct PositionFile {
+    /// Mapped for reading.
+    page: Arc<SharedMemory>,
+    base: u64,
+    /// The most that a consumer can have taken and not released.
+    span: u64,
+}
+
+/// Why the page is not lent to a consumer.
+#[derive(Debug)]
+pub(crate) enum NotLent {
+    /// Another consumer has it.
+    Held,
+    Io(io::Error),
+}
+
+/// What a consumer is to begin with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms<'a> {
+    pub(crate) subscription: &'a str,
+    pub(crate) cursor: Cursor,
+    pub(crate) window: u64,
+}
+
+/// The path of the file that goes with the stream at `path`.
+pub(crate) fn beside(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".position");
+    name.into()
+}
+
+/// Removes the position of a stream whose making was interrupted before its own file had a name. Nothing, if somebody makes
+/// it at this moment.
+fn remove_leftover(path: &Path, stream: &Path) -> Result<(), DurableError> {
+    let refused = |what| {
+        move |source| DurableError::Io {
+            what,
+            path: path.into(),
+            source,
+        }
+    };
+    match file::open_locked(path).map_err(refused("opening"))? {
+        // Under the lock nobody makes a stream of this name: who does has its own position there, locked.
+        Opened::File(_lock, stat) if stat.st_nlink > 0 && !stream.exists() => {
+            match rustix::fs::unlink(path) {
+                Ok(()) | Err(Errno::NOENT) => Ok(()),
+                Err(errno) => Err(refused("removing")(errno.into())),
+            }
+        }
+        Opened::Foreign => Err(DurableError::NotAFile { path: path.into() }),
+        Opened::File(..) | Opened::Missing | Opened::Locked => Ok(()),
+    }
+}
+
+impl PositionFile {
+    /// Makes the file of a stream that begins, in place of one that an interrupted making left. `None` when somebody else makes
+    /// one at this moment. As long as the second value lives nobody else does.
+    pub(super) fn create(
+        stream: &Path,
+        header: &StreamHeader,
+    ) -> Result<Option<(Self, SharedMemory)>, DurableError> {
+        let path = beside(stream);
+        let page = SharedMemory::create_file(&path, PAGE, MemoryOptions::default())?;
+        let credit = CreditHeader {
+            magic: CREDIT_MAGIC,
+            major: MAJOR,
+            minor: MINOR,
+            header_len: size_of::<CreditHeader>() as u32,
+            epoch: header.epoch,
+            start: header.base,
+            ..CreditHeader::new_zeroed()
+        };
+        // All of it lies within the page.
+        page.copy_in(0, credit.as_bytes());
+        page.store(GRANTED, header.base);
+        page.store(RELEASED, header.base);
+        let refused = |what| {
+            let path = path.clone();
+            move |source| DurableError::Io { what, path, source }
+        };
+        if !file::lock(page.fd()).map_err(refused("locking"))? {
+            return Ok(None);
+        }
+        match file::link(page.fd(), &path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                remove_leftover(&path, stream)?;
+                return Ok(None);
+            }
+            Err(error) => return Err(refused("naming")(error)),
+        }
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let own = format!("/proc/self/fd/{}", page.fd().as_raw_fd());
+        let fd = retry_on_intr(|| rustix::fs::open(&own, flags, Mode::empty()))
+            .map_err(|errno| refused("opening")(errno.into()))?;
+        let readable = SharedMemory::of_file(fd, PAGE as u64, Access::ReadOnly)?;
+        Ok(Some((Self::new(readable, header), page)))
+    }
+
+    /// Opens the file that goes with the stream at `path`, whose header says what it must be.
+    pub(super) fn open(path: &Path, header: &StreamHeader) -> Result<Self, DurableError> {
+        let path = beside(path);
+        let wrong = |why| DurableError::Position {
+            path: path.clone(),
+            why,
+        };
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let opened = retry_on_intr(|| rustix::fs::open(&path, flags, Mode::empty()));
+        let fd = match opened {
+            Ok(fd) => fd,
+            Err(Errno::NOENT) => return Err(wrong("is missing")),
+            Err(Errno::LOOP) => return Err(wrong("is a link")),
+            Err(errno) => {
+                return Err(DurableError::Io {
+                    what: "opening",
+                    path,
+                    source: errno.into(),
+                });
+            }
+        };
+        let stat = rustix::fs::fstat(&fd).map_err(|errno| DurableError::Io {
+            what: "looking at",
+            path: path.clone(),
+            source: errno.into(),
+        })?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(wrong("is no regular file"));
+        }
+        must_be_ours(&path, &stat)?;
+        let have = u64::try_from(stat.st_size).unwrap_or(0);
+        if have != PAGE as u64 {
+            let (need, path) = (PAGE as u64, path.clone());
+            return Err(if have < need {
+                DurableError::Truncated { path, have, need }
+            } else {
+                DurableError::TooLong { path, have, need }
+            });
+        }
+        let page = SharedMemory::of_file(fd, have, Access::ReadOnly)?;
+        let bytes = page.copy_out(0, size_of::<CreditHeader>());
+        let credit = bytes
+            .as_deref()
+            .and_then(|bytes| CreditHeader::read_from_bytes(bytes).ok());
+        let credit = credit.ok_or(wrong("cannot be read"))?;
+        if credit.magic != CREDIT_MAGIC {
+            return Err(DurableError::Foreign {
+                path,
+                found: credit.magic.to_vec(),
+            });
+        }
+        if (credit.major, credit.minor) != (MAJOR, MINOR) {
+            return Err(DurableError::Version {
+                path,
+                found: (credit.major, credit.minor),
+                ours: (MAJOR, MINOR),
+            });
+        }
+        if credit.epoch != header.epoch {
+            return Err(wrong("belongs to another stream"));
+        }
+        let found = Self::new(page, header);
+        let corrupt = |Lie { word, value }| DurableError::Corrupt {
+            path: path.clone(),
+            word,
+            value,
+        };
+        Commit::last(&found.page).map_err(corrupt)?;
+        found.name().map_err(corrupt)?;
+        let Cursor { position, byte } = found.released();
+        if (position.wrapping_sub(header.base) as i64) < 0 {
+            return Err(corrupt(Lie {
+                word: "released",
+                value: position,
+            }));
+        }
+        if !byte.is_multiple_of(8) {
+            return Err(corrupt(Lie {
+                word: "released bytes",
+                value: byte,
+            }));
+        }
+        Ok(found)
+    }
+
+    fn new(page: SharedMemory, header: &StreamHeader) -> Self {
+        Self {
+            page: Arc::new(page),
+            base: header.base,
+            span: header.buffer_size + header.max_demand,
+        }
+    }
+
+    /// What the consumer has released, as it says.
+    pub(crate) fn released(&self) -> Cursor {
+        Cursor {
+            position: self.page.load(RELEASED).unwrap_or(self.base),
+            byte: self.page.load(RELEASED_BYTES).unwrap_or(0),
+        }
+    }
+
+    /// Where the next consumer begins.
+    pub(crate) fn cursor(&self) -> Cursor {
+        let released = self.released();
+        Cursor {
+            position: resumption(&self.page, released.position, self.span),
+            ..released
+        }
+    }
+
+    /// How many states were committed.
+    pub(crate) fn commits(&self) -> u64 {
+        self.page.load(crate::ring::page::COMMITS).unwrap_or(0)
+    }
+
+    /// The name of the subscription whose position it is; empty before the first.
+    pub(in crate::process) fn name(&self) -> Result<String, Lie> {
+        let len = self.page.load(SUBSCRIPTION).unwrap_or(0);
+        let name = usize::try_from(len)
+            .ok()
+            .and_then(|len| {
+                self.page
+                    .copy_out(SUBSCRIPTION + offset_of!(SubscriptionLine, name), len)
+            })
+            .filter(|bytes| bytes.len() <= size_of::<SubscriptionLine>() - 8)
+            .and_then(|bytes| String::from_utf8(bytes).ok());
+        match name {
+            Some(name) if name.is_empty() || Name::new(&name).is_ok() => Ok(name),
+            _ => Err(Lie {
+                word: "name of the subscription",
+                value: len,
+            }),
+        }
+    }
+
+    /// Whether anything was released.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.cursor().position != self.base
+    }
+
+    /// The page, for reading.
+    pub(crate) fn page(&self) -> &Arc<SharedMemory> {
+        &self.page
+    }
+
+    /// Makes the page ready for a consumer: the descriptor by which it has the page, locked for it.
+    pub(crate) fn lend(&self, terms: &Terms<'_>) -> Result<OwnedFd, NotLent> {
+        let path = format!("/proc/self/fd/{}", self.page.fd().as_raw_fd());
+        let flags = OFlags::RDWR | OFlags::CLOEXEC;
+        let fd = retry_on_intr(|| rustix::fs::open(&path, flags, Mode::empty()));
+        let fd = fd.map_err(|errno| NotLent::Io(errno.into()))?;
+        if !file::lock(&fd).map_err(NotLent::Io)? {
+            return Err(NotLent::Held);
+        }
+        let page = SharedMemory::of_file(fd, PAGE as u64, Access::ReadWrite)
+            .map_err(|error| NotLent::Io(io::Error::other(error)))?;
+        let Cursor { position, byte } = terms.cursor;
+        // Whatever of this a kill leaves undone, the released position is right before and after.
+        let header = size_of::<CreditHeader>();
+        if let Some(mut credit) = page
+            .copy_out(0, header)
+            .and_then(|bytes| CreditHeader::read_from_bytes(&bytes).ok())
+        {
+            (credit.start, credit.start_byte, credit.window) = (position, byte, terms.window);
+            page.copy_in(0, credit.as_bytes());
+        }
+        page.store(CONTROL, 0);
+        page.store(RELEASED_BYTES, byte);
+        page.store(RELEASED, position);
+        page.store(GRANTED, position);
+        let name = terms.subscription.as_bytes();
+        // Without a length there is no name, whatever a kill leaves.
+        page.store(SUBSCRIPTION, 0);
+        page.copy_in(SUBSCRIPTION + offset_of!(SubscriptionLine, name), name);
+        page.store(SUBSCRIPTION, name.len() as u64);
+        Ok(page.into_fd())
+    }
+}
+
+/// A consumer's hold on its page, which it gives up when it writes there no more.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    page: Arc<SharedMemory>,
+    /// A forked child shares the lock, and must not give it up.
+    pid: Pid,
+}
+
+impl Hold {
+    pub(crate) fn new(page: Arc<SharedMemory>) -> Self {
+        Self { page, pid: getpid() }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if self.pid == getpid() {
+            file::unlock(self.page.fd());
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! A look at the files of a durable stream that changes nothing.
+
+#![forbid(unsafe_code)]
+
+use std::path::Path;
+
+use rustix::fs::{FileType, FlockOperation, Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::examined::Examined;
+use super::{DurableError, boot};
+use crate::element::Schema;
+use crate::memory::Access;
+use crate::ring::page::{BOOT, KIND_ELEMENTS};
+
+/// What the files of a durable stream hold; see [`verify`].
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let (run, file) = (dir.path().join("run"), dir.path().join("orders"));
+/// let mut sink = millstream::publish::<u64>("orders").durable(&file).directory(run).open()?;
+/// sink.put_slice(&[1, 2, 3])?;
+/// drop(sink);
+/// let report = millstream::verify(&file)?;
+/// assert_eq!((report.released, report.published), (0, 3));
+/// assert_eq!(report.schema.unwrap().name(), "u64");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DurableReport {
+    /// Identifies the stream: the same in both of its files.
+    pub epoch: u64,
+    /// What its elements are; `None` for frames.
+    pub schema: Option<Schema>,
+    /// Bytes of the stream's file.
+    pub bytes: u64,
+    /// Elements that the producer may hold beyond the demand.
+    pub buffer_size: u64,
+    /// The largest window of a consumer.
+    pub max_demand: u64,
+    /// The longest frame in bytes; 0 for elements.
+    pub max_frame: u64,
+    /// Position of the first element that the stream ever had.
+    pub base: u64,
+    /// Where the consumer goes on.
+    pub released: u64,
+    /// Where the producer goes on. What lies between is held.
+    pub published: u64,
+    /// Blocks of a batch that the producer was killed in, which was not published; opening the stream takes them back.
+    pub unpublished_blocks: u64,
+    /// The name of the consumer's subscription; empty when none has come yet.
+    pub subscription: String,
+    /// How often the consumer committed a state with its position.
+    pub commits: u64,
+    /// A producer has the stream open: the positions were read while they moved.
+    pub in_use: bool,
+    /// The machine has been restarted since the stream was written, so that it will not be opened as it is.
+    pub other_boot: bool,
+}
+
+/// Looks at every word of the two files of a durable stream, and changes nothing: at whose they are, how long they are, at
+/// the header and its checksum, the schema, each stamp, the consumer's position, the committed state's checksum. The
+/// bytes of the elements bear no checksum, so they are not looked at.
+///
+/// # Errors
+/// What was found that cannot be right; see [`DurableError`].
+///
+/// ```
+/// use millstream::DurableError;
+/// # let dir = tempfile::tempdir()?;
+/// let file = dir.path().join("orders");
+/// std::fs::write(&file, "no stream")?;
+/// # use std::os::unix::fs::PermissionsExt;
+/// # std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600))?;
+/// assert!(matches!(millstream::verify(&file), Err(DurableError::Foreign { .. })));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn verify(path: impl AsRef<Path>) -> Result<DurableReport, DurableError> {
+    let path = path.as_ref();
+    let refused = |what| {
+        move |errno: Errno| DurableError::Io {
+            what,
+            path: path.into(),
+            source: errno.into(),
+        }
+    };
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = match retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())) {
+        Ok(file) => file,
+        Err(Errno::NOENT) => return Err(DurableError::Missing { path: path.into() }),
+        Err(Errno::LOOP | Errno::NXIO) => return Err(DurableError::NotAFile { path: path.into() }),
+        Err(errno) => return Err(refused("opening")(errno)),
+    };
+    let stat = rustix::fs::fstat(&file).map_err(refused("looking at"))?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(DurableError::NotAFile { path: path.into() });
+    }
+    // Shared, so that two who verify are not in each other's way; a producer finds the file taken while this one looks.
+    let lock = || rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared);
+    let in_use = match retry_on_intr(lock) {
+        Ok(()) => false,
+        Err(Errno::WOULDBLOCK) => true,
+        Err(errno) => return Err(refused("locking")(errno)),
+    };
+    let examined = Examined::of(path, file, &stat, Access::ReadOnly)?;
+    let holdings = examined.holdings(path);
+    let (_, holdings) = match holdings {
+        // While they move they may not fit together, from one look to the next.
+        Err(_) if in_use => examined.holdings(path)?,
+        found => found?,
+    };
+    let Examined {
+        memory,
+        header,
+        schema,
+        position,
+    } = examined;
+    let boot = boot().map_err(|source| DurableError::Io {
+        what: "reading the number of this boot for",
+        path: path.into(),
+        source,
+    })?;
+    Ok(DurableReport {
+        epoch: header.epoch,
+        schema: (header.kind == KIND_ELEMENTS)
+            .then(|| Schema::decode(&schema).ok())
+            .flatten(),
+        bytes: memory.len() as u64,
+        buffer_size: header.buffer_size,
+        max_demand: header.max_demand,
+        max_frame: header.max_frame,
+        base: header.base,
+        released: position.cursor().position,
+        published: holdings.position,
+        unpublished_blocks: holdings.unpublished,
+        subscription: position.name().unwrap_or_default(),
+        commits: position.commits(),
+        in_use,
+        other_boot: memory.copy_out(BOOT, boot.len()).as_deref() != Some(&boot),
+    })
+}
