@@ -21,6 +21,11 @@ pub fn pages(image: &[u8]) {
     });
 }
 
+/// Writes the sum that a durable stream's file ought to have into its header.
+pub fn seal(file: &mut [u8]) {
+    crate::process::fuzzing::seal(file);
+}
+
 /// Walks through an area of frames of at most `longest` bytes, beginning at the frame `pos` and `byte` bytes on.
 pub fn frames(area: &[u8], longest: usize, pos: u64, byte: u64) {
     const WORD: usize = size_of::<u64>();

@@ -2,17 +2,32 @@
 
 #![forbid(unsafe_code)]
 
+use zerocopy::{FromBytes, IntoBytes};
+
+use super::durable::sum;
 use super::geometry;
 use super::wire::{Message, Welcome};
 use crate::element::Schema;
 use crate::memory::{MemoryOptions, SharedMemory};
-use crate::ring::page::PAGE;
+use crate::ring::page::{PAGE, StreamHeader};
 
 /// Decodes a packet. One that is a message encodes to a packet that is the same message.
 pub(crate) fn message(packet: &[u8]) {
     if let Ok(message) = Message::decode(packet) {
         assert_eq!(Message::decode(&message.encode()), Ok(message));
     }
+}
+
+/// Makes the sum in the header of a durable stream's file right again.
+pub(crate) fn seal(file: &mut [u8]) {
+    let Ok((mut header, _)) = StreamHeader::read_from_prefix(file) else {
+        return;
+    };
+    let begin = header.schema_offset as usize;
+    let schema = file.get(begin..begin.saturating_add(header.schema_len as usize));
+    header.checksum = sum(&header, schema.unwrap_or_default());
+    let bytes = header.as_bytes();
+    file[..bytes.len()].copy_from_slice(bytes);
 }
 
 /// Shared memory that shows whatever it is given, byte for byte.
@@ -41,6 +56,7 @@ impl Pages {
         let welcome = Welcome {
             pid: 1,
             membarrier: false,
+            durable: false,
             memory_len: Self::LEN as u64,
             epoch: header.epoch,
             start: word(24),

@@ -98,7 +98,11 @@ fn producer(stage: &Stage) {
     if group != 0 {
         builder = builder.group(group);
     }
-    let mut sink = match builder.consumers(4).open() {
+    builder = match name.as_str() {
+        "durable" => builder.durable(stage.ground.beside("file")),
+        _ => builder.consumers(4),
+    };
+    let mut sink = match builder.open() {
         Ok(sink) => sink,
         Err(error) => return say(format_args!("{error:?} {error}")),
     };
@@ -118,6 +122,9 @@ fn consumer(stage: &Stage) {
     let mut builder = millstream::subscribe::<u64>(&name).directory(&stage.ground.dir);
     if let Ok(user) = user.parse() {
         builder = builder.from_user(user);
+    }
+    if name == "durable" {
+        builder = builder.resumable("book");
     }
     let mut source = match builder.open() {
         Ok(source) => source,
@@ -395,6 +402,22 @@ fn a_directory_is_given_to_a_group_only_if_nobody_loses_by_it() {
         "{error}"
     );
     drop(first);
+}
+
+#[test]
+fn a_file_of_another_user_is_not_mapped() {
+    if !can_change_users("a_file_of_another_user_is_not_mapped") {
+        return;
+    }
+    let commons = Commons::new();
+    let producer = commons.start(PRODUCER, "user_producer", &[&"durable", &GROUP]);
+    producer.expect("open");
+    // Its owner could cut it off under a reader.
+    let member = commons.start(MEMBERS[0], "user_consumer", &[&"durable", &OWNER]);
+    refused(&member, &["NotSealed"]);
+    commons
+        .start(PRODUCER, "user_consumer", &[&"durable", &OWNER])
+        .expect("open");
 }
 
 #[test]
