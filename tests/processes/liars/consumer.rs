@@ -231,7 +231,7 @@ fn a_flood_of_rings_costs_time_and_nothing_else() {
         let mut rings = 0u64;
         while over.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
             // Some with descriptors, which nobody asked for; a full bell refuses the ring.
-            let fds = if rings % 64 == 0 {
+            let fds = if rings.is_multiple_of(64) {
                 copies(&bell, 3)
             } else {
                 Vec::new()
