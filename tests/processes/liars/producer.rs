@@ -256,6 +256,14 @@ fn every_byte_of_the_pages_may_be_wrong() {
             }
         }
     }
+    // An observer looks at the same headers, and says what it sees or what is wrong.
+    for at in 0..256 {
+        let mut bytes = image.clone();
+        bytes[at] ^= 0xff;
+        let (_ends, outcome) = scene.answer("observe", &packet, |_| vec![memory(&bytes, WRITER)]);
+        let typed = ["Ok ", "PeerCorrupt", "Version"];
+        assert!(typed.iter().any(|name| outcome.contains(name)), "{at}: {outcome}");
+    }
     println!("{refused} changed pages refused, {accepted} still consistent");
     assert!(refused > 500, "{refused} refused, {accepted} accepted");
     scene.undisturbed();
@@ -363,6 +371,35 @@ fn words_after_the_handshake_end_the_stream() {
             ended.contains("Some(PeerGone)") || ended.contains("Some(Evicted)"),
             "{ended}"
         );
+        assert_eq!(scene.consumer.ask("drop"), "ok");
+    }
+    scene.undisturbed();
+}
+
+#[test]
+fn a_hang_up_behind_the_welcome_is_the_end() {
+    let mut scene = Scene::new("behind-the-welcome");
+    let packet = scene.welcome();
+    for _ in 0..20 {
+        let (ends, outcome) = scene.answer("elements", &packet, |fds| fds);
+        drop(ends);
+        assert_eq!(outcome, "Ok None");
+        let ended = scene.consumer.ask("next 20000");
+        assert!(ended.contains("PeerGone"), "{ended}");
+        assert_eq!(scene.consumer.ask("drop"), "ok");
+        // Before it has confirmed.
+        let (bell, theirs) = pair();
+        let fds = [
+            memory(&scene.image, WRITER),
+            memory(&scene.credit(), SIZE),
+            theirs,
+        ];
+        scene.consumer.say("elements liar");
+        let connection = heard(&scene.listener);
+        send(&connection, &packet, &fds.each_ref().map(AsFd::as_fd));
+        drop((connection, bell));
+        let outcome = scene.consumer.hear();
+        assert!(outcome.contains("PeerGone") || outcome == "Ok None", "{outcome}");
         assert_eq!(scene.consumer.ask("drop"), "ok");
     }
     scene.undisturbed();

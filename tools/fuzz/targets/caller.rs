@@ -1,4 +1,4 @@
-//! A producer that answers anything and shares anything, and a consumer that calls it: words to be changed in a welcome and in
+//! A producer that answers anything and shares anything, and a consumer or an observer that calls it: words to be changed in a welcome and in
 //! pages that were right, and descriptors of which some are not what they should be.
 #![no_main]
 
@@ -11,8 +11,10 @@ use std::mem::MaybeUninit;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::Instant;
 
 use libfuzzer_sys::fuzz_target;
+use millstream::{observe, subscribe};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::net::{
@@ -129,24 +131,27 @@ fuzz_target!(|data: &[u8]| {
         _ => {}
     }
     say.send(Answer { packet, fds }).unwrap();
-    if head[3] % 2 == 0 {
-        if let Ok(mut source) = millstream::subscribe::<u64>("liar")
-            .directory(dir)
-            .initial_demand(8)
-            .open()
-        {
-            for _ in 0..20 {
-                let _ = source.try_next();
+    match head[3] % 3 {
+        0 => {
+            let source = subscribe::<u64>("liar").directory(dir).initial_demand(8).open();
+            for mut source in source {
+                (0..20).for_each(|_| drop(source.try_next()));
             }
         }
-    } else if let Ok(mut source) = millstream::subscribe::<[u8]>("liar")
-        .directory(dir)
-        .initial_demand(8)
-        .open()
-    {
-        for _ in 0..20 {
-            if let Ok(Some(frame)) = source.next_deadline(std::time::Instant::now()) {
-                assert!(frame.len() <= 64 << 20);
+        1 => {
+            let source = subscribe::<[u8]>("liar").directory(dir).initial_demand(8).open();
+            for mut source in source {
+                for _ in 0..20 {
+                    if let Ok(Some(frame)) = source.next_deadline(Instant::now()) {
+                        assert!(frame.len() <= 64 << 20);
+                    }
+                }
+            }
+        }
+        _ => {
+            for mut seen in observe("liar", Some(dir.clone())) {
+                seen.refresh();
+                let _ = (seen.position(), seen.buffered(), format!("{seen:?}"));
             }
         }
     }

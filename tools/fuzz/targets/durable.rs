@@ -23,11 +23,19 @@ struct Stage {
 }
 
 fn builder<P: Travel + ?Sized>(run: &Path, file: &Path) -> PublishBuilder<P> {
-    publish::<P>("durable").durable(file).directory(run).buffer_size(8).max_demand(8).max_frame(64)
+    publish::<P>("durable")
+        .durable(file)
+        .directory(run)
+        .buffer_size(8)
+        .max_demand(8)
+        .max_frame(64)
 }
 
 fn consumer<P: Travel + ?Sized>(run: &Path) -> SubscribeBuilder<P> {
-    subscribe::<P>("durable").resumable("book").directory(run).initial_demand(8)
+    subscribe::<P>("durable")
+        .resumable("book")
+        .directory(run)
+        .initial_demand(8)
 }
 
 fn stage() -> &'static Stage {
@@ -57,7 +65,12 @@ fn stage() -> &'static Stage {
         let _ = source.next().map(|frame| frame.len());
         drop((source, sink));
         let honest = [elements, take()];
-        Stage { run, file, position, honest }
+        Stage {
+            run,
+            file,
+            position,
+            honest,
+        }
     })
 }
 
@@ -67,7 +80,9 @@ fn write(path: &Path, bytes: &[u8]) {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let Some((head, rest)) = data.split_at_checked(4) else { return };
+    let Some((head, rest)) = data.split_at_checked(4) else {
+        return;
+    };
     let stage = stage();
     let frames = head[0] & 1 == 1;
     let (mut file, mut position) = stage.honest[usize::from(frames)].clone();
@@ -75,7 +90,11 @@ fuzz_target!(|data: &[u8]| {
         file = rest.to_vec();
     } else {
         for (number, change) in rest.chunks(10).enumerate() {
-            let to = if (head[1] >> (number % 8)) & 1 == 0 { &mut file } else { &mut position };
+            let to = if (head[1] >> (number % 8)) & 1 == 0 {
+                &mut file
+            } else {
+                &mut position
+            };
             honest::change(to, change);
         }
     }
