@@ -202,10 +202,10 @@ fn walk(
 ) -> Result<(), Corruption> {
     let (per, blocks) = (shape.per() as u64, area.blocks() as u64);
     let distance = released.wrapping_sub(base);
-    let mut number = distance / per;
     let mut begin = released.wrapping_sub(distance % per);
     let mut place = area.place(shape, distance - distance % per, begin);
-    for _ in 0..blocks {
+    let first = distance / per;
+    for number in first..first.saturating_add(blocks) {
         let edge = begin.wrapping_add(per);
         let old = if number < blocks {
             base
@@ -214,7 +214,6 @@ fn walk(
         };
         look(&place, begin, old)?;
         place.next_block(shape);
-        number += 1;
         begin = edge;
     }
     Ok(())
