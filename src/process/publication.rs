@@ -8,7 +8,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::claim::{Claim, ClaimError};
-use super::directory::{Missing, RuntimeDirectory};
+use super::directory::{Circle, Missing, RuntimeDirectory};
 use super::durable::PositionFile;
 use super::error::{PublishError, SystemError};
 use super::geometry::{CONTROL, GRANTED};
@@ -32,6 +32,8 @@ pub(crate) struct PublicationSettings {
     /// The runtime directory, when it is not the one that the environment names.
     pub(crate) dir: Option<PathBuf>,
     pub(crate) name: String,
+    /// The group whose members may subscribe besides the user of this process.
+    pub(crate) group: Option<u32>,
     /// The header that stands in the memory.
     pub(crate) header: StreamHeader,
     pub(crate) schema: Vec<u8>,
@@ -127,6 +129,7 @@ impl Publication {
         let PublicationSettings {
             dir,
             name,
+            group,
             header,
             schema,
             memory,
@@ -136,7 +139,8 @@ impl Publication {
         } = settings;
         let name = Name::new(&name)?;
         let path = RuntimeDirectory::locate(dir.as_deref());
-        let directory = Arc::new(RuntimeDirectory::open(path, Missing::Create)?);
+        let circle = group.map_or(Circle::Own, Circle::ForGroup);
+        let directory = Arc::new(RuntimeDirectory::open(path, Missing::Create, circle)?);
         let claim = Claim::take(&directory, &name).map_err(|error| match error {
             ClaimError::Taken { pid } => PublishError::NameTaken {
                 name: name.to_string(),
@@ -159,6 +163,7 @@ impl Publication {
             schema,
             memory,
             membarrier,
+            group,
             durable,
         };
         let host = Box::new(Host::new(claim, listener, offer, assembly, Arc::clone(&desk)));
@@ -175,6 +180,11 @@ impl Publication {
 
     pub(crate) fn notice(&self) -> &Arc<Notice> {
         &self.desk.notice
+    }
+
+    /// Whether it is of this process, and not of one that forked it.
+    pub(crate) fn is_own(&self) -> bool {
+        self.lease.is_own()
     }
 
     /// Ends the subscription of one of several consumers, without which the producer goes on.

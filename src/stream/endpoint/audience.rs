@@ -125,6 +125,15 @@ impl ProducerEndpoint {
     #[cfg(not(all(target_os = "linux", not(millstream_loom))))]
     pub(super) fn heed(&mut self, _: u64) {}
 
+    /// Whether the stream is that of a process which has forked this one: its memory is not here.
+    pub(super) fn is_inherited(&self) -> bool {
+        match &self.audience {
+            Audience::Local | Audience::Overseen(_) => false,
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
+            Audience::Published(publication, _) => !publication.is_own(),
+        }
+    }
+
     /// Whether a consumer is there, or on its way in.
     pub(crate) fn has_consumer(&self) -> bool {
         #[cfg(all(target_os = "linux", not(millstream_loom)))]

@@ -14,6 +14,8 @@ use crate::memory::SharedMemory;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicU64, Ordering};
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+use crate::process::{Cursor, SyncError, SyncPoint};
 use crate::ring::notice::ARRIVED;
 use crate::ring::page::{EndLine, WORD_CLOSED, WORD_PARKED, WORD_SEQUENCE, WordLine};
 use crate::ring::{Ledger, Watch};
@@ -74,6 +76,9 @@ pub(crate) struct ProducerEndpoint {
     /// The page of the consumer that came last.
     #[cfg(all(target_os = "linux", not(millstream_loom)))]
     pub(super) credit: Option<Arc<SharedMemory>>,
+    /// What is synced, of a durable stream.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    sync_point: Option<SyncPoint>,
     pub(super) _keep: Keep,
 }
 
@@ -122,6 +127,8 @@ impl ProducerEndpoint {
             crowd: None,
             #[cfg(all(target_os = "linux", not(millstream_loom)))]
             credit: None,
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
+            sync_point: None,
             _keep: settings.keep,
         }
     }
@@ -237,8 +244,17 @@ impl ProducerEndpoint {
 
     /// What is put stays, and no consumer closes the stream.
     #[cfg(all(target_os = "linux", not(millstream_loom)))]
-    pub(crate) fn set_durable(&mut self) {
+    pub(crate) fn set_durable(&mut self, sync_point: SyncPoint) {
         self.is_durable = true;
+        self.sync_point = Some(sync_point);
+    }
+
+    /// Has the disk keep what was published: up to `pos`, and of frames `byte`.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    pub(crate) fn sync(&mut self, pos: u64, byte: u64) -> Result<u64, SyncError> {
+        let point = self.sync_point.as_mut().ok_or(SyncError::NotDurable)?;
+        point.sync(Cursor { position: pos, byte })?;
+        Ok(pos)
     }
 
     /// Makes the room closed for good.
