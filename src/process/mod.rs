@@ -20,6 +20,8 @@ mod commit;
 mod directory;
 mod durable;
 mod error;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod geometry;
 mod host;
 mod name;

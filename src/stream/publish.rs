@@ -57,6 +57,7 @@ pub(super) mod sealed {
         pub(crate) sink: SinkSettings,
         pub(crate) max_demand: Option<u64>,
         pub(crate) directory: Option<PathBuf>,
+        pub(crate) group: Option<u32>,
         pub(crate) prefault: bool,
         pub(crate) huge_pages: bool,
         pub(crate) schema: Option<Schema>,
@@ -96,6 +97,7 @@ pub fn publish<P: Travel + ?Sized>(name: impl Into<String>) -> PublishBuilder<P>
         name: name.into(),
         max_demand: None,
         directory: None,
+        group: None,
         prefault: false,
         huge_pages: false,
         schema: None,
@@ -113,6 +115,7 @@ pub struct PublishBuilder<P: ?Sized> {
     name: String,
     max_demand: Option<u64>,
     directory: Option<PathBuf>,
+    group: Option<u32>,
     prefault: bool,
     huge_pages: bool,
     schema: Option<Schema>,
@@ -160,6 +163,33 @@ impl<P: Travel + ?Sized> PublishBuilder<P> {
     /// ```
     pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
         self.directory = Some(path.into());
+        self
+    }
+
+    /// Lets members of the group with this number subscribe and observe, besides the user of this process. Default: nobody else.
+    ///
+    /// It counts who is in the group, as its own or as one of its others, when it connects; everybody else is refused. Such a
+    /// process can read the stream, and write nothing but the page of its own credit. It has to trust this user in turn:
+    /// [`SubscribeBuilder::from_user`](crate::SubscribeBuilder::from_user).
+    ///
+    /// The runtime directory is one for the group: it belongs to this user, has that group, and mode 0750. An empty one, or
+    /// one that is made now, is given to the group; any other is refused, so that no stream of a private directory comes to be
+    /// seen. A durable stream is for this user alone, since a file has no seals: others refuse its memory. All streams in it say
+    /// `group`, and the [`directory`](Self::directory) is best said, too: the default one lies,
+    /// as a rule, where no other user comes to.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// # let (user, group) = { use std::os::unix::fs::MetadataExt; let own = dir.path().metadata()?; (own.uid(), own.gid()) };
+    /// let mut sink = millstream::publish::<u64>("ticks").group(group).directory(path).open()?;
+    /// let mut source = millstream::subscribe::<u64>("ticks").from_user(user).directory(path).open()?;
+    /// sink.put(7)?;
+    /// assert_eq!(source.next(), Some(7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn group(mut self, group: u32) -> Self {
+        self.group = Some(group);
         self
     }
 
@@ -283,6 +313,7 @@ impl<P: Travel + ?Sized> PublishBuilder<P> {
             sink: self.sink,
             max_demand: self.max_demand,
             directory: self.directory,
+            group: self.group,
             prefault: self.prefault,
             huge_pages: self.huge_pages,
             schema: self.schema,

@@ -244,6 +244,7 @@ impl Stream {
         let publication = Publication::open(PublicationSettings {
             dir: settings.directory,
             name: settings.name,
+            group: settings.group,
             header: self.header,
             schema: self.schema.clone(),
             memory: self.memory.clone(),

@@ -28,6 +28,7 @@ impl sealed::Subscribe {
         Subscription::open(SubscriptionSettings {
             dir: self.directory.clone(),
             name: self.name.clone(),
+            user: self.user,
             subscription: self.subscription.clone(),
             resumable: self.subscription.is_some(),
             any_type: schema.is_none(),

@@ -7,6 +7,7 @@ mod power;
 mod refusals;
 #[path = "../processes/stage.rs"]
 mod stage;
+mod successors;
 mod sync_kills;
 mod synced;
 mod transactional;

@@ -1,10 +1,12 @@
-//! The `millstream` command: publishes, subscribes to, lists and describes streams, and verifies the files of durable ones.
+//! The `millstream` command: publishes, subscribes to, lists and describes streams, verifies the files of durable ones, and looks at
+//! the machine.
 
 #![forbid(unsafe_code)]
 
 mod columns;
 mod delivery;
 mod describe;
+mod doctor;
 mod exit;
 mod feed;
 mod format;
@@ -45,6 +47,7 @@ enum Verb {
     List(list::Arguments),
     Describe(describe::Arguments),
     Verify(verify::Arguments),
+    Doctor(doctor::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Verb::List(arguments) => list::run(&arguments, directory),
         Verb::Describe(arguments) => describe::run(&arguments, directory),
         Verb::Verify(arguments) => verify::run(&arguments),
+        Verb::Doctor(arguments) => doctor::run(&arguments, directory),
     };
     exit::code(outcome)
 }

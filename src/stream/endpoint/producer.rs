@@ -58,6 +58,8 @@ pub(crate) struct ProducerEndpoint {
     pub(super) ended: bool,
     /// Whether what was put stays, and waits for whoever consumes it next: then no consumer closes the stream.
     pub(super) is_durable: bool,
+    /// Of a durable stream: how often its page had been lent when the consumer that is there arrived.
+    pub(super) lent: u64,
     /// Whether it counts among the sinks of an overseen stream.
     pub(super) is_counted: bool,
     pub(super) complete_on_drop: bool,
@@ -112,6 +114,7 @@ impl ProducerEndpoint {
             closed: None,
             ended: false,
             is_durable: false,
+            lent: 0,
             is_counted: false,
             complete_on_drop: settings.complete_on_drop,
             strategy: settings.strategy,
