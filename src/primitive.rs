@@ -253,7 +253,11 @@ mod tsan {
                 let before = self.word.fetch_or(1, Ordering::Acquire);
                 if before & 1 == 0 {
                     let guard = MutexGuard(self);
-                    return if before & 2 == 0 { Ok(guard) } else { Err(PoisonError::new(guard)) };
+                    return if before & 2 == 0 {
+                        Ok(guard)
+                    } else {
+                        Err(PoisonError::new(guard))
+                    };
                 }
                 std::thread::yield_now();
             }
@@ -262,7 +266,11 @@ mod tsan {
         pub(crate) fn get_mut(&mut self) -> LockResult<&mut T> {
             let is_poisoned = *self.word.get_mut() & 2 != 0;
             let value = self.value.get_mut();
-            if is_poisoned { Err(PoisonError::new(value)) } else { Ok(value) }
+            if is_poisoned {
+                Err(PoisonError::new(value))
+            } else {
+                Ok(value)
+            }
         }
     }
 

@@ -14,9 +14,9 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use super::doorbell::LONGEST_SLEEP;
 use super::strategy::{Turn, Turns, WaitStrategy};
 use crate::primitive::Arc;
-use crate::primitive::park::{Parker, Unparker};
 #[cfg(target_os = "linux")]
 use crate::primitive::atomic::{Ordering, fence};
+use crate::primitive::park::{Parker, Unparker};
 
 /// Where one thread sleeps until any of several doorbells is rung: those of this process by wakers, those between processes
 /// by their descriptors.
