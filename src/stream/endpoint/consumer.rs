@@ -171,12 +171,10 @@ impl ConsumerEndpoint {
         self.ended.as_ref()
     }
 
-    #[cfg(not(millstream_loom))]
     pub(crate) fn patience(&self) -> Patience {
         self.patience
     }
 
-    #[cfg(not(millstream_loom))]
     pub(crate) fn set_patience(&mut self, patience: Patience) {
         self.patience = patience;
     }
@@ -190,7 +188,6 @@ impl ConsumerEndpoint {
     }
 
     /// Whether the element taken last does not count as released yet.
-    #[cfg(not(millstream_loom))]
     pub(crate) fn lags(&self) -> bool {
         self.demand.lag != 0
     }
