@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use super::call::{Answer, call};
 use super::claim::{Swept, sweep};
 use super::directory::{Missing, RuntimeDirectory};
-use super::error::{DirectoryError, ListError};
+use super::error::{DirectoryError, ListError, SystemError};
 use super::geometry;
 use super::name::Name;
 use super::subscribe_error::{ObserveError, SubscribeError};
@@ -127,7 +127,11 @@ pub(crate) fn list(dir: Option<PathBuf>) -> Result<Vec<String>, ListError> {
             Ok(Swept::Live) => live.push(name.to_string()),
             Ok(Swept::Clean | Swept::Held) => {}
             // Something foreign under a name like ours is nobody's stream.
-            Err(error) => log::debug!("millstream passes over {name:?}: {error}"),
+            Err(error @ SystemError::InTheWay { .. }) => {
+                log::debug!("millstream passes over {name:?}: {error}")
+            }
+            // A list without a name of which nothing could be found out would say that nobody has it.
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(live)
