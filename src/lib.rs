@@ -38,6 +38,10 @@ mod actor;
 mod element;
 #[cfg(not(millstream_loom))]
 mod flow;
+/// What fuzz targets reach of the inside; see `tools/fuzz`.
+#[cfg(all(fuzzing, target_os = "linux"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod memory;
 mod primitive;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
@@ -131,7 +135,7 @@ pub use millstream_derive::element;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub use process::{
     DirectoryError, DurableError, DurableReport, InvalidName, ListError, ObserveError, PublishError,
-    SubscribeError, SystemError, verify,
+    SubscribeError, SyncError, Synced, SyncedReport, SystemError, verify, verify_synced,
 };
 pub use ring::{Corruption, JoinPosition, OnNoConsumer};
 pub use stream::{
@@ -153,8 +157,8 @@ pub use stream::{
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub use stream::{
     Content, LossySubscribeBuilder, NextError, Observation, ObservedConsumer, PublishBuilder, State,
-    SubscribeBuilder, TransactionalBuilder, TransactionalSource, Travel, Uncommitted, list, observe, publish,
-    subscribe,
+    SubscribeBuilder, TransactionalBuilder, TransactionalSource, Travel, Uncommitted, list, list_from_user,
+    observe, observe_from_user, publish, subscribe,
 };
 #[cfg(not(millstream_loom))]
 pub use stream::{

@@ -124,6 +124,8 @@ impl SharedMemory {
         }
         let refused = |what| move |errno| MemoryError::from_errno(what, errno, need);
         let fd = anonymous_file(name).map_err(refused("memfd_create"))?;
+        // The kernel lets everybody who sees a descriptor open it anew, for writing, too; who is passed one for reading is not to.
+        rustix::fs::fchmod(&fd, Mode::RUSR).map_err(refused("fchmod of shared memory"))?;
         retry_on_intr(|| rustix::fs::ftruncate(&fd, need)).map_err(refused("ftruncate of shared memory"))?;
         let mut memory = Self::map(fd, len, Access::ReadWrite)?;
         if options.huge_pages {
@@ -221,11 +223,13 @@ impl SharedMemory {
         }
     }
 
-    /// The same memory mapped for reading only; the writable mapping is gone.
-    pub(crate) fn into_read_only(self) -> Result<Self, MemoryError> {
-        let (len, fd) = (self.len(), self.fd);
+    /// The same memory mapped for reading only, of which no `mprotect` makes more, and the descriptor by which another
+    /// process can write it.
+    pub(crate) fn into_read_only(self) -> Result<(Self, OwnedFd), MemoryError> {
+        let reader = self.reopen_read_only()?;
+        let (len, writer) = (self.len(), self.fd);
         drop(self.map);
-        Self::map(fd, len, Access::ReadOnly)
+        Ok((Self::map(reader, len, Access::ReadOnly)?, writer))
     }
 
     /// From now on no process can map or write this memory, but for the mapping that exists here.

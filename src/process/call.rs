@@ -67,12 +67,12 @@ pub(super) fn call(
         Err(errno) => return Err(system("connecting to a producer")(errno).into()),
     };
     let incarnation = Incarnation::of(directory, name)?;
-    let Peer { pid, uid } = socket::peer(&connection).map_err(system("asking who a producer is"))?;
-    let own = rustix::process::geteuid().as_raw();
-    if uid != own {
+    let Peer { pid, uid, .. } = socket::peer(&connection).map_err(system("asking who a producer is"))?;
+    let wanted = directory.circle().owner();
+    if uid != wanted {
         return Err(SubscribeError::WrongUser {
             name: name.to_string(),
-            ours: own,
+            ours: wanted,
             theirs: uid,
         });
     }
@@ -191,10 +191,11 @@ fn refused(name: &Name, hello: &Hello, refusal: Refusal) -> SubscribeError {
         Code::Ended => SubscribeError::Ended { name },
         Code::Busy => SubscribeError::Busy { name },
         Code::Exhausted => SubscribeError::ProducerExhausted { name },
-        Code::User => SubscribeError::WrongUser {
+        Code::User | Code::Group => SubscribeError::NotAdmitted {
             name,
-            ours: rustix::process::geteuid().as_raw(),
-            theirs: u32::try_from(ours).unwrap_or(u32::MAX),
+            user: rustix::process::geteuid().as_raw(),
+            own_group: rustix::process::getegid().as_raw(),
+            group: (code == Code::Group).then(|| u32::try_from(ours).unwrap_or(u32::MAX)),
         },
         Code::Endian => corrupt("endian", ours.max(ENDIAN_MARK.into())),
         // A producer that does not understand what it must is not in order, whoever is to blame.

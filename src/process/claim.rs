@@ -157,10 +157,15 @@ pub(super) enum Swept {
     Held,
 }
 
-/// Removes what a dead publisher of the name left.
+/// Removes what a dead publisher of the name left, where this user can.
 pub(super) fn sweep(directory: &Arc<RuntimeDirectory>, name: &Name) -> Result<Swept, SystemError> {
     if directory.look(&name.lock_file())?.is_none() && directory.look(&name.socket_file())?.is_none() {
         return Ok(Swept::Clean);
+    }
+    if !directory.is_own() {
+        // Another user's names: they are seen, and left for their owner to sweep.
+        let live = holder(directory, name, Duration::ZERO).is_some();
+        return Ok(if live { Swept::Live } else { Swept::Held });
     }
     match Claim::attempt(directory, name)? {
         // Dropping the claim removes the files.
@@ -207,10 +212,10 @@ mod tests {
     use std::os::unix::fs::{MetadataExt, symlink};
 
     use super::*;
-    use crate::process::directory::Missing;
+    use crate::process::directory::{Circle, Missing};
 
     fn directory(path: &std::path::Path) -> Arc<RuntimeDirectory> {
-        Arc::new(RuntimeDirectory::open(path.join("run"), Missing::Create).unwrap())
+        Arc::new(RuntimeDirectory::open(path.join("run"), Missing::Create, Circle::Own).unwrap())
     }
 
     fn files(directory: &RuntimeDirectory) -> usize {

@@ -1,4 +1,4 @@
-//! The runtime directory, in which published streams have their names: ours alone, or refused.
+//! The runtime directory, in which published streams have their names: ours alone, or shared with whom we named, or refused.
 
 #![forbid(unsafe_code)]
 
@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::error::{DirectoryError, SystemError};
@@ -19,12 +19,39 @@ pub(super) enum Missing {
     Fail,
 }
 
+/// Who is to be let into a runtime directory, and whose it is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Circle {
+    /// This user's, closed to everybody else.
+    Own,
+    /// This user's, open for reading to the members of a group.
+    ForGroup(u32),
+    /// That user's, who alone can write it.
+    OfUser(u32),
+}
+
+impl Circle {
+    /// Where a consumer, or an observer, takes streams from: from its own user, unless it says from whom.
+    pub(super) fn from_user(user: Option<u32>) -> Self {
+        user.map_or(Self::Own, Self::OfUser)
+    }
+
+    /// The user to whom the directory belongs, and the producers in it.
+    pub(super) fn owner(self) -> u32 {
+        match self {
+            Self::Own | Self::ForGroup(_) => rustix::process::geteuid().as_raw(),
+            Self::OfUser(user) => user,
+        }
+    }
+}
+
 /// An open runtime directory. Everything in it is reached through this descriptor, so that renaming or
 /// replacing the directory cannot lead anybody elsewhere.
 #[derive(Debug)]
 pub(super) struct RuntimeDirectory {
     fd: OwnedFd,
     path: PathBuf,
+    circle: Circle,
 }
 
 impl RuntimeDirectory {
@@ -38,8 +65,8 @@ impl RuntimeDirectory {
         )
     }
 
-    /// Opens the directory at `path` after the look that it belongs to this user alone.
-    pub(super) fn open(path: PathBuf, missing: Missing) -> Result<Self, DirectoryError> {
+    /// Opens the directory at `path` after the look that it lets in whom `circle` says, and nobody else.
+    pub(super) fn open(path: PathBuf, missing: Missing, circle: Circle) -> Result<Self, DirectoryError> {
         // Without a trailing slash, which would have the kernel follow a link in spite of O_NOFOLLOW.
         let path: PathBuf = path.components().collect();
         if missing == Missing::Create {
@@ -59,7 +86,7 @@ impl RuntimeDirectory {
                 return Err(SystemError::new("looking at the runtime directory", &path, errno).into());
             }
         };
-        let own = rustix::process::geteuid().as_raw();
+        let own = circle.owner();
         if stat.st_uid != own {
             return Err(DirectoryError::WrongOwner {
                 path,
@@ -68,10 +95,34 @@ impl RuntimeDirectory {
             });
         }
         let mode = stat.st_mode & 0o7777;
-        if mode & 0o077 != 0 {
-            return Err(DirectoryError::WrongMode { path, mode });
+        match circle {
+            Circle::Own if mode & 0o077 != 0 => return Err(DirectoryError::WrongMode { path, mode }),
+            Circle::OfUser(_) if mode & 0o022 != 0 => return Err(DirectoryError::Writable { path, mode }),
+            Circle::ForGroup(group) if mode & 0o077 != 0o050 || stat.st_gid != group => {
+                let found = stat.st_gid;
+                // Whoever had it for himself does not lose that by a stream for others; in an empty one nobody has anything.
+                if mode & 0o077 != 0 || !is_empty(&fd, &path)? {
+                    return Err(DirectoryError::NotForGroup {
+                        path,
+                        mode,
+                        found,
+                        group,
+                    });
+                }
+                give_to_group(&fd, &path, group)?;
+            }
+            _ => {}
         }
-        Ok(Self { fd, path })
+        Ok(Self { fd, path, circle })
+    }
+
+    pub(super) fn circle(&self) -> Circle {
+        self.circle
+    }
+
+    /// Whether this user can remove what dead producers left in it.
+    pub(super) fn is_own(&self) -> bool {
+        self.circle.owner() == rustix::process::geteuid().as_raw()
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
@@ -111,6 +162,31 @@ impl RuntimeDirectory {
     }
 }
 
+fn is_empty(fd: &OwnedFd, path: &Path) -> Result<bool, SystemError> {
+    let refused = |errno| SystemError::new("reading the runtime directory", path, errno);
+    for entry in Dir::read_from(fd).map_err(refused)? {
+        if !matches!(entry.map_err(refused)?.file_name().to_bytes(), b"." | b"..") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The group first: what it was before is not let in for a moment.
+fn give_to_group(fd: &OwnedFd, path: &Path, group: u32) -> Result<(), DirectoryError> {
+    rustix::fs::fchown(fd, None, Some(Gid::from_raw(group))).map_err(|errno| match errno {
+        Errno::PERM => DirectoryError::ForeignGroup {
+            path: path.into(),
+            group,
+            own: rustix::process::geteuid().as_raw(),
+        },
+        _ => SystemError::new("giving the runtime directory to a group", path, errno).into(),
+    })?;
+    rustix::fs::fchmod(fd, Mode::RWXU | Mode::RGRP | Mode::XGRP)
+        .map_err(|errno| SystemError::new("letting a group into the runtime directory", path, errno))?;
+    Ok(())
+}
+
 fn located(explicit: Option<&Path>, own: Option<&OsStr>, session: Option<&OsStr>) -> PathBuf {
     match (explicit, own, session) {
         (Some(path), _, _) => path.to_path_buf(),
@@ -144,7 +220,7 @@ mod tests {
     use super::*;
 
     fn open(path: &Path) -> Result<RuntimeDirectory, DirectoryError> {
-        RuntimeDirectory::open(path.to_path_buf(), Missing::Create)
+        RuntimeDirectory::open(path.to_path_buf(), Missing::Create, Circle::Own)
     }
 
     #[test]
@@ -166,7 +242,7 @@ mod tests {
     fn made_for_this_user_alone() {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("run");
-        let error = RuntimeDirectory::open(path.clone(), Missing::Fail).unwrap_err();
+        let error = RuntimeDirectory::open(path.clone(), Missing::Fail, Circle::Own).unwrap_err();
         assert!(
             matches!(&error, DirectoryError::NotFound { path: at } if *at == path),
             "{error}"

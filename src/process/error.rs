@@ -138,23 +138,61 @@ pub enum DirectoryError {
     },
     /// It belongs to somebody else.
     #[error(
-        "the runtime directory {path:?} belongs to user {owner} and not to {own}: set MILLSTREAM_DIR to a directory of your own"
+        "the runtime directory {path:?} belongs to user {owner} and not to {own}: set MILLSTREAM_DIR to a directory of user {own}, or say `from_user` to take what that one publishes"
     )]
     WrongOwner {
         /// The path.
         path: PathBuf,
         /// Its owner.
         owner: u32,
-        /// The user of this process.
+        /// The user to whom it should belong: that of this process, or the one named by `from_user`.
         own: u32,
     },
     /// Others may enter it.
-    #[error("the runtime directory {path:?} has mode {mode:04o}, which lets others in: chmod 0700 {path:?}")]
+    #[error(
+        "the runtime directory {path:?} has mode {mode:04o}, which lets others in: chmod 0700 {path:?}, or say for whom it is (`group`, `from_user`)"
+    )]
     WrongMode {
         /// The path.
         path: PathBuf,
         /// Its mode.
         mode: u32,
+    },
+    /// It belongs to the right user, and others may write it.
+    #[error(
+        "the runtime directory {path:?} has mode {mode:04o}, which lets others than its owner put names into it: chmod go-w {path:?}"
+    )]
+    Writable {
+        /// The path.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// It was to be open to a group, and is otherwise in use.
+    #[error(
+        "the runtime directory {path:?} has mode {mode:04o} and group {found}, and streams for group {group} need 0750 and that group: take a directory of their own, or chgrp {group} {path:?} && chmod 0750 {path:?}"
+    )]
+    NotForGroup {
+        /// The path.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+        /// Its group.
+        found: u32,
+        /// The group that was to be let in.
+        group: u32,
+    },
+    /// Only root, or one of its members, can give a directory to a group.
+    #[error(
+        "user {own} may not give the runtime directory {path:?} to group {group}: make that user a member of it, or have root chgrp {group} {path:?} && chmod 0750 {path:?}"
+    )]
+    ForeignGroup {
+        /// The path.
+        path: PathBuf,
+        /// The group that was to be let in.
+        group: u32,
+        /// The user of this process.
+        own: u32,
     },
     /// The system refused.
     #[error(transparent)]

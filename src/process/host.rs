@@ -165,15 +165,11 @@ impl Host {
     }
 
     fn admit(&mut self, connection: OwnedFd, wires: &mut Wires) {
-        let own = rustix::process::geteuid().as_raw();
         let Ok(peer) = socket::peer(&connection) else {
             return;
         };
-        if peer.uid != own {
-            return refuse(
-                &connection,
-                Refusal::values(Code::User, own.into(), peer.uid.into()),
-            );
+        if let Err(refusal) = self.offer.admit(&connection, peer) {
+            return refuse(&connection, refusal);
         }
         if self.pending.len() >= MOST_PENDING {
             return refuse(&connection, Refusal::new(Code::Busy));

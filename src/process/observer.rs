@@ -10,7 +10,7 @@ use rustix::fs::SealFlags;
 
 use super::call::{Answer, call};
 use super::claim::{Swept, sweep};
-use super::directory::{Missing, RuntimeDirectory};
+use super::directory::{Circle, Missing, RuntimeDirectory};
 use super::error::{DirectoryError, ListError};
 use super::geometry;
 use super::name::Name;
@@ -53,13 +53,21 @@ pub(crate) struct ObservedConsumer {
 }
 
 /// Looks at the stream published under `name`.
-pub(crate) fn observe(dir: Option<PathBuf>, name: &str) -> Result<Observation, ObserveError> {
-    Ok(look(dir, name)?)
+pub(crate) fn observe(
+    dir: Option<PathBuf>,
+    user: Option<u32>,
+    name: &str,
+) -> Result<Observation, ObserveError> {
+    Ok(look(dir, user, name)?)
 }
 
-fn look(dir: Option<PathBuf>, name: &str) -> Result<Observation, SubscribeError> {
+fn look(dir: Option<PathBuf>, user: Option<u32>, name: &str) -> Result<Observation, SubscribeError> {
     let name = Name::new(name)?;
-    let directory = look_into(&RuntimeDirectory::locate(dir.as_deref()), &name)?;
+    let directory = look_into(
+        &RuntimeDirectory::locate(dir.as_deref()),
+        Circle::from_user(user),
+        &name,
+    )?;
     let hello = Hello {
         role: Role::Observer,
         kind: Kind::Any,
@@ -122,9 +130,9 @@ fn look(dir: Option<PathBuf>, name: &str) -> Result<Observation, SubscribeError>
 }
 
 /// The names under which somebody publishes, in order. What dead producers left is removed on the way.
-pub(crate) fn list(dir: Option<PathBuf>) -> Result<Vec<String>, ListError> {
+pub(crate) fn list(dir: Option<PathBuf>, user: Option<u32>) -> Result<Vec<String>, ListError> {
     let path = RuntimeDirectory::locate(dir.as_deref());
-    let directory = match RuntimeDirectory::open(path, Missing::Fail) {
+    let directory = match RuntimeDirectory::open(path, Missing::Fail, Circle::from_user(user)) {
         Ok(directory) => Arc::new(directory),
         // Nobody has published yet.
         Err(DirectoryError::NotFound { .. }) => return Ok(Vec::new()),

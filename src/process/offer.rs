@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -10,7 +10,7 @@ use super::commit;
 use super::durable::{Cursor, NotLent, PositionFile, Terms};
 use super::geometry::{self, GRANTED, RELEASED, RELEASED_BYTES};
 use super::seat::Subscriber;
-use super::socket;
+use super::socket::{self, Peer};
 use super::wire::{Code, Hello, Join, Kind, Refusal, Role, Welcome};
 use crate::memory::{MemoryError, MemoryOptions, SharedMemory};
 use crate::primitive::Arc;
@@ -22,6 +22,8 @@ pub(super) struct Offer {
     pub(super) schema: Vec<u8>,
     pub(super) memory: Arc<SharedMemory>,
     pub(super) membarrier: bool,
+    /// Whose members may call besides the user of this process.
+    pub(super) group: Option<u32>,
     /// Of a durable stream: where its consumer's position stands, and the stream's descriptor for reading alone.
     pub(super) durable: Option<(PositionFile, OwnedFd)>,
 }
@@ -31,9 +33,6 @@ pub(super) struct Offer {
 pub(super) struct Invitation {
     pub(super) subscriber: Subscriber,
     pub(super) part: Part,
-    /// Of a durable stream: the descriptor of the credit page that its consumer is passed, and of which this side keeps no copy,
-    /// for its lock is to go with the consumer.
-    pub(super) page: Option<OwnedFd>,
 }
 
 /// The part that a consumer would have in a stream.
@@ -51,11 +50,18 @@ pub(super) struct Prepared {
     pub(super) subscriber: Subscriber,
     /// The producer's end of the doorbell.
     pub(super) bell: OwnedFd,
-    /// The consumer's end.
-    pub(super) theirs: OwnedFd,
+    pub(super) theirs: Theirs,
     pub(super) welcome: Welcome,
-    /// As in an [`Invitation`].
-    pub(super) page: Option<OwnedFd>,
+}
+
+/// What the consumer alone will have of a subscription: this side keeps no copy. So the lock on the credit page of a durable
+/// stream goes with the consumer.
+#[derive(Debug)]
+pub(super) struct Theirs {
+    /// By which it writes its credit page.
+    pub(super) credit: OwnedFd,
+    /// Its end of the doorbell.
+    pub(super) bell: OwnedFd,
 }
 
 impl Offer {
@@ -84,16 +90,34 @@ impl Offer {
         self.durable.as_ref().is_some_and(|(file, _)| !file.is_begun())
     }
 
-    pub(super) fn memory_fd(&self) -> BorrowedFd<'_> {
+    /// The memory as a peer gets it: through this descriptor nobody can write.
+    pub(super) fn memory_fd(&self) -> Result<OwnedFd, Refusal> {
         match &self.durable {
-            None => self.memory.fd(),
-            Some((_, readable)) => readable.as_fd(),
+            None => self.memory.reopen_read_only().map_err(exhausted),
+            Some((_, readable)) => readable.try_clone().map_err(exhausted),
+        }
+    }
+
+    /// Whether the process at the other end of a connection may call at all.
+    pub(super) fn admit(&self, connection: &OwnedFd, peer: Peer) -> Result<(), Refusal> {
+        let own = rustix::process::geteuid().as_raw();
+        if peer.uid == own {
+            return Ok(());
+        }
+        match self.group {
+            None => Err(Refusal::values(Code::User, own.into(), peer.uid.into())),
+            Some(group) if socket::is_member(connection, peer, group).unwrap_or(false) => Ok(()),
+            Some(group) => Err(Refusal::values(Code::Group, group.into(), peer.gid.into())),
         }
     }
 
     /// As [`geometry::position_at`], of this stream.
     pub(super) fn position_at(&self, position: u64, byte: u64) -> u64 {
         geometry::position_at(&self.memory, &self.header, position, byte)
+    }
+
+    pub(super) fn is_durable(&self) -> bool {
+        self.durable.is_some()
     }
 
     /// Whether the stream is what the caller takes it for.
@@ -159,7 +183,7 @@ impl Offer {
         consumers: usize,
         consumer: Option<(&Subscriber, bool)>,
     ) -> Result<(Welcome, Vec<OwnedFd>), Refusal> {
-        let mut fds = vec![self.memory.reopen_read_only().map_err(exhausted)?];
+        let mut fds = vec![self.memory_fd()?];
         let mut welcome = self.welcome();
         welcome.consumers = u32::try_from(consumers).unwrap_or(u32::MAX);
         if let Some((subscriber, connected)) = consumer {
@@ -185,17 +209,18 @@ impl Offer {
         number: u64,
         predecessor: Option<&Subscriber>,
     ) -> Result<Prepared, Refusal> {
-        let (credit, page) = match &self.durable {
+        let (credit, writer) = match &self.durable {
             None => {
                 let credit = self.credit(hello.window, (start, start_byte), number, predecessor);
-                (Arc::new(credit.map_err(exhausted)?), None)
+                let (credit, writer) = credit.map_err(exhausted)?;
+                (Arc::new(credit), writer)
             }
             Some((file, _)) => {
-                let page = lend(file, hello, (start, start_byte))?;
-                (Arc::clone(file.page()), Some(page))
+                let writer = lend(file, hello, (start, start_byte))?;
+                (Arc::clone(file.page()), writer)
             }
         };
-        let (bell, theirs) = socket::pair().map_err(exhausted)?;
+        let (bell, other) = socket::pair().map_err(exhausted)?;
         let subscriber = Subscriber {
             pid,
             name: hello.subscription.clone(),
@@ -217,9 +242,11 @@ impl Offer {
         Ok(Prepared {
             subscriber,
             bell,
-            theirs,
+            theirs: Theirs {
+                credit: writer,
+                bell: other,
+            },
             welcome,
-            page,
         })
     }
 
@@ -230,7 +257,7 @@ impl Offer {
         (start, start_byte): (u64, u64),
         number: u64,
         predecessor: Option<&Subscriber>,
-    ) -> Result<SharedMemory, MemoryError> {
+    ) -> Result<(SharedMemory, OwnedFd), MemoryError> {
         let page = SharedMemory::create("millstream-credit", PAGE, MemoryOptions::default())?;
         let header = CreditHeader {
             magic: CREDIT_MAGIC,
@@ -301,6 +328,7 @@ mod tests {
             schema: Vec::new(),
             memory: Arc::new(memory),
             membarrier: false,
+            group: None,
             durable: None,
         };
         assert_eq!(offer.position_at(base + 5, PAGE as u64 + 64), base + 3);

@@ -15,7 +15,7 @@ use std::time::Duration;
 use mio::Token;
 
 use super::notice::{ARRIVED, Notice};
-use super::offer::{Invitation, Offer, Part, Prepared};
+use super::offer::{Invitation, Offer, Part, Prepared, Theirs};
 use super::publication::Assembly;
 use super::reactor::Wires;
 use super::seat::Subscriber;
@@ -76,13 +76,13 @@ impl Seats {
         self.assembly.attention.fd()
     }
 
-    /// Lets a consumer in, and makes what it needs. The descriptor is its end of the doorbell.
+    /// Lets a consumer in, and makes what it needs. What comes back last is for the consumer alone.
     pub(super) fn invite(
         &mut self,
         offer: &Offer,
         hello: &Hello,
         pid: Option<u32>,
-    ) -> Result<(Invitation, Welcome, OwnedFd), Refusal> {
+    ) -> Result<(Invitation, Welcome, Theirs), Refusal> {
         let name = &hello.subscription;
         let named = |subscriber: &Subscriber| !name.is_empty() && subscriber.name == *name;
         if let Some(other) = self.taken.values().find(|taken| named(&taken.subscriber)) {
@@ -100,7 +100,6 @@ impl Seats {
                 bell,
                 theirs,
                 welcome,
-                page,
             } = offer.prepare(
                 hello,
                 pid,
@@ -113,12 +112,7 @@ impl Seats {
             subscriber.evict_after = Some(evict_after).filter(|most| !most.is_zero());
             let arrival = subscriber.arrival(bell);
             let part = Part::OneOf { id: entry.id, heir };
-            let invitation = Invitation {
-                subscriber,
-                part,
-                page,
-            };
-            invited = Some((invitation, welcome, theirs));
+            invited = Some((Invitation { subscriber, part }, welcome, theirs));
             Ok(arrival)
         };
         let joined = match predecessor {

@@ -6,19 +6,21 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::Mode;
+use rustix::fs::{AtFlags, Gid, Mode};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
 };
 
-use super::directory::RuntimeDirectory;
+use super::directory::{Circle, RuntimeDirectory};
 use super::error::SystemError;
 use super::name::Name;
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 64;
+/// The most groups in which Linux lets a process be.
+const MOST_GROUPS: usize = 1 << 16;
 /// The most descriptors in one message.
 pub(super) const MOST_FDS: usize = 4;
 
@@ -37,7 +39,8 @@ fn socket() -> Result<OwnedFd, Errno> {
     rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
 }
 
-/// Listens under the name. The caller holds the claim to it and has removed any socket from before.
+/// Listens under the name, to the user of this process and to the group that the directory lets in. The caller holds the claim
+/// to the name and has removed any socket from before.
 pub(super) fn listen(directory: &RuntimeDirectory, name: &Name) -> Result<OwnedFd, SystemError> {
     let refused = |what| {
         let path = directory.at(&name.socket_file());
@@ -48,6 +51,16 @@ pub(super) fn listen(directory: &RuntimeDirectory, name: &Name) -> Result<OwnedF
     rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR).map_err(refused("making a socket private"))?;
     let address = address(directory, name).map_err(refused("naming a socket"))?;
     rustix::net::bind(&socket, &address).map_err(refused("binding a socket (is /proc mounted?)"))?;
+    if let Circle::ForGroup(group) = directory.circle() {
+        let (file, group) = (name.socket_file(), Some(Gid::from_raw(group)));
+        rustix::fs::chownat(directory.fd(), &file, None, group, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(refused("giving a socket to a group"))?;
+        // By its name, because the kernel applies the umask to what it takes over from the socket. Only this user can have
+        // put anything else there.
+        let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP;
+        rustix::fs::chmodat(directory.fd(), &file, mode, AtFlags::empty())
+            .map_err(refused("letting a group call at a socket"))?;
+    }
     rustix::net::listen(&socket, BACKLOG).map_err(refused("listening on a socket"))?;
     Ok(socket)
 }
@@ -175,6 +188,7 @@ pub(super) struct Peer {
     /// `None` when the process is in a container into which this one cannot see.
     pub(super) pid: Option<u32>,
     pub(super) uid: u32,
+    pub(super) gid: u32,
 }
 
 /// By libc and not by rustix, whose type for the answer has no room for the process id 0 of a foreign container.
@@ -203,7 +217,41 @@ pub(super) fn peer(connection: &OwnedFd) -> Result<Peer, Errno> {
     Ok(Peer {
         pid,
         uid: credentials.uid,
+        gid: credentials.gid,
     })
+}
+
+/// Whether the process at the other end was in the group, as its own or as one of the others it had, when it connected.
+pub(super) fn is_member(connection: &OwnedFd, peer: Peer, group: u32) -> Result<bool, Errno> {
+    if peer.gid == group {
+        return Ok(true);
+    }
+    // Most have few; the kernel says how many there are when they do not fit.
+    let mut groups = vec![0; 64];
+    for _ in 0..2 {
+        let mut len = size_of_val(groups.as_slice()) as libc::socklen_t;
+        // SAFETY: the pointers are to `len` writable bytes and to that number, which the call may change; any bytes are
+        // valid group numbers.
+        let answer = unsafe {
+            libc::getsockopt(
+                connection.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_PEERGROUPS,
+                groups.as_mut_ptr().cast(),
+                &raw mut len,
+            )
+        };
+        let count = len as usize / size_of::<libc::gid_t>();
+        if answer == 0 {
+            return Ok(groups[..count.min(groups.len())].contains(&group));
+        }
+        let errno = Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO);
+        if errno != Errno::RANGE || count > MOST_GROUPS {
+            return Err(errno);
+        }
+        groups.resize(count, 0);
+    }
+    Err(Errno::RANGE)
 }
 
 #[cfg(test)]
@@ -211,7 +259,7 @@ mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
-    use crate::process::directory::Missing;
+    use crate::process::directory::{Circle, Missing};
 
     #[test]
     fn a_deep_directory_and_a_long_name() {
@@ -221,7 +269,7 @@ mod tests {
             path.push("d".repeat(60));
             rustix::fs::mkdir(&path, Mode::RWXU).unwrap();
         }
-        let directory = RuntimeDirectory::open(path, Missing::Fail).unwrap();
+        let directory = RuntimeDirectory::open(path, Missing::Fail, Circle::Own).unwrap();
         let name = Name::new(&"n".repeat(80)).unwrap();
         assert_eq!(connect(&directory, &name).unwrap_err(), Errno::NOENT);
         let listener = listen(&directory, &name).unwrap();
@@ -233,7 +281,13 @@ mod tests {
         let own = Peer {
             pid: Some(std::process::id()),
             uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
         };
+        for group in rustix::process::getgroups().unwrap() {
+            assert!(is_member(&other, own, group.as_raw()).unwrap());
+        }
+        assert!(is_member(&other, own, own.gid).unwrap());
+        assert!(!is_member(&other, own, 0x7abc_def0).unwrap());
         assert_eq!(peer(&one).unwrap(), own);
         assert_eq!(peer(&other).unwrap(), own);
         drop(listener);

@@ -192,14 +192,31 @@ pub enum SubscribeError {
         name: String,
     },
     /// The producer belongs to another user.
-    #[error("{name:?} is published by user {theirs} and this process is of user {ours}")]
+    #[error(
+        "{name:?} is published by user {theirs} and would be taken from user {ours} alone: stop that producer, or say `from_user({theirs})` to trust it"
+    )]
     WrongUser {
         /// The stream.
         name: String,
-        /// The user of this process.
+        /// The user from whom it would be taken: that of this process, or the one named by `from_user`.
         ours: u32,
         /// The user of the producer.
         theirs: u32,
+    },
+    /// The producer, of another user, does not admit this process.
+    #[error(
+        "{name:?} admits {}, and this process is of user {user} and group {own_group}: have it published with `group({own_group})`, or join its group",
+        admitted(group)
+    )]
+    NotAdmitted {
+        /// The stream.
+        name: String,
+        /// The user of this process.
+        user: u32,
+        /// The group of this process.
+        own_group: u32,
+        /// The group that the stream admits; `None` when it admits the user of its producer alone.
+        group: Option<u32>,
     },
     /// The producer is there and does not answer.
     #[error("{} publishes {name:?} and does not answer: is it stopped?", by(pid))]
@@ -276,6 +293,13 @@ impl ObserveError {
     pub fn reason(&self) -> &SubscribeError {
         &self.0
     }
+}
+
+fn admitted(group: &Option<u32>) -> String {
+    group.map_or_else(
+        || "only the user who publishes it".into(),
+        |group| format!("besides the user who publishes it members of group {group} only"),
+    )
 }
 
 fn waiting(waiting: bool) -> &'static str {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FileType, SealFlags};
 
 use super::call::{Answer, call};
-use super::directory::{Missing, RuntimeDirectory};
+use super::directory::{Circle, Missing, RuntimeDirectory};
 use super::error::{DirectoryError, SystemError};
 use super::geometry::{self, Lie};
 use super::name::Name;
@@ -37,6 +37,8 @@ pub(crate) struct SubscriptionSettings {
     /// The runtime directory, when it is not the one that the environment names.
     pub(crate) dir: Option<PathBuf>,
     pub(crate) name: String,
+    /// The other user from whom to take the stream, if not from the own one.
+    pub(crate) user: Option<u32>,
     /// Name of the subscription. A resumable one needs it.
     pub(crate) subscription: Option<String>,
     pub(crate) resumable: bool,
@@ -111,10 +113,11 @@ impl Subscription {
             join: settings.join,
         };
         let path = RuntimeDirectory::locate(settings.dir.as_deref());
+        let circle = Circle::from_user(settings.user);
         let begun = Instant::now();
         let mut pause = FIRST_PAUSE;
         loop {
-            let error = match attempt(&path, &name, &hello, settings.deadline) {
+            let error = match attempt(&path, circle, &name, &hello, settings.deadline) {
                 Ok(subscription) => return Ok(subscription),
                 Err(error) => error,
             };
@@ -152,8 +155,12 @@ fn passes(error: &SubscribeError) -> bool {
 }
 
 /// Opens the directory for somebody who looks for a name in it.
-pub(super) fn look_into(path: &Path, name: &Name) -> Result<Arc<RuntimeDirectory>, SubscribeError> {
-    match RuntimeDirectory::open(path.to_path_buf(), Missing::Fail) {
+pub(super) fn look_into(
+    path: &Path,
+    circle: Circle,
+    name: &Name,
+) -> Result<Arc<RuntimeDirectory>, SubscribeError> {
+    match RuntimeDirectory::open(path.to_path_buf(), Missing::Fail, circle) {
         Ok(directory) => Ok(Arc::new(directory)),
         // The first producer will create it.
         Err(DirectoryError::NotFound { path }) => Err(SubscribeError::NotFound {
@@ -166,11 +173,12 @@ pub(super) fn look_into(path: &Path, name: &Name) -> Result<Arc<RuntimeDirectory
 
 fn attempt(
     path: &Path,
+    circle: Circle,
     name: &Name,
     hello: &Hello,
     deadline: Option<Instant>,
 ) -> Result<Subscription, SubscribeError> {
-    let directory = look_into(path, name)?;
+    let directory = look_into(path, circle, name)?;
     let Answer {
         connection,
         welcome,
@@ -196,8 +204,9 @@ fn attempt(
     else {
         return Err(miscounted());
     };
-    // A file has no seals. Only who keeps a position under a name is given one.
-    let is_file = welcome.durable && hello.resumable;
+    // A file has no seals. Only who keeps a position under a name is given one; and not by another user, who could cut it off
+    // under a reader.
+    let is_file = welcome.durable && hello.resumable && directory.is_own();
     let seals = |seals| if is_file { SealFlags::empty() } else { seals };
     let memory = SharedMemory::from_fd(
         memory,
@@ -257,12 +266,14 @@ fn attempt(
     let own_bell = own_bell.map_err(|error| SystemError::of_process("copying a bell", error))?;
     let lease = Lease::take()?;
     let path = directory.at(&name.socket_file());
+    let own = directory.is_own();
     let watch = Watch {
         directory,
         name: name.clone(),
         notice: Arc::clone(&notice),
         connection: Some((connection, WAKE)),
-        incarnation,
+        // What another user's producer leaves is that user's to remove.
+        incarnation: incarnation.filter(|_| own),
         sweep: None,
     };
     let id = lease
@@ -305,6 +316,11 @@ pub(crate) struct HangUp {
 }
 
 impl HangUp {
+    /// Whether the subscription is of this process, and not of one that forked it.
+    pub(crate) fn is_own(&self) -> bool {
+        self.messenger.is_own()
+    }
+
     /// Tells the consumer, which wakes it if it waits; and the producer, whatever the consumer does.
     pub(crate) fn hang_up(&self) {
         // The consumer first: it then closes, where it waits, and the producer hears of that rather than of a death.

@@ -194,9 +194,11 @@ pub(super) enum Code {
     Exclusive = 14,
     /// The stream is durable, and the consumer gives no name.
     Durable = 15,
+    /// The group whose members may call, and the caller's own. Only who looks for another user's streams ever hears it.
+    Group = 16,
 }
 
-const CODES: [Code; 15] = [
+const CODES: [Code; 16] = [
     Code::Version,
     Code::Malformed,
     Code::Kind,
@@ -212,6 +214,7 @@ const CODES: [Code; 15] = [
     Code::Full,
     Code::Exclusive,
     Code::Durable,
+    Code::Group,
 ];
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -84,7 +84,7 @@ pub use frame_sink::{FrameClaim, FrameSink};
 #[cfg(not(millstream_loom))]
 pub use frame_source::{Frame, FrameSource};
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
-pub use observation::{Observation, list, observe};
+pub use observation::{Observation, list, list_from_user, observe, observe_from_user};
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub use observed::{Content, ObservedConsumer, State};
 pub use peek::{Peek, PeekIter};

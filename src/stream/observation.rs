@@ -47,7 +47,33 @@ pub struct Observation {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn observe(name: &str, directory: Option<PathBuf>) -> Result<Observation, ObserveError> {
-    let seen = process::observe(directory, name)?;
+    look(process::observe(directory, None, name)?, name)
+}
+
+/// As [`observe`], at a stream of the user with this number, who publishes it for a [group](crate::PublishBuilder::group) of
+/// this process.
+///
+/// # Errors
+/// See [`ObserveError`]. The directory must belong to that user, and the producer must admit this process.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = &dir.path().join("run");
+/// # let (user, group) = { use std::os::unix::fs::MetadataExt; let own = dir.path().metadata()?; (own.uid(), own.gid()) };
+/// let sink = millstream::publish::<u64>("ticks").group(group).directory(path).open()?;
+/// assert_eq!(millstream::observe_from_user("ticks", user, Some(path.into()))?.position(), 0);
+/// # drop(sink);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn observe_from_user(
+    name: &str,
+    user: u32,
+    directory: Option<PathBuf>,
+) -> Result<Observation, ObserveError> {
+    look(process::observe(directory, Some(user), name)?, name)
+}
+
+fn look(seen: process::Observation, name: &str) -> Result<Observation, ObserveError> {
     let header = &seen.header;
     let corrupt = |word, value| {
         ObserveError::from(super::SubscribeError::PeerCorrupt {
@@ -92,7 +118,27 @@ pub fn observe(name: &str, directory: Option<PathBuf>) -> Result<Observation, Ob
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn list(directory: Option<PathBuf>) -> Result<Vec<String>, ListError> {
-    process::list(directory)
+    process::list(directory, None)
+}
+
+/// The names that the user with this number publishes in `directory` and that answer this process, in order.
+///
+/// What that user's dead producers left is passed over, and left there.
+///
+/// # Errors
+/// When the directory cannot be used, or belongs to somebody else. One that does not exist holds no names.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = &dir.path().join("run");
+/// # let (user, group) = { use std::os::unix::fs::MetadataExt; let own = dir.path().metadata()?; (own.uid(), own.gid()) };
+/// let sink = millstream::publish::<u64>("ticks").group(group).directory(path).open()?;
+/// assert_eq!(millstream::list_from_user(user, Some(path.into()))?, ["ticks"]);
+/// # drop(sink);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn list_from_user(user: u32, directory: Option<PathBuf>) -> Result<Vec<String>, ListError> {
+    process::list(directory, Some(user))
 }
 
 impl Observation {

@@ -57,10 +57,12 @@ pub(super) mod sealed {
         pub(crate) sink: SinkSettings,
         pub(crate) max_demand: Option<u64>,
         pub(crate) directory: Option<PathBuf>,
+        pub(crate) group: Option<u32>,
         pub(crate) prefault: bool,
         pub(crate) huge_pages: bool,
         pub(crate) schema: Option<Schema>,
         pub(crate) durable: Option<PathBuf>,
+        pub(crate) recover_synced: bool,
         pub(crate) audience: Audience,
     }
 
@@ -95,10 +97,12 @@ pub fn publish<P: Travel + ?Sized>(name: impl Into<String>) -> PublishBuilder<P>
         name: name.into(),
         max_demand: None,
         directory: None,
+        group: None,
         prefault: false,
         huge_pages: false,
         schema: None,
         durable: None,
+        recover_synced: false,
         audience: sealed::Audience::default(),
         payload: PhantomData,
     }
@@ -111,10 +115,12 @@ pub struct PublishBuilder<P: ?Sized> {
     name: String,
     max_demand: Option<u64>,
     directory: Option<PathBuf>,
+    group: Option<u32>,
     prefault: bool,
     huge_pages: bool,
     schema: Option<Schema>,
     durable: Option<PathBuf>,
+    recover_synced: bool,
     audience: sealed::Audience,
     payload: PhantomData<fn(&P)>,
 }
@@ -160,6 +166,33 @@ impl<P: Travel + ?Sized> PublishBuilder<P> {
         self
     }
 
+    /// Lets members of the group with this number subscribe and observe, besides the user of this process. Default: nobody else.
+    ///
+    /// It counts who is in the group, as its own or as one of its others, when it connects; everybody else is refused. Such a
+    /// process can read the stream, and write nothing but the page of its own credit. It has to trust this user in turn:
+    /// [`SubscribeBuilder::from_user`](crate::SubscribeBuilder::from_user).
+    ///
+    /// The runtime directory is one for the group: it belongs to this user, has that group, and mode 0750. An empty one, or
+    /// one that is made now, is given to the group; any other is refused, so that no stream of a private directory comes to be
+    /// seen. A durable stream is for this user alone, since a file has no seals: others refuse its memory. All streams in it say
+    /// `group`, and the [`directory`](Self::directory) is best said, too: the default one lies,
+    /// as a rule, where no other user comes to.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// # let (user, group) = { use std::os::unix::fs::MetadataExt; let own = dir.path().metadata()?; (own.uid(), own.gid()) };
+    /// let mut sink = millstream::publish::<u64>("ticks").group(group).directory(path).open()?;
+    /// let mut source = millstream::subscribe::<u64>("ticks").from_user(user).directory(path).open()?;
+    /// sink.put(7)?;
+    /// assert_eq!(source.next(), Some(7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn group(mut self, group: u32) -> Self {
+        self.group = Some(group);
+        self
+    }
+
     /// Touches every page of the memory now, so that no put meets a page fault.
     ///
     /// ```
@@ -194,6 +227,7 @@ impl<P: Travel + ?Sized> PublishBuilder<P> {
     /// the stream by cancelling it: it leaves, and comes back. An end that the producer said is taken back when the file is
     /// opened again. Puts are as fast as ever: they write the page cache, and nothing waits for the disk. So `kill -9` of both
     /// sides loses nothing, but the machine's own end loses what had not reached the disk: after it the file is refused.
+    /// [`sync`](SinkRef::sync) has the disk keep what was put, and [`recover_synced`](Self::recover_synced) goes back to that.
     ///
     /// Nothing keeps a file from being shortened by a process of this user: who truncates it under a running stream ends
     /// both sides by SIGBUS.
@@ -223,6 +257,41 @@ impl<P: Travel + ?Sized> PublishBuilder<P> {
         self
     }
 
+    /// If the machine has been restarted since the [durable](Self::durable) file was written, goes back to the last
+    /// [`sync`](SinkRef::sync) rather than be refused as [`OtherBoot`](crate::DurableError::OtherBoot). Of a file that this run
+    /// of the machine wrote, and of a stream that is not durable, it changes nothing.
+    ///
+    /// What was put after that sync is lost: `position` says where to put again from. What the consumer released or
+    /// committed after it comes again, and a state committed after it is the one before, so state and position agree as ever;
+    /// but what the consumer did outside of its state for those elements happens a second time.
+    ///
+    /// The stream is made anew from the snapshot. The files as they were found are not deleted: they stay as
+    /// `path.before-recovery` and `path.before-recovery.position` (then `.before-recovery.1`, and so on). They are the user's to
+    /// delete. Whoever is killed meanwhile begins again.
+    ///
+    /// [`open`](Self::open) is refused with `Synced` when there is no snapshot, or one of another stream, and with
+    /// what was found when it is damaged.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (run, file) = (&dir.path().join("run"), &dir.path().join("orders"));
+    /// let publish = || millstream::publish::<u64>("orders").durable(file).recover_synced().directory(run).open();
+    /// let mut sink = publish()?;
+    /// sink.put_slice(&[1, 2, 3])?;
+    /// sink.sync()?;
+    /// sink.put(4)?;
+    /// drop(sink);
+    /// # std::os::unix::fs::FileExt::write_all_at(&std::fs::OpenOptions::new().write(true).open(file)?, &[7; 16], 2944)?;
+    /// // Here the power fails.
+    /// let sink = publish()?;
+    /// assert_eq!(sink.position(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn recover_synced(mut self) -> Self {
+        self.recover_synced = true;
+        self
+    }
+
     /// Publishes the stream.
     ///
     /// # Errors
@@ -244,10 +313,12 @@ impl<P: Travel + ?Sized> PublishBuilder<P> {
             sink: self.sink,
             max_demand: self.max_demand,
             directory: self.directory,
+            group: self.group,
             prefault: self.prefault,
             huge_pages: self.huge_pages,
             schema: self.schema,
             durable: self.durable,
+            recover_synced: self.recover_synced,
             audience: self.audience,
         })
     }

@@ -29,6 +29,7 @@ pub(super) mod sealed {
         pub(crate) name: String,
         pub(crate) source: SourceSettings,
         pub(crate) directory: Option<PathBuf>,
+        pub(crate) user: Option<u32>,
         pub(crate) subscription: Option<String>,
         pub(crate) patience: Option<Duration>,
         pub(crate) reconnect: bool,
@@ -59,6 +60,7 @@ pub fn subscribe<P: Travel + ?Sized>(name: impl Into<String>) -> SubscribeBuilde
         source: SourceSettings::default(),
         name: name.into(),
         directory: None,
+        user: None,
         subscription: None,
         patience: None,
         reconnect: false,
@@ -74,6 +76,7 @@ pub struct SubscribeBuilder<P: ?Sized> {
     source: SourceSettings,
     name: String,
     directory: Option<PathBuf>,
+    user: Option<u32>,
     subscription: Option<String>,
     patience: Option<Duration>,
     reconnect: bool,
@@ -105,6 +108,26 @@ impl<P: Travel + ?Sized> SubscribeBuilder<P> {
     /// ```
     pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
         self.directory = Some(path.into());
+        self
+    }
+
+    /// Takes the stream from the user with this number, and from nobody else. Default: from the user of this process.
+    ///
+    /// The runtime directory must belong to that user, who alone may write it, and the kernel must say that it is that user who
+    /// listens there. That producer has to admit this process: [`PublishBuilder::group`](crate::PublishBuilder::group).
+    ///
+    /// ```
+    /// use millstream::{DirectoryError, SubscribeError};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = &dir.path().join("run");
+    /// let sink = millstream::publish::<u64>("ticks").directory(path).open()?;
+    /// let other = millstream::subscribe::<u64>("ticks").from_user(4_000_000).directory(path).open();
+    /// assert!(matches!(other, Err(SubscribeError::Directory(DirectoryError::WrongOwner { own: 4_000_000, .. }))));
+    /// # drop(sink);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_user(mut self, user: u32) -> Self {
+        self.user = Some(user);
         self
     }
 
@@ -267,6 +290,7 @@ impl<P: Travel + ?Sized> SubscribeBuilder<P> {
             name: self.name,
             source: self.source,
             directory: self.directory,
+            user: self.user,
             subscription: self.subscription,
             patience: self.patience,
             reconnect: self.reconnect,

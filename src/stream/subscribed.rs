@@ -28,6 +28,7 @@ impl sealed::Subscribe {
         Subscription::open(SubscriptionSettings {
             dir: self.directory.clone(),
             name: self.name.clone(),
+            user: self.user,
             subscription: self.subscription.clone(),
             resumable: self.subscription.is_some(),
             any_type: schema.is_none(),
@@ -192,15 +193,30 @@ pub(super) fn connect_typed<T: Element>(
     Ok(connected(settings, subscription))
 }
 
-/// A subscription whose consumer commits: the consumer, its page, the lock of that if it is a file, and where it starts.
+/// A subscription whose consumer commits.
+pub(super) struct Committing<T> {
+    pub(super) connected: source::Connected<T>,
+    /// The consumer's own.
+    pub(super) page: Arc<SharedMemory>,
+    /// The lock of the page, if it is a file.
+    pub(super) hold: Option<Hold>,
+    /// Where it begins.
+    pub(super) start: u64,
+}
+
 pub(super) fn connect_transactional<T: Element>(
     settings: &sealed::Subscribe,
-) -> Result<(source::Connected<T>, Arc<SharedMemory>, Option<Hold>, u64), SubscribeError> {
+) -> Result<Committing<T>, SubscribeError> {
     let subscription = subscribe_typed::<T>(settings, settings.deadline())?;
     let (page, start) = (Arc::clone(&subscription.credit), subscription.start);
     let is_held = subscription.header.flags & DURABLE != 0;
     let hold = is_held.then(|| Hold::new(Arc::clone(&page)));
-    Ok((connected(settings, subscription), page, hold, start))
+    Ok(Committing {
+        connected: connected(settings, subscription),
+        page,
+        hold,
+        start,
+    })
 }
 
 fn connected<T: Element>(settings: &sealed::Subscribe, subscription: Subscription) -> source::Connected<T> {

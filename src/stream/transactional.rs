@@ -10,7 +10,7 @@ use super::end::End;
 use super::error::TimedOut;
 use super::source::{SourceRef, TryNext};
 use super::subscribe::SubscribeBuilder;
-use super::subscribed::connect_transactional;
+use super::subscribed::{Committing, connect_transactional};
 use crate::element::Element;
 use crate::memory::SharedMemory;
 use crate::primitive::Arc;
@@ -102,7 +102,12 @@ impl<T: Element, S: Element> TransactionalBuilder<T, S> {
         settings.transactional = true;
         settings.source.manual = false;
         let window = settings.source.window;
-        let (connected, page, hold, start) = connect_transactional::<T>(&settings)?;
+        let Committing {
+            connected,
+            page,
+            hold,
+            start,
+        } = connect_transactional::<T>(&settings)?;
         let ours = S::fingerprint().to_bytes();
         let standing = Commit::standing(&page, &settings.name)?;
         let state = match &standing {

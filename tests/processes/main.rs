@@ -6,14 +6,18 @@ mod broadcast;
 mod cycles;
 mod death;
 mod hostile;
+mod liars;
 mod limits;
+mod listing;
 mod puppets;
+mod readonly;
 mod refusals;
 mod rendezvous;
 mod resume;
 mod rows;
 mod scribbles;
 mod stage;
+mod users;
 
 /// No test: where a process begins that a test has started.
 #[test]
@@ -24,8 +28,12 @@ fn role() {
         cycles::ROLES,
         death::ROLES,
         hostile::ROLES,
+        liars::ROLES,
         limits::ROLES,
+        listing::ROLES,
+        readonly::ROLES,
         rendezvous::ROLES,
         resume::ROLES,
+        users::ROLES,
     ]);
 }

@@ -67,8 +67,13 @@ impl Ground {
 
     /// Starts this binary again in a role.
     pub(crate) fn start(&self, role: &str, args: &[&dyn Display]) -> Actor {
+        self.launch(Command::new(env::current_exe().unwrap()), role, args)
+    }
+
+    /// Starts this binary again in a role, by a command that ends in its path.
+    pub(crate) fn launch(&self, mut command: Command, role: &str, args: &[&dyn Display]) -> Actor {
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
-        let mut child = Command::new(env::current_exe().unwrap())
+        let mut child = command
             .args(["--exact", "role", "--nocapture", "--test-threads=1"])
             .env(ROLE, role)
             .env(ARGS, args.join(" "))
@@ -172,6 +177,18 @@ impl Actor {
     /// Sends kill -9 and does not wait for it.
     pub(crate) fn shoot(&self) {
         let _ = self.child.lock().unwrap().kill();
+    }
+
+    /// Waits for an end, whatever it is; the exit code, if there is one.
+    pub(crate) fn code(&self) -> Option<i32> {
+        let end = Instant::now() + LONGEST;
+        loop {
+            if let Some(status) = self.child.lock().unwrap().try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(Instant::now() < end, "{} does not end", self.role);
+            thread::yield_now();
+        }
     }
 
     /// Waits for a good end.

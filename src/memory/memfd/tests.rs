@@ -68,7 +68,7 @@ fn seals_hold() {
     assert_eq!(rustix::fs::ftruncate(credit.fd(), 0), Err(Errno::PERM));
     let again = credit.fd().try_clone_to_owned().unwrap();
     let writer = SharedMemory::from_fd(again, 4096, Access::ReadWrite, SIZE_SEALS).unwrap();
-    let reader = credit.into_read_only().unwrap();
+    let (reader, _writer) = credit.into_read_only().unwrap();
     assert!(writer.store(0, 5));
     assert_eq!(reader.load(0), Some(5));
     assert!(!reader.store(0, 6));

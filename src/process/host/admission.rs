@@ -2,13 +2,13 @@
 
 #![forbid(unsafe_code)]
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
 use mio::Token;
 use rustix::io::Errno;
 
 use super::{Host, Pending};
-use crate::process::offer::{Invitation, Part, Prepared};
+use crate::process::offer::{Invitation, Part, Prepared, Theirs};
 use crate::process::reactor::Wires;
 use crate::process::seat::Seat;
 use crate::process::socket;
@@ -32,8 +32,9 @@ impl Host {
             }
             return Ok(false);
         }
+        let memory = self.offer.memory_fd()?;
         let pid = self.pending.get(&token).and_then(|pending| pending.pid);
-        let (mut invitation, welcome, theirs) = if self.seats.is_some() {
+        let (invitation, welcome, theirs) = if self.seats.is_some() {
             self.invite_among(hello, pid, wires)?
         } else {
             self.invite(hello, pid, wires)?
@@ -43,19 +44,13 @@ impl Host {
             return Ok(false);
         };
         let sent = {
-            let page = invitation.page.as_ref().map(AsFd::as_fd);
-            let mut fds = vec![
-                self.offer.memory_fd(),
-                page.unwrap_or_else(|| invitation.subscriber.credit.fd()),
-                theirs.as_fd(),
-            ];
+            let mut fds = vec![memory.as_fd(), theirs.credit.as_fd(), theirs.bell.as_fd()];
             fds.extend(self.seats.as_ref().map(|seats| seats.attention_fd()));
             socket::send(&pending.connection, &Message::Welcome(welcome).encode(), &fds)
         };
         if sent.is_err() {
             self.uninvite(&invitation);
         } else {
-            invitation.page = None;
             pending.invitation = Some(invitation);
         }
         match sent {
@@ -74,7 +69,7 @@ impl Host {
         hello: &Hello,
         pid: Option<u32>,
         wires: &mut Wires,
-    ) -> Result<(Invitation, Welcome, OwnedFd), Refusal> {
+    ) -> Result<(Invitation, Welcome, Theirs), Refusal> {
         self.hear_the_dead(wires);
         let start = self.seat.place(hello, || self.offer.first())?;
         let other = self
@@ -84,19 +79,18 @@ impl Host {
         if let Some(other) = other {
             return Err(other.subscriber.refusal(false));
         }
+        if self.offer.is_durable() {
+            self.desk.lend();
+        }
         let predecessor = self.seat.holder().map(|(subscriber, _)| subscriber);
         let Prepared {
             subscriber,
             bell,
             theirs,
             welcome,
-            page,
         } = self.offer.prepare(hello, pid, start, 0, predecessor)?;
-        let invitation = Invitation {
-            subscriber,
-            part: Part::Only(bell),
-            page,
-        };
+        let part = Part::Only(bell);
+        let invitation = Invitation { subscriber, part };
         Ok((invitation, welcome, theirs))
     }
 
@@ -106,7 +100,7 @@ impl Host {
         hello: &Hello,
         pid: Option<u32>,
         wires: &mut Wires,
-    ) -> Result<(Invitation, Welcome, OwnedFd), Refusal> {
+    ) -> Result<(Invitation, Welcome, Theirs), Refusal> {
         let name = &hello.subscription;
         if !name.is_empty() {
             self.hear_the_dead(wires);
@@ -130,7 +124,7 @@ impl Host {
         &mut self,
         hello: &Hello,
         pid: Option<u32>,
-    ) -> Result<(Invitation, Welcome, OwnedFd), Refusal> {
+    ) -> Result<(Invitation, Welcome, Theirs), Refusal> {
         match &mut self.seats {
             Some(seats) => seats.invite(&self.offer, hello, pid),
             None => Err(Refusal::new(Code::Ended)),

@@ -65,6 +65,7 @@ impl Ground {
             schema: SCHEMA.into(),
             memory: Arc::new(try_stream_memory(&header())?),
             membarrier: true,
+            group: None,
             assembly: None,
             position: None,
         })
@@ -86,6 +87,7 @@ impl Ground {
         SubscriptionSettings {
             dir: Some(self.dir.clone()),
             name: name.into(),
+            user: None,
             subscription: None,
             resumable: false,
             window: 16,

@@ -11,7 +11,7 @@ use crate::memory::{MemoryError, MemoryOptions, SharedMemory};
 use crate::primitive::Arc;
 use crate::process::SubscribeError;
 use crate::process::call::call;
-use crate::process::directory::{Missing, RuntimeDirectory};
+use crate::process::directory::{Circle, Missing, RuntimeDirectory};
 use crate::process::name::Name;
 use crate::process::socket::{self, Receipt};
 use crate::process::subscription::{Subscription, SubscriptionSettings};
@@ -19,7 +19,7 @@ use crate::process::wire::{Code, Hello, Join, Kind, LONGEST_MESSAGE, Message, Re
 use crate::ring::page::{ENDIAN_MARK, StreamHeader};
 
 fn directory(ground: &Ground) -> Arc<RuntimeDirectory> {
-    Arc::new(RuntimeDirectory::open(ground.dir.clone(), Missing::Create).unwrap())
+    Arc::new(RuntimeDirectory::open(ground.dir.clone(), Missing::Create, Circle::Own).unwrap())
 }
 
 fn connect(ground: &Ground) -> OwnedFd {

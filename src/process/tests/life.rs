@@ -113,7 +113,10 @@ fn a_name_is_published_once() {
     let _subscription = ground.subscribe("quotes").unwrap();
     await_arrival(&publication);
     let _other = ground.publish("trades").unwrap();
-    assert_eq!(list(Some(ground.dir.clone())).unwrap(), ["quotes", "trades"]);
+    assert_eq!(
+        list(Some(ground.dir.clone()), None).unwrap(),
+        ["quotes", "trades"]
+    );
     drop(publication);
     ground.publish("quotes").unwrap();
 }
@@ -148,7 +151,11 @@ fn a_second_consumer_is_refused_and_the_first_undisturbed() {
 fn a_resumable_subscription_goes_on_where_it_was() {
     let ground = Ground::new();
     let publication = ground.publish("quotes").unwrap();
-    let observed = || observe(Some(ground.dir.clone()), "quotes").unwrap().consumer;
+    let observed = || {
+        observe(Some(ground.dir.clone()), None, "quotes")
+            .unwrap()
+            .consumer
+    };
     assert!(observed().is_none());
     let base = header().base;
     for round in 0..10u64 {
@@ -378,7 +385,7 @@ fn waiting_for_a_stream() {
 #[test]
 fn junk_in_the_directory_is_passed_over() {
     let ground = Ground::new();
-    assert_eq!(list(Some(ground.dir.clone())).unwrap(), [""; 0]);
+    assert_eq!(list(Some(ground.dir.clone()), None).unwrap(), [""; 0]);
     let publication = ground.publish("quotes").unwrap();
     for junk in ["notes.txt", ".hidden.sock", "a b.lock"] {
         fs::write(ground.dir.join(junk), "").unwrap();
@@ -386,19 +393,19 @@ fn junk_in_the_directory_is_passed_over() {
     fs::create_dir(ground.dir.join("folder.lock")).unwrap();
     fs::create_dir(ground.dir.join("folder.sock")).unwrap();
     fs::write(ground.dir.join("dead.lock"), "").unwrap();
-    assert_eq!(list(Some(ground.dir.clone())).unwrap(), ["quotes"]);
+    assert_eq!(list(Some(ground.dir.clone()), None).unwrap(), ["quotes"]);
     assert!(
         !ground.dir.join("dead.lock").exists(),
         "what a dead publisher left is swept"
     );
     assert!(ground.dir.join("notes.txt").exists());
-    let error = observe(Some(ground.dir.clone()), "folder").unwrap_err();
+    let error = observe(Some(ground.dir.clone()), None, "folder").unwrap_err();
     assert!(
         matches!(error.reason(), SubscribeError::NotFound { .. }),
         "{error}"
     );
     drop(publication);
-    assert_eq!(list(Some(ground.dir.clone())).unwrap(), [""; 0]);
+    assert_eq!(list(Some(ground.dir.clone()), None).unwrap(), [""; 0]);
 }
 
 #[test]
@@ -406,7 +413,7 @@ fn observers_cost_nothing() {
     let ground = Ground::new();
     let publication = ground.publish("quotes").unwrap();
     for _ in 0..200 {
-        let observation = observe(Some(ground.dir.clone()), "quotes").unwrap();
+        let observation = observe(Some(ground.dir.clone()), None, "quotes").unwrap();
         assert_eq!((observation.header, &observation.schema[..]), (header(), SCHEMA));
         assert_eq!(
             (observation.pid, observation.epoch),
@@ -415,7 +422,7 @@ fn observers_cost_nothing() {
         assert!(!observation.memory.store(8192, 1));
     }
     assert_eq!(bits(publication.notice()), 0);
-    assert!(observe(Some(ground.dir.clone()), "trades").is_err());
+    assert!(observe(Some(ground.dir.clone()), None, "trades").is_err());
 }
 
 #[test]

@@ -145,7 +145,7 @@ fn a_killed_producer_leaves_nothing() {
         heard(&mut producer, "HERE");
         let subscription = ground.subscribe("quotes").unwrap();
         assert_eq!(subscription.pid, Some(producer.0.id()));
-        assert_eq!(list(Some(ground.dir.clone())).unwrap(), ["quotes"]);
+        assert_eq!(list(Some(ground.dir.clone()), None).unwrap(), ["quotes"]);
         let error = ground.publish("quotes").unwrap_err();
         assert!(matches!(error, PublishError::NameTaken { pid, .. } if pid == Some(producer.0.id())));
         kill(producer);
@@ -169,7 +169,7 @@ fn a_killed_producer_leaves_nothing() {
                 ground.subscribe("quotes"),
                 Err(SubscribeError::NotFound { .. })
             )),
-            _ => assert_eq!(list(Some(ground.dir.clone())).unwrap(), [""; 0]),
+            _ => assert_eq!(list(Some(ground.dir.clone()), None).unwrap(), [""; 0]),
         }
         assert_eq!(ground.files(), 0);
     }

@@ -9,7 +9,7 @@ use crate::element::Element;
 use crate::primitive::Arc;
 use crate::process::SubscribeError;
 use crate::process::call::{Answer, call};
-use crate::process::directory::{Missing, RuntimeDirectory};
+use crate::process::directory::{Circle, Missing, RuntimeDirectory};
 use crate::process::name::Name;
 use crate::process::socket::{self, Receipt};
 use crate::process::wire::{Hello, Join, Kind, LONGEST_MESSAGE, Message, Role};
@@ -39,7 +39,7 @@ fn sink(ground: &Ground, consumers: usize) -> SinkRef<u64> {
 }
 
 fn knock(ground: &Ground, hello: &Hello) -> Result<Answer, SubscribeError> {
-    let directory = Arc::new(RuntimeDirectory::open(ground.dir.clone(), Missing::Fail).unwrap());
+    let directory = Arc::new(RuntimeDirectory::open(ground.dir.clone(), Missing::Fail, Circle::Own).unwrap());
     call(&directory, &Name::new("quotes").unwrap(), hello, None)
 }
 
