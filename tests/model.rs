@@ -364,7 +364,6 @@ impl<T: Numbered> Run<T> {
 
 fn run<T: Numbered>() {
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
-        cases: 256,
         failure_persistence: None,
         ..ProptestConfig::default()
     });

@@ -5,9 +5,10 @@
 
 #![forbid(unsafe_code)]
 
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
@@ -66,13 +67,11 @@ pub(crate) fn unlock(file: BorrowedFd<'_>) {
 
 /// A file without a name in the directory of `path`, so that a crash before [`link`] leaves nothing.
 pub(crate) fn unnamed(path: &Path) -> Result<OwnedFd, io::Error> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
     let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
     let mode = Mode::RUSR | Mode::WUSR;
-    Ok(retry_on_intr(|| rustix::fs::open(directory, flags, mode))?)
+    Ok(retry_on_intr(|| {
+        rustix::fs::open(directory_of(path), flags, mode)
+    })?)
 }
 
 /// Gives an unnamed file its name. `AlreadyExists` when something has it.
@@ -81,6 +80,54 @@ pub(crate) fn link(file: BorrowedFd<'_>, path: &Path) -> Result<(), io::Error> {
     Ok(retry_on_intr(|| {
         rustix::fs::linkat(CWD, &unnamed, CWD, path, AtFlags::SYMLINK_FOLLOW)
     })?)
+}
+
+/// Gives an unnamed file its name in place of whatever has it, by one step: at every moment the name is the former's or this
+/// one's. A kill may leave a second name behind, which [`sweep`] removes. Whoever calls this is the only one to.
+pub(crate) fn put_in_place(file: BorrowedFd<'_>, path: &Path) -> Result<(), io::Error> {
+    // No system call gives a file without a name one that is taken.
+    sweep(path)?;
+    let unfinished = unfinished(path);
+    link(file, &unfinished)?;
+    Ok(retry_on_intr(|| rustix::fs::rename(&unfinished, path))?)
+}
+
+/// Removes what a [`put_in_place`] that was interrupted has left. Nobody else puts something in place there.
+pub(crate) fn sweep(path: &Path) -> Result<(), io::Error> {
+    match retry_on_intr(|| rustix::fs::unlink(unfinished(path))) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// The name that a file has for the moment before it is put in place.
+fn unfinished(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".millstream-unfinished");
+    name.into()
+}
+
+/// Whether the name is that of the file of which the system says this.
+pub(crate) fn is_named(path: &Path, stat: &Stat) -> Result<bool, io::Error> {
+    match retry_on_intr(|| rustix::fs::lstat(path)) {
+        Ok(named) => Ok((named.st_dev, named.st_ino) == (stat.st_dev, stat.st_ino)),
+        Err(Errno::NOENT) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Waits until the disk has the names in the directory of `path`.
+pub(crate) fn sync_directory(path: &Path) -> Result<(), io::Error> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = retry_on_intr(|| rustix::fs::open(directory_of(path), flags, Mode::empty()))?;
+    Ok(retry_on_intr(|| rustix::fs::fsync(&directory))?)
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
 }
 
 impl SharedMemory {

@@ -62,6 +62,27 @@ impl Commit {
             Err(lie("checksum of the state", stands))
         }
     }
+
+    /// Writes the commit of this number, from 1 on, into the bytes of a credit page in which there is none.
+    pub(in crate::process) fn write(&self, number: u64, page: &mut [u8]) {
+        let slot = slot(number);
+        let words = [
+            (COMMITS, number),
+            (slot + offset_of!(CommitSlot, position), self.position),
+            (slot + offset_of!(CommitSlot, len), self.state.len() as u64),
+            (
+                slot + offset_of!(CommitSlot, checksum),
+                sum(self.position, &self.fingerprint, &self.state),
+            ),
+        ];
+        for (at, word) in words {
+            page[at..at + 8].copy_from_slice(&word.to_le_bytes());
+        }
+        let at = slot + offset_of!(CommitSlot, fingerprint);
+        page[at..at + 16].copy_from_slice(&self.fingerprint);
+        let at = slot + offset_of!(CommitSlot, state);
+        page[at..at + self.state.len()].copy_from_slice(&self.state);
+    }
 }
 
 /// Commits a state at a position. Everything up to the last store leaves the commit before it as it is. False when the state is

@@ -63,7 +63,8 @@ pub(in crate::process) fn stream(memory: &SharedMemory) -> Result<(StreamHeader,
     }
 }
 
-fn check(header: &StreamHeader, memory_len: u64) -> Result<(), Lie> {
+/// Checks a header against the length of the memory that it describes.
+pub(in crate::process) fn check(header: &StreamHeader, memory_len: u64) -> Result<(), Lie> {
     must(
         header.magic == STREAM_MAGIC,
         "magic",

@@ -116,6 +116,10 @@ impl Offer {
         geometry::position_at(&self.memory, &self.header, position, byte)
     }
 
+    pub(super) fn is_durable(&self) -> bool {
+        self.durable.is_some()
+    }
+
     /// Whether the stream is what the caller takes it for.
     pub(super) fn check(&self, hello: &Hello) -> Result<(), Refusal> {
         let header = &self.header;

@@ -20,6 +20,7 @@ use super::reactor::Command;
 use super::service::{Lease, Unavailable};
 use super::socket;
 use crate::memory::SharedMemory;
+use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::primitive::{Arc, Mutex};
 use crate::ring::block::Measured;
 use crate::ring::page::{StreamHeader, WORD_CLOSED};
@@ -77,6 +78,8 @@ pub(crate) struct Arrival {
     pub(crate) gates: bool,
     /// Of one of several: for how long at a time.
     pub(crate) evict_after: Option<Duration>,
+    /// Of a durable stream: how often its page had been lent, with this time.
+    pub(crate) lent: u64,
 }
 
 impl Arrival {
@@ -91,15 +94,25 @@ impl Arrival {
 pub(super) struct Desk {
     pub(super) notice: Arc<Notice>,
     slot: Mutex<Option<Arrival>>,
+    /// How often the page of a durable stream was lent to a consumer.
+    lent: AtomicU64,
 }
 
 impl Desk {
     /// Leaves an arrival, in place of one that the producer has not taken: that one was resumed meanwhile.
-    pub(super) fn deliver(&self, arrival: Arrival) {
+    pub(super) fn deliver(&self, mut arrival: Arrival) {
+        // By this very thread, for this arrival: nobody else was invited meanwhile.
+        arrival.lent = self.lent.load(Ordering::Relaxed);
         let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
         *slot = Some(arrival);
         // Under the lock, so that whoever takes this arrival clears this bit.
         self.notice.set(ARRIVED);
+    }
+
+    /// The page of a durable stream is about to be lent again.
+    pub(super) fn lend(&self) {
+        // Before the words that the next consumer begins with, of which each is a Release: who reads one of them reads this.
+        self.lent.fetch_add(1, Ordering::Release);
     }
 }
 
@@ -139,6 +152,7 @@ impl Publication {
         let desk = Arc::new(Desk {
             notice: Arc::new(Notice::new()?),
             slot: Mutex::new(None),
+            lent: AtomicU64::new(0),
         });
         let durable = match position {
             None => None,
@@ -168,6 +182,11 @@ impl Publication {
         &self.desk.notice
     }
 
+    /// Whether it is of this process, and not of one that forked it.
+    pub(crate) fn is_own(&self) -> bool {
+        self.lease.is_own()
+    }
+
     /// Ends the subscription of one of several consumers, without which the producer goes on.
     pub(crate) fn expel(&self, consumer: u64) {
         self.lease.messenger().tell(Command::Expel(self.id, consumer));
@@ -184,6 +203,13 @@ impl Publication {
         let slot = self.desk.slot.lock().unwrap_or_else(PoisonError::into_inner);
         let control = slot.as_ref().and_then(|arrival| arrival.credit.load(CONTROL));
         control.is_some_and(|control| control & WORD_CLOSED != 0)
+    }
+
+    /// Whether the page of a durable stream has been lent since the `lent` of an arrival, so that what stands there may be of a
+    /// consumer that has not arrived yet.
+    pub(crate) fn has_lent_since(&self, lent: u64) -> bool {
+        // Pairs with the Release in `Desk::lend`, by way of a word of the page.
+        self.desk.lent.load(Ordering::Acquire) != lent
     }
 
     /// The consumer that has come since the last call, if any.

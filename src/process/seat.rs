@@ -128,6 +128,7 @@ impl Subscriber {
             membarrier: self.membarrier,
             gates: self.gates,
             evict_after: self.evict_after,
+            lent: 0,
         }
     }
 

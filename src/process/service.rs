@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use std::io;
-use std::sync::{MutexGuard, PoisonError, Weak};
+use std::sync::{PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Sender, bounded, unbounded};
@@ -13,7 +13,7 @@ use rustix::process::{Pid, getpid};
 
 use super::error::SystemError;
 use super::reactor::{Command, Reactor};
-use crate::primitive::{Arc, Mutex};
+use crate::primitive::{Arc, Mutex, MutexGuard};
 
 /// The token of the waker; connections have others.
 pub(super) const WAKE: Token = Token(0);
@@ -55,9 +55,14 @@ pub(super) struct Messenger {
 impl Messenger {
     /// Does nothing once the thread is gone, and in a forked child.
     pub(super) fn tell(&self, command: Command) {
-        if self.pid == getpid() && self.line.commands.send(command).is_ok() {
+        if self.is_own() && self.line.commands.send(command).is_ok() {
             let _ = self.line.waker.wake();
         }
+    }
+
+    /// Whether it was made by the process that looks, and not by one that forked it.
+    pub(super) fn is_own(&self) -> bool {
+        self.pid == getpid()
     }
 }
 

@@ -316,6 +316,11 @@ pub(crate) struct HangUp {
 }
 
 impl HangUp {
+    /// Whether the subscription is of this process, and not of one that forked it.
+    pub(crate) fn is_own(&self) -> bool {
+        self.messenger.is_own()
+    }
+
     /// Tells the consumer, which wakes it if it waits; and the producer, whatever the consumer does.
     pub(crate) fn hang_up(&self) {
         // The consumer first: it then closes, where it waits, and the producer hears of that rather than of a death.

@@ -9,7 +9,12 @@ const PRIME: u64 = 0x0000_0100_0000_01b3;
 /// bytes at a time, with the high half folded in, to which a multiplication carries nothing back. It finds damage, not
 /// forgery.
 pub(crate) fn checksum(words: impl IntoIterator<Item = u64>) -> u64 {
-    words.into_iter().fold(OFFSET_BASIS, |sum, word| {
+    go_on(OFFSET_BASIS, words)
+}
+
+/// The sum of these words behind others, whose sum is given.
+pub(crate) fn go_on(sum: u64, words: impl IntoIterator<Item = u64>) -> u64 {
+    words.into_iter().fold(sum, |sum, word| {
         let sum = (sum ^ word).wrapping_mul(PRIME);
         sum ^ (sum >> 32)
     })

@@ -107,6 +107,11 @@ impl Ledger {
         self.start
     }
 
+    /// The position up to which the consumer let the producer go when it was looked at last.
+    pub(crate) fn granted(&self) -> u64 {
+        self.granted
+    }
+
     /// The position up to which the consumer lets the producer go, for a report: the value is not checked.
     pub(crate) fn peek_granted(&self) -> u64 {
         self.line().granted.load(Ordering::Relaxed)

@@ -11,6 +11,8 @@ mod heap;
 mod history;
 mod lobby;
 pub(crate) mod notice;
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+pub(crate) mod packing;
 pub(crate) mod page;
 mod producer;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]

@@ -4,6 +4,8 @@
 //! position on was published. Of a batch the first block is stamped last: blocks behind it may bear stamps of a batch that was
 //! never published. They are taken back, or the next producer's first put would publish them.
 
+use std::convert::Infallible;
+
 use crate::primitive::atomic::Ordering;
 
 use super::block::{Area, Place, Shape};
@@ -128,7 +130,7 @@ fn area(memory: &SharedMemory, header: &StreamHeader) -> Result<(*mut u8, usize)
     Ok((begin, header.area_len as usize))
 }
 
-fn blocks(memory: &SharedMemory, header: &StreamHeader) -> Result<(Area, Measured), Corruption> {
+pub(super) fn blocks(memory: &SharedMemory, header: &StreamHeader) -> Result<(Area, Measured), Corruption> {
     let (begin, len) = area(memory, header)?;
     let shape = Measured {
         size: header.element_size as usize,
@@ -147,7 +149,7 @@ fn blocks(memory: &SharedMemory, header: &StreamHeader) -> Result<(Area, Measure
     ))
 }
 
-fn frames(
+pub(super) fn frames(
     memory: &SharedMemory,
     header: &StreamHeader,
     position: u64,
@@ -182,24 +184,24 @@ fn pass_published(cursor: &mut FrameConsumer, most: u64) -> Result<(), Corruptio
 /// # Safety
 /// The area can be written, and nobody else writes it.
 unsafe fn take_back(area: &Area, shape: impl Shape, base: u64, released: u64, position: u64) {
-    let _ = walk(area, shape, base, released, |place, begin, old| {
+    let Ok(()) = walk(area, shape, base, released, |place, begin, old| {
         let stamp = place.stamp();
         if begin.wrapping_sub(position) as i64 >= 0 && stamp.load(Ordering::Relaxed) != old {
             stamp.store(old, Ordering::Release);
         }
-        Ok(())
+        Ok::<(), Infallible>(())
     });
 }
 
 /// Goes once around the ring, from the block of `released` on: hands out each block, the position of its first element,
 /// and the stamp that it has borne since the lap before.
-fn walk(
+pub(super) fn walk<E>(
     area: &Area,
     shape: impl Shape,
     base: u64,
     released: u64,
-    mut look: impl FnMut(&Place, u64, u64) -> Result<(), Corruption>,
-) -> Result<(), Corruption> {
+    mut look: impl FnMut(&Place, u64, u64) -> Result<(), E>,
+) -> Result<(), E> {
     let (per, blocks) = (shape.per() as u64, area.blocks() as u64);
     let distance = released.wrapping_sub(base);
     let mut begin = released.wrapping_sub(distance % per);

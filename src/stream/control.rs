@@ -2,10 +2,10 @@
 
 #![forbid(unsafe_code)]
 
-/// Methods of a sink. It has an `endpoint`, a `pos()`, and `shut()`, which lets nothing be put any more. `$make` begins a
-/// channel of its kind and `$put` puts one element, for the examples.
+/// Methods of a sink. It has an `endpoint`, a `pos()`, a `byte()`, and `shut()`, which lets nothing be put any more. `$kind` is
+/// what it takes, `$make` begins a channel of that kind and `$put` puts one element, for the examples.
 macro_rules! sink_control {
-    ($make:literal, $put:literal) => {
+    ($kind:literal, $make:literal, $put:literal) => {
         /// Ends the stream: the consumer gets everything put before, then `End::Completed`. Never waits. Completing twice
         /// is completing once.
         ///
@@ -101,6 +101,32 @@ macro_rules! sink_control {
         #[must_use]
         pub fn position(&self) -> u64 {
             self.pos()
+        }
+
+        /// Has the disk keep what was put so far, of a [durable](crate::PublishBuilder::durable) stream; gives the position
+        /// after it. When the machine itself has ended since (power loss, a crash of the kernel), whoever publishes with
+        /// [`recover_synced`](crate::PublishBuilder::recover_synced) goes back to the last sync that has returned `Ok`, or to
+        /// one after it: position, elements, and what the consumer had released and committed. Without it, a sync changes nothing.
+        ///
+        /// Writes every element that the consumer has not released to the file `path.synced`, with a checksum, and waits for the
+        /// disk: the cost is that of the elements unread. The first sync also waits for the stream's own file, whole. The
+        /// file takes the place of the one before by one step, so a kill leaves the one or the other. Puts cost what they
+        /// did, and the consumer goes on meanwhile.
+        ///
+        /// # Errors
+        /// `NotDurable`; `Durable` when the file could not be written. The sync before holds then, and the stream goes on.
+        ///
+        /// ```
+        /// # let dir = tempfile::tempdir()?;
+        /// # let (run, file) = (dir.path().join("run"), dir.path().join("orders"));
+        #[doc = concat!("let mut sink = millstream::publish::<", $kind, ">(\"orders\").durable(file).directory(run).open()?;")]
+        #[doc = $put]
+        /// assert_eq!(sink.sync()?, 1);
+        /// # Ok::<(), Box<dyn std::error::Error>>(())
+        /// ```
+        #[cfg(all(target_os = "linux", not(millstream_loom)))]
+        pub fn sync(&mut self) -> Result<u64, $crate::SyncError> {
+            self.endpoint.sync(self.pos(), self.byte())
         }
 
         /// Whether the stream takes nothing any more. Once true it stays so.

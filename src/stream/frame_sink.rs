@@ -205,7 +205,7 @@ impl FrameSink {
         self.schema.as_ref()
     }
 
-    sink_control!("millstream::channel::<[u8]>()", "sink.put(b\"frame\")?;");
+    sink_control!("[u8]", "millstream::channel::<[u8]>()", "sink.put(b\"frame\")?;");
 
     fn lengths(&self, frame: &[u8]) -> (usize, usize, usize) {
         let max = self.max_frame();
@@ -224,6 +224,15 @@ impl FrameSink {
         match &self.lane {
             Lane::Frames(ring) => ring.pos(),
             Lane::Records(ring) => ring.pos(),
+        }
+    }
+
+    /// Bytes of the area used up since the stream began; of records none are counted.
+    #[cfg(target_os = "linux")]
+    fn byte(&self) -> u64 {
+        match &self.lane {
+            Lane::Frames(ring) => ring.byte(),
+            Lane::Records(_) => 0,
         }
     }
 

@@ -62,6 +62,7 @@ pub(super) mod sealed {
         pub(crate) huge_pages: bool,
         pub(crate) schema: Option<Schema>,
         pub(crate) durable: Option<PathBuf>,
+        pub(crate) recover_synced: bool,
         pub(crate) audience: Audience,
     }
 
@@ -101,6 +102,7 @@ pub fn publish<P: Travel + ?Sized>(name: impl Into<String>) -> PublishBuilder<P>
         huge_pages: false,
         schema: None,
         durable: None,
+        recover_synced: false,
         audience: sealed::Audience::default(),
         payload: PhantomData,
     }
@@ -118,6 +120,7 @@ pub struct PublishBuilder<P: ?Sized> {
     huge_pages: bool,
     schema: Option<Schema>,
     durable: Option<PathBuf>,
+    recover_synced: bool,
     audience: sealed::Audience,
     payload: PhantomData<fn(&P)>,
 }
@@ -224,6 +227,7 @@ impl<P: Travel + ?Sized> PublishBuilder<P> {
     /// the stream by cancelling it: it leaves, and comes back. An end that the producer said is taken back when the file is
     /// opened again. Puts are as fast as ever: they write the page cache, and nothing waits for the disk. So `kill -9` of both
     /// sides loses nothing, but the machine's own end loses what had not reached the disk: after it the file is refused.
+    /// [`sync`](SinkRef::sync) has the disk keep what was put, and [`recover_synced`](Self::recover_synced) goes back to that.
     ///
     /// Nothing keeps a file from being shortened by a process of this user: who truncates it under a running stream ends
     /// both sides by SIGBUS.
@@ -253,6 +257,41 @@ impl<P: Travel + ?Sized> PublishBuilder<P> {
         self
     }
 
+    /// If the machine has been restarted since the [durable](Self::durable) file was written, goes back to the last
+    /// [`sync`](SinkRef::sync) rather than be refused as [`OtherBoot`](crate::DurableError::OtherBoot). Of a file that this run
+    /// of the machine wrote, and of a stream that is not durable, it changes nothing.
+    ///
+    /// What was put after that sync is lost: `position` says where to put again from. What the consumer released or
+    /// committed after it comes again, and a state committed after it is the one before, so state and position agree as ever;
+    /// but what the consumer did outside of its state for those elements happens a second time.
+    ///
+    /// The stream is made anew from the snapshot. The files as they were found are not deleted: they stay as
+    /// `path.before-recovery` and `path.before-recovery.position` (then `.before-recovery.1`, and so on). They are the user's to
+    /// delete. Whoever is killed meanwhile begins again.
+    ///
+    /// [`open`](Self::open) is refused with `Synced` when there is no snapshot, or one of another stream, and with
+    /// what was found when it is damaged.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (run, file) = (&dir.path().join("run"), &dir.path().join("orders"));
+    /// let publish = || millstream::publish::<u64>("orders").durable(file).recover_synced().directory(run).open();
+    /// let mut sink = publish()?;
+    /// sink.put_slice(&[1, 2, 3])?;
+    /// sink.sync()?;
+    /// sink.put(4)?;
+    /// drop(sink);
+    /// # std::os::unix::fs::FileExt::write_all_at(&std::fs::OpenOptions::new().write(true).open(file)?, &[7; 16], 2944)?;
+    /// // Here the power fails.
+    /// let sink = publish()?;
+    /// assert_eq!(sink.position(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn recover_synced(mut self) -> Self {
+        self.recover_synced = true;
+        self
+    }
+
     /// Publishes the stream.
     ///
     /// # Errors
@@ -279,6 +318,7 @@ impl<P: Travel + ?Sized> PublishBuilder<P> {
             huge_pages: self.huge_pages,
             schema: self.schema,
             durable: self.durable,
+            recover_synced: self.recover_synced,
             audience: self.audience,
         })
     }

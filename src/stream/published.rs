@@ -1,5 +1,7 @@
 //! A published stream's memory, and how it gets its name and its producer an endpoint.
 
+use std::path::PathBuf;
+
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::broadcast::history_for;
@@ -13,7 +15,7 @@ use crate::element::Schema;
 use crate::memory::{MemoryOptions, SharedMemory};
 use crate::primitive::Arc;
 use crate::process::{
-    Assembly, Cursor, DurableFiles, PositionFile, Publication, PublicationSettings, PublishError,
+    Assembly, Cursor, DurableFiles, PositionFile, Publication, PublicationSettings, PublishError, SyncPoint,
     SystemError, durable_sum,
 };
 use crate::ring::block::{Area, Measured, Place, Shape};
@@ -33,7 +35,8 @@ pub(super) struct Stream {
     /// Where the producer begins, and what the consumer had released by then: of a durable stream, where they stopped.
     pub(super) begin: Cursor,
     released: Cursor,
-    position: Option<PositionFile>,
+    /// Of a durable stream: its path, and its consumer's position.
+    file: Option<(PathBuf, PositionFile)>,
 }
 
 /// What fills the area.
@@ -197,7 +200,7 @@ impl Stream {
                 schema,
                 begin,
                 released: begin,
-                position: None,
+                file: None,
             });
         };
         if layout.header.consumers != 0 {
@@ -207,7 +210,11 @@ impl Stream {
         }
         layout.header.flags = DURABLE;
         layout.header.checksum = durable_sum(&layout.header, &layout.schema);
-        let files = DurableFiles::open(path, &layout.header, &layout.schema, || {
+        // Where it is does not change with the directory in which the process works.
+        let path = &std::path::absolute(path)
+            .map_err(|error| SystemError::of_process("looking for the working directory", error))?;
+        let recover = settings.recover_synced;
+        let files = DurableFiles::open(path, &layout.header, &layout.schema, recover, || {
             let memory = SharedMemory::create_file(path, layout.len, options)?;
             layout.fill(&memory);
             Ok(memory)
@@ -218,7 +225,7 @@ impl Stream {
             schema: layout.schema,
             begin: files.published,
             released: files.released,
-            position: Some(files.position),
+            file: Some((path.clone(), files.position)),
         })
     }
 
@@ -243,7 +250,7 @@ impl Stream {
             memory: self.memory.clone(),
             membarrier,
             assembly: assembly.clone(),
-            position: self.position.clone(),
+            position: self.file.as_ref().map(|(_, position)| position.clone()),
         })?;
         let notice = publication.notice().clone();
         let bell = notice
@@ -272,8 +279,12 @@ impl Stream {
                 keep: Box::new((self.memory.clone(), notice, assembly.clone())),
             })
         };
-        if self.position.is_some() {
-            endpoint.set_durable();
+        if let Some((path, position)) = &self.file {
+            let (memory, schema) = (self.memory.clone(), self.schema.clone());
+            // SAFETY: the memory was laid out by this header, or checked against it; the endpoint's owner is its producer.
+            let point =
+                unsafe { SyncPoint::new(path.clone(), memory, self.header, schema, position.clone()) };
+            endpoint.set_durable(point);
         }
         if let Some(Assembly { lobby, attention, .. }) = assembly {
             let attention = attention.as_ptr().cast::<AttentionPage>();

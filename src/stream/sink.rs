@@ -235,10 +235,16 @@ impl<T> SinkRef<T> {
         Ok(Claim::new(self, count))
     }
 
-    sink_control!("millstream::channel::<u64>()", "sink.put(1)?;");
+    sink_control!("u64", "millstream::channel::<u64>()", "sink.put(1)?;");
 
     fn pos(&self) -> u64 {
         self.ring.pos()
+    }
+
+    /// Of elements no bytes are counted.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    fn byte(&self) -> u64 {
+        0
     }
 
     /// Lets nothing be put any more.

@@ -134,8 +134,7 @@ mod local {
     use std::task::Waker;
     use std::time::Duration;
 
-    use crossbeam_utils::sync::{Parker, Unparker};
-
+    use crate::primitive::park::{Parker, Unparker};
     use crate::primitive::{Arc, Mutex, MutexGuard};
 
     /// This endpoint's parker, and the way to the peer.

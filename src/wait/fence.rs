@@ -76,7 +76,7 @@ impl Fence {
     }
 }
 
-#[cfg(all(target_os = "linux", not(millstream_loom), not(miri)))]
+#[cfg(all(target_os = "linux", not(millstream_loom), not(millstream_shuttle), not(miri)))]
 mod imp {
     use std::sync::OnceLock;
 
@@ -119,7 +119,7 @@ mod imp {
     }
 }
 
-#[cfg(not(all(target_os = "linux", not(millstream_loom), not(miri))))]
+#[cfg(not(all(target_os = "linux", not(millstream_loom), not(millstream_shuttle), not(miri))))]
 mod imp {
     #[derive(Clone, Copy)]
     pub(super) enum Scope {

@@ -8,13 +8,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
-use crossbeam_utils::sync::{Parker, Unparker};
 #[cfg(target_os = "linux")]
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use super::doorbell::LONGEST_SLEEP;
 use super::strategy::{Turn, Turns, WaitStrategy};
 use crate::primitive::Arc;
+use crate::primitive::park::{Parker, Unparker};
 #[cfg(target_os = "linux")]
 use crate::primitive::atomic::{Ordering, fence};
 

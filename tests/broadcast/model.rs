@@ -201,7 +201,7 @@ impl Model {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 400,
+        cases: 3 * ProptestConfig::default().cases / 2,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

@@ -11,20 +11,20 @@ pub(crate) const ROLES: &[(&str, Role)] = &[("feeds", feeds), ("sums", sums)];
 /// What a consumer knows that has processed each element once and in order.
 #[millstream::element]
 #[derive(Debug, Default, PartialEq)]
-struct Sums {
-    count: u64,
+pub(crate) struct Sums {
+    pub(crate) count: u64,
     sum: u64,
     order: u64,
 }
 
 impl Sums {
-    fn add(&mut self, element: u64) {
+    pub(crate) fn add(&mut self, element: u64) {
         self.count += 1;
         self.sum = self.sum.wrapping_add(element);
         self.order = self.order.wrapping_mul(31).wrapping_add(element);
     }
 
-    fn of(count: u64) -> Self {
+    pub(crate) fn of(count: u64) -> Self {
         let mut sums = Self::default();
         (0..count).for_each(|element| sums.add(element * element));
         sums

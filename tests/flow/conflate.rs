@@ -247,7 +247,7 @@ fn a_source_from_another_process_is_conflated_and_let_go() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_the_pace_nothing_is_lost_but_older_values_and_each_is_counted(

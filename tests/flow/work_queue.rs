@@ -468,7 +468,7 @@ where
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 2, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_happens_each_element_is_taken_once(ops in ops(), prefetch in 1u64..20) {

@@ -8,6 +8,7 @@ mod death;
 mod hostile;
 mod liars;
 mod limits;
+mod listing;
 mod puppets;
 mod readonly;
 mod refusals;
@@ -29,6 +30,7 @@ fn role() {
         hostile::ROLES,
         liars::ROLES,
         limits::ROLES,
+        listing::ROLES,
         readonly::ROLES,
         rendezvous::ROLES,
         resume::ROLES,

@@ -179,6 +179,18 @@ impl Actor {
         let _ = self.child.lock().unwrap().kill();
     }
 
+    /// Waits for an end, whatever it is; the exit code, if there is one.
+    pub(crate) fn code(&self) -> Option<i32> {
+        let end = Instant::now() + LONGEST;
+        loop {
+            if let Some(status) = self.child.lock().unwrap().try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(Instant::now() < end, "{} does not end", self.role);
+            thread::yield_now();
+        }
+    }
+
     /// Waits for a good end.
     pub(crate) fn finish(mut self) {
         drop(self.stdin.take());

@@ -23,15 +23,22 @@ pub(crate) struct Delivery {
     pub(crate) directory: Option<PathBuf>,
     /// How long to wait for the consumer; by default as long as it takes.
     pub(crate) linger: Option<Patience>,
+    /// What is published stays in a file, for a consumer that comes when this process has gone.
+    pub(crate) is_durable: bool,
 }
 
 impl Delivery {
     /// Completes the stream and waits until the consumer has taken everything.
     pub(crate) fn complete(&self, feed: &mut Feed) -> anyhow::Result<()> {
-        let end = self.linger.unwrap_or(Patience::Forever).deadline();
+        let patience = if self.is_durable {
+            Patience::For(Duration::ZERO)
+        } else {
+            Patience::Forever
+        };
+        let end = self.linger.unwrap_or(patience).deadline();
         // A consumer that has cancelled may have taken everything before: the drain tells.
         let _ = feed.sink.complete();
-        if feed.sink.position() == 0 && !self.consumer_comes(feed, end)? {
+        if feed.sink.position() == 0 && !self.is_durable && !self.consumer_comes(feed, end)? {
             bail!("the stream has no elements, and nobody came to see its end");
         }
         loop {
@@ -42,7 +49,11 @@ impl Delivery {
             else {
                 return Ok(());
             };
-            if left.reason.is_some() || end.is_some_and(|end| Instant::now() >= end) {
+            let is_over = end.is_some_and(|end| Instant::now() >= end);
+            if is_over && self.is_durable {
+                return Ok(());
+            }
+            if left.reason.is_some() || is_over {
                 return Err(left.into());
             }
             feed.stop.check()?;

@@ -1,10 +1,12 @@
-//! The `millstream` command: publishes, subscribes to, lists and describes streams.
+//! The `millstream` command: publishes, subscribes to, lists and describes streams, verifies the files of durable ones, and looks at
+//! the machine.
 
 #![forbid(unsafe_code)]
 
 mod columns;
 mod delivery;
 mod describe;
+mod doctor;
 mod exit;
 mod feed;
 mod format;
@@ -19,6 +21,7 @@ mod schedule;
 mod stop;
 mod subscribe;
 mod timestamp;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -43,6 +46,8 @@ enum Verb {
     Sub(subscribe::Arguments),
     List(list::Arguments),
     Describe(describe::Arguments),
+    Verify(verify::Arguments),
+    Doctor(doctor::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +57,8 @@ fn main() -> ExitCode {
         Verb::Sub(arguments) => subscribe::run(arguments, directory),
         Verb::List(arguments) => list::run(&arguments, directory),
         Verb::Describe(arguments) => describe::run(&arguments, directory),
+        Verb::Verify(arguments) => verify::run(&arguments),
+        Verb::Doctor(arguments) => doctor::run(&arguments, directory),
     };
     exit::code(outcome)
 }

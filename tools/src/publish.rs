@@ -59,8 +59,19 @@ pub(crate) struct Arguments {
     /// Longest line, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 65_536)]
     max_frame: usize,
+    /// Keep the stream in this file, and go on where it stopped if it is there
+    ///
+    /// What is published stays there for a consumer that comes later, under the name by which it resumes (`sub --resume`).
+    #[arg(long, value_name = "FILE")]
+    durable: Option<PathBuf>,
+    /// Have the disk keep what was published, before the command ends (FILE.synced)
+    #[arg(long, requires = "durable")]
+    sync: bool,
+    /// If the machine was restarted since, go back to what was synced last
+    #[arg(long, requires = "durable")]
+    recover_synced: bool,
     /// How long to wait at the end for the consumer, in seconds or `forever`
-    /// [default: forever; for one that is just coming to a stream that failed, 2]
+    /// [default: forever; with --durable, not at all; for one that is just coming to a stream that failed, 2]
     #[arg(long, value_name = "SECONDS")]
     linger: Option<Patience>,
 }
@@ -95,6 +106,13 @@ pub(crate) fn run(arguments: Arguments, directory: Option<PathBuf>) -> anyhow::R
     if let Some(demand) = arguments.max_demand {
         builder = builder.max_demand(demand);
     }
+    let is_durable = arguments.durable.is_some();
+    if let Some(file) = &arguments.durable {
+        builder = builder.durable(file);
+    }
+    if arguments.recover_synced {
+        builder = builder.recover_synced();
+    }
     builder = match schema {
         Some(schema) => builder.schema(schema),
         None => builder.max_frame(arguments.max_frame),
@@ -104,12 +122,19 @@ pub(crate) fn run(arguments: Arguments, directory: Option<PathBuf>) -> anyhow::R
         name: arguments.name,
         directory,
         linger: arguments.linger,
+        is_durable,
     };
 
     let outcome = match &mut columns {
         None => put_lines(&mut feed, &mut lines),
         Some(columns) => put_rows(&mut feed, &mut lines, columns, !arguments.no_header),
     };
+    let outcome = outcome.and_then(|()| {
+        if arguments.sync {
+            feed.sink.sync()?;
+        }
+        Ok(())
+    });
     match outcome {
         Ok(()) => delivery.complete(&mut feed),
         Err(error) => {

@@ -136,7 +136,7 @@ impl Type {
         }
     }
 
-    fn elements(schema: &Schema) -> Self {
+    pub(crate) fn elements(schema: &Schema) -> Self {
         let field = |field: &millstream::Field| Field {
             name: field.name().into(),
             offset: field.offset(),

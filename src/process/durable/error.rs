@@ -160,6 +160,16 @@ pub enum DurableError {
         /// What is the matter.
         why: &'static str,
     },
+    /// The snapshot of the last sync is not there, or belongs to another stream.
+    #[error(
+        "{path:?}, the stream as it was synced last, {why}: put it back beside the stream, or delete them all to begin anew"
+    )]
+    Synced {
+        /// The path of the snapshot.
+        path: PathBuf,
+        /// What is the matter.
+        why: &'static str,
+    },
     /// The machine was restarted since the file was written last, and may have lost part of what was written.
     #[error(
         "{path:?} was written before this machine was started, and not all of it may have reached the disk: go back to the last `sync` with `recover_synced`, or delete it"

@@ -45,6 +45,42 @@ pub(super) fn must_be_ours(path: &Path, stat: &Stat) -> Result<(), DurableError>
     Ok(())
 }
 
+/// Refuses a stream, given by its header and schema, that is not the one asked for.
+pub(super) fn must_be(
+    path: &Path,
+    (found, schema_found): (&StreamHeader, &[u8]),
+    (asked, schema): (&StreamHeader, &[u8]),
+) -> Result<(), DurableError> {
+    if (found.kind, found.fingerprint) != (asked.kind, asked.fingerprint) {
+        let differences = match (Schema::decode(schema), Schema::decode(schema_found)) {
+            (Ok(ours), Ok(found)) => ours.difference(&found),
+            _ => vec!["one carries elements, the other frames".into()],
+        };
+        return Err(DurableError::WrongType {
+            path: path.into(),
+            ours: asked.fingerprint,
+            found: found.fingerprint,
+            differences,
+        });
+    }
+    for (what, found, asked) in [
+        ("buffer_size", found.buffer_size, asked.buffer_size),
+        ("max_demand", found.max_demand, asked.max_demand),
+        ("max_frame", found.max_frame, asked.max_frame),
+        ("start_position", found.base, asked.base),
+    ] {
+        if found != asked {
+            return Err(DurableError::Setting {
+                path: path.into(),
+                what,
+                found,
+                asked,
+            });
+        }
+    }
+    Ok(())
+}
+
 impl Examined {
     /// Looks at an open file: whose it is, what it begins with, how long it is, and then at each word.
     pub(super) fn of(path: &Path, fd: OwnedFd, stat: &Stat, access: Access) -> Result<Self, DurableError> {
@@ -127,44 +163,6 @@ impl Examined {
             schema,
             position,
         })
-    }
-
-    /// Whether it is what somebody asks for.
-    pub(super) fn must_be(
-        &self,
-        path: &Path,
-        header: &StreamHeader,
-        schema: &[u8],
-    ) -> Result<(), DurableError> {
-        let found = &self.header;
-        if (found.kind, found.fingerprint) != (header.kind, header.fingerprint) {
-            let differences = match (Schema::decode(schema), Schema::decode(&self.schema)) {
-                (Ok(ours), Ok(found)) => ours.difference(&found),
-                _ => vec!["one carries elements, the other frames".into()],
-            };
-            return Err(DurableError::WrongType {
-                path: path.into(),
-                ours: header.fingerprint,
-                found: found.fingerprint,
-                differences,
-            });
-        }
-        for (what, found, asked) in [
-            ("buffer_size", found.buffer_size, header.buffer_size),
-            ("max_demand", found.max_demand, header.max_demand),
-            ("max_frame", found.max_frame, header.max_frame),
-            ("start_position", found.base, header.base),
-        ] {
-            if found != asked {
-                return Err(DurableError::Setting {
-                    path: path.into(),
-                    what,
-                    found,
-                    asked,
-                });
-            }
-        }
-        Ok(())
     }
 
     /// What the consumer has released, and what the stream holds from there on.

@@ -3,33 +3,42 @@
 //! The stream's memory is a file, with the same layout as ever: its page, its schema, its area. What the consumer has released
 //! stands in a [second file](position) beside it, because no process may write the other side's pages. Both are made without a
 //! name and get it when they are whole, the stream's last. The producer keeps the stream's file locked.
+//!
+//! What the disk has of them after the machine's own end is anybody's guess, and elements bear no checksum. So on request the
+//! producer writes a [third file](snapshot), by which they are [made again](restored).
 
 mod error;
 mod examined;
 mod position;
 mod report;
+mod restored;
+mod snapshot;
+mod synced;
 
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use rustix::fs::Stat;
 use rustix::io::Errno;
-use zerocopy::IntoBytes;
+use zerocopy::{FromBytes, IntoBytes};
 
 pub use error::DurableError;
-use examined::Examined;
+use examined::{Examined, must_be};
 pub(crate) use position::{Cursor, Hold, NotLent, PositionFile, Terms};
-pub use report::{DurableReport, verify};
+pub use report::{DurableReport, Synced, SyncedReport, verify, verify_synced};
+pub use synced::SyncError;
+pub(crate) use synced::SyncPoint;
 
 use super::geometry;
+use crate::element::Schema;
 use crate::memory::file::{self, Opened};
 use crate::memory::{Access, MemoryError, SharedMemory};
 use crate::ring::checksum::{checksum, words};
-use crate::ring::page::{BOOT, StreamHeader};
+use crate::ring::page::{BOOT, STREAM_MAGIC, StreamHeader};
 use crate::ring::recovery::Holdings;
 
 /// How often the files may come or go between two looks at them.
@@ -53,11 +62,12 @@ pub(crate) struct DurableFiles {
 
 impl DurableFiles {
     /// Opens the files at `path`, which must be what `header` and `schema` say, or makes them: `make` gives the memory, filled
-    /// in, without a name.
+    /// in, without a name. `recover` says to go back to the last sync if they are of another boot.
     pub(crate) fn open(
         path: &Path,
         header: &StreamHeader,
         schema: &[u8],
+        recover: bool,
         make: impl Fn() -> Result<SharedMemory, MemoryError>,
     ) -> Result<Self, DurableError> {
         let refused = |what| {
@@ -70,9 +80,23 @@ impl DurableFiles {
         let boot = boot().map_err(refused("reading the number of this boot for"))?;
         for round in 1..RACES {
             match file::open_locked(path).map_err(refused("opening"))? {
-                // Somebody removed the file between opening and locking.
-                Opened::File(_, stat) if stat.st_nlink == 0 => continue,
-                Opened::File(fd, stat) => return Self::go_on(path, header, schema, &boot, fd, &stat),
+                Opened::File(fd, stat) => {
+                    // Somebody may have removed or replaced the file between opening and locking.
+                    if !file::is_named(path, &stat).map_err(refused("looking at"))? {
+                        continue;
+                    }
+                    for path in [path, &position::beside(path), &snapshot::beside(path)] {
+                        file::sweep(path).map_err(refused("tidying up beside"))?;
+                    }
+                    let is_other = Self::is_of_other_boot(&fd, &boot).map_err(refused("reading"))?;
+                    if !is_other || !recover {
+                        return Self::go_on(path, header, schema, is_other, fd, &stat);
+                    }
+                    let found = Self::epoch_of(&fd).map_err(refused("reading"))?;
+                    let fd = restored::restore(path, &stat, found, header, schema, &boot)?;
+                    let stat = rustix::fs::fstat(&fd).map_err(|errno| refused("looking at")(errno.into()))?;
+                    return Self::go_on(path, header, schema, false, fd, &stat);
+                }
                 // Whoever dies holds its locks until it is dead, and who verifies the file has it for a moment.
                 Opened::Locked if round < TRIES => {
                     thread::sleep(Duration::from_millis(round.min(10).into()));
@@ -80,6 +104,13 @@ impl DurableFiles {
                 }
                 Opened::Locked => return Err(DurableError::Taken { path: path.into() }),
                 Opened::Foreign => return Err(DurableError::NotAFile { path: path.into() }),
+                // Whoever asks to go back to a snapshot that is there does not want to begin anew.
+                Opened::Missing if recover && snapshot::beside(path).exists() => {
+                    return Err(DurableError::Synced {
+                        path: snapshot::beside(path),
+                        why: "is there and the stream is not",
+                    });
+                }
                 Opened::Missing => {}
             }
             let memory = make()?;
@@ -117,14 +148,21 @@ impl DurableFiles {
         path: &Path,
         header: &StreamHeader,
         schema: &[u8],
-        boot: &[u8],
+        is_of_other_boot: bool,
         fd: OwnedFd,
         stat: &Stat,
     ) -> Result<Self, DurableError> {
-        let examined = Examined::of(path, fd, stat, Access::ReadWrite)?;
-        examined.must_be(path, header, schema)?;
-        if examined.memory.copy_out(BOOT, boot.len()).as_deref() != Some(boot) {
-            return Err(DurableError::OtherBoot { path: path.into() });
+        let other_boot = || DurableError::OtherBoot { path: path.into() };
+        let examined = match Examined::of(path, fd, stat, Access::ReadWrite) {
+            // What power loss does to a file that is a stream is not said one by one.
+            Err(
+                DurableError::Corrupt { .. } | DurableError::Position { .. } | DurableError::Truncated { .. },
+            ) if is_of_other_boot => return Err(other_boot()),
+            examined => examined?,
+        };
+        must_be(path, (&examined.header, &examined.schema), (header, schema))?;
+        if is_of_other_boot {
+            return Err(other_boot());
         }
         let (released, holdings) = examined.holdings(path)?;
         let Examined {
@@ -148,6 +186,28 @@ impl DurableFiles {
             published: Cursor { position: at, byte },
             released,
         })
+    }
+
+    /// Whether the file says that another run of the machine wrote it. One that is too short to say it does not.
+    fn is_of_other_boot(file: &impl AsFd, boot: &[u8; 16]) -> Result<bool, io::Error> {
+        let mut found = [0; 16];
+        let read = rustix::io::pread(file, &mut found, BOOT as u64)?;
+        Ok(read == found.len() && found != *boot)
+    }
+
+    /// Whose the file is, if its header is whole. Power loss may have left anything.
+    fn epoch_of(file: &impl AsFd) -> Result<Option<u64>, io::Error> {
+        let mut head = [0; size_of::<StreamHeader>()];
+        let read = rustix::io::pread(file, &mut head, 0)?;
+        let header = StreamHeader::read_from_bytes(&head).ok();
+        let header = header.filter(|header| read == head.len() && header.magic == STREAM_MAGIC);
+        let Some(header) = header.filter(|header| header.schema_len as usize <= Schema::MAX_ENCODED) else {
+            return Ok(None);
+        };
+        let mut schema = vec![0; header.schema_len as usize];
+        let read = rustix::io::pread(file, &mut schema, u64::from(header.schema_offset))?;
+        let is_whole = read == schema.len() && header.checksum == sum(&header, &schema);
+        Ok(is_whole.then_some(header.epoch))
     }
 }
 

@@ -247,6 +247,11 @@ impl PositionFile {
         }
     }
 
+    /// The most that a consumer can have taken and not released.
+    pub(super) fn span(&self) -> u64 {
+        self.span
+    }
+
     /// How many states were committed.
     pub(crate) fn commits(&self) -> u64 {
         self.page.load(crate::ring::page::COMMITS).unwrap_or(0)

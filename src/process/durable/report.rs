@@ -8,6 +8,7 @@ use rustix::fs::{FileType, FlockOperation, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::examined::Examined;
+use super::snapshot::{self, Snapshot};
 use super::{DurableError, boot};
 use crate::element::Schema;
 use crate::memory::Access;
@@ -57,11 +58,101 @@ pub struct DurableReport {
     pub in_use: bool,
     /// The machine has been restarted since the stream was written, so that it will not be opened as it is.
     pub other_boot: bool,
+    /// The stream as it was synced last.
+    pub synced: Synced,
+}
+
+/// What lies beside a durable stream for `recover_synced`; see [`verify`].
+///
+/// ```
+/// use millstream::Synced;
+/// # let dir = tempfile::tempdir()?;
+/// # let (run, file) = (dir.path().join("run"), dir.path().join("orders"));
+/// let mut sink = millstream::publish::<u64>("orders").durable(&file).directory(run).open()?;
+/// assert!(matches!(millstream::verify(&file)?.synced, Synced::Never));
+/// sink.sync()?;
+/// assert!(matches!(millstream::verify(&file)?.synced, Synced::Whole(_)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Synced {
+    /// The stream was never synced.
+    Never,
+    /// There is a snapshot, and its checksum is right.
+    Whole(SyncedReport),
+    /// There is something that cannot be gone back to, for this reason.
+    Refused(String),
+}
+
+/// What the snapshot of a durable stream holds; see [`verify_synced`].
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let (run, file) = (dir.path().join("run"), dir.path().join("orders"));
+/// let mut sink = millstream::publish::<u64>("orders").durable(&file).directory(run).open()?;
+/// sink.put_slice(&[1, 2, 3])?;
+/// sink.sync()?;
+/// sink.put(4)?;
+/// let report = millstream::verify_synced(&file)?;
+/// assert_eq!((report.released, report.published), (0, 3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SyncedReport {
+    /// Identifies the stream to which it belongs.
+    pub epoch: u64,
+    /// Bytes of the snapshot.
+    pub bytes: u64,
+    /// What the consumer had released then.
+    pub released: u64,
+    /// Where the producer stood: what lies between is in the snapshot.
+    pub published: u64,
+}
+
+/// Looks at every byte of the snapshot beside the durable stream at `path`, and changes nothing. For a stream that is
+/// refused itself; [`verify`] looks at the snapshot, too.
+///
+/// # Errors
+/// `Synced` when the stream was never synced, or what was found that cannot be right; see [`DurableError`].
+///
+/// ```
+/// use millstream::DurableError;
+/// # let dir = tempfile::tempdir()?;
+/// # let (run, file) = (dir.path().join("run"), dir.path().join("orders"));
+/// let sink = millstream::publish::<u64>("orders").durable(&file).directory(run).open()?;
+/// assert!(matches!(millstream::verify_synced(&file), Err(DurableError::Synced { .. })));
+/// # drop(sink);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn verify_synced(path: impl AsRef<Path>) -> Result<SyncedReport, DurableError> {
+    let Snapshot {
+        header, held, bytes, ..
+    } = Snapshot::open(path.as_ref())?;
+    Ok(SyncedReport {
+        epoch: header.epoch,
+        bytes,
+        released: held.released,
+        published: held.published,
+    })
+}
+
+/// What there is for a stream of this epoch.
+fn synced(path: &Path, epoch: u64) -> Synced {
+    if !snapshot::beside(path).exists() {
+        return Synced::Never;
+    }
+    match verify_synced(path) {
+        Ok(report) if report.epoch == epoch => Synced::Whole(report),
+        Ok(_) => Synced::Refused("it belongs to another stream".into()),
+        Err(error) => Synced::Refused(error.to_string()),
+    }
 }
 
 /// Looks at every word of the two files of a durable stream, and changes nothing: at whose they are, how long they are, at
-/// the header and its checksum, the schema, each stamp, the consumer's position, the committed state's checksum. The
-/// bytes of the elements bear no checksum, so they are not looked at.
+/// the header and its checksum, the schema, each stamp, the consumer's position, the committed state's checksum, and at each
+/// byte of the snapshot, if there is one. The bytes of the stream's elements bear no checksum, so they are not looked at.
 ///
 /// # Errors
 /// What was found that cannot be right; see [`DurableError`].
@@ -138,5 +229,6 @@ pub fn verify(path: impl AsRef<Path>) -> Result<DurableReport, DurableError> {
         commits: position.commits(),
         in_use,
         other_boot: memory.copy_out(BOOT, boot.len()).as_deref() != Some(&boot),
+        synced: synced(path, header.epoch),
     })
 }

@@ -79,6 +79,9 @@ impl Host {
         if let Some(other) = other {
             return Err(other.subscriber.refusal(false));
         }
+        if self.offer.is_durable() {
+            self.desk.lend();
+        }
         let predecessor = self.seat.holder().map(|(subscriber, _)| subscriber);
         let Prepared {
             subscriber,

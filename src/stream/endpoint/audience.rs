@@ -26,6 +26,22 @@ pub(crate) enum Audience {
     Published(crate::process::Publication, crate::memory::HugePages),
 }
 
+impl Audience {
+    /// Whether the words that a consumer left may be its successor's by now, who is on its way in: the page of a durable
+    /// stream, lent since the arrival that bears `lent`, says less than the last one had asked for.
+    #[cfg_attr(
+        not(all(target_os = "linux", not(millstream_loom))),
+        allow(unused_variables, reason = "only what is published can be durable")
+    )]
+    pub(super) fn has_passed_on(&self, lent: u64) -> bool {
+        match self {
+            Self::Local | Self::Overseen(_) => false,
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
+            Self::Published(publication, _) => publication.has_lent_since(lent),
+        }
+    }
+}
+
 impl ProducerEndpoint {
     /// Attends to a notice, at position `pos`: to the background thread's, or to that of whoever oversees the stream.
     pub(super) fn attend_to(&mut self, notice: u64, pos: u64) {
@@ -109,6 +125,15 @@ impl ProducerEndpoint {
     #[cfg(not(all(target_os = "linux", not(millstream_loom))))]
     pub(super) fn heed(&mut self, _: u64) {}
 
+    /// Whether the stream is that of a process which has forked this one: its memory is not here.
+    pub(super) fn is_inherited(&self) -> bool {
+        match &self.audience {
+            Audience::Local | Audience::Overseen(_) => false,
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
+            Audience::Published(publication, _) => !publication.is_own(),
+        }
+    }
+
     /// Whether a consumer is there, or on its way in.
     pub(crate) fn has_consumer(&self) -> bool {
         #[cfg(all(target_os = "linux", not(millstream_loom)))]
@@ -148,6 +173,7 @@ impl ProducerEndpoint {
             bell.connect(arrival.bell);
         }
         self.rung = 0;
+        self.lent = arrival.lent;
         self.credit = Some(arrival.credit);
     }
 

@@ -73,6 +73,9 @@ impl ProducerEndpoint {
     #[cold]
     #[inline(never)]
     pub(crate) fn abandon(&mut self, pos: u64) {
+        if self.is_inherited() {
+            return;
+        }
         let _ = if self.complete_on_drop {
             self.complete(pos)
         } else if self.closed.is_none() {

@@ -13,7 +13,7 @@ impl ConsumerEndpoint {
     #[cold]
     #[inline(never)]
     pub(crate) fn depart(&mut self, pos: u64) {
-        if self.ended.is_none() {
+        if self.ended.is_none() && !self.is_inherited() {
             // The element that a panic interrupted is the successor's to do again.
             self.leave(
                 pos,
@@ -33,12 +33,15 @@ impl ConsumerEndpoint {
         }
     }
 
-    /// As [`close`](Self::close), but wakes nobody. False when the stream had ended.
+    /// As [`close`](Self::close), but wakes nobody. False when the stream had ended, or is not this process's to end.
     pub(crate) fn shut(&mut self, end: End, pos: u64) -> bool {
         if self.ended.is_some() {
             return false;
         }
         self.ended = Some(end);
+        if self.is_inherited() {
+            return false;
+        }
         // Where what was not released is done again, the element that a panic interrupted is.
         let lag = if self.demand.lag != 0 && std::thread::panicking() {
             self.demand.lag

@@ -19,6 +19,14 @@ impl ConsumerEndpoint {
         self.hang_up.as_ref()
     }
 
+    /// Whether the subscription is that of a process which has forked this one: its memory is not here.
+    pub(super) fn is_inherited(&self) -> bool {
+        #[cfg(all(target_os = "linux", not(millstream_loom)))]
+        return self.hang_up.as_ref().is_some_and(|hang_up| !hang_up.is_own());
+        #[cfg(not(all(target_os = "linux", not(millstream_loom))))]
+        false
+    }
+
     /// Says by what the connection is ended from outside.
     #[cfg(all(target_os = "linux", not(millstream_loom)))]
     pub(crate) fn set_hang_up(&mut self, hang_up: HangUp) {

@@ -14,6 +14,8 @@ use crate::memory::SharedMemory;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicU64, Ordering};
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+use crate::process::{Cursor, SyncError, SyncPoint};
 use crate::ring::notice::ARRIVED;
 use crate::ring::page::{EndLine, WORD_CLOSED, WORD_PARKED, WORD_SEQUENCE, WordLine};
 use crate::ring::{Ledger, Watch};
@@ -56,6 +58,8 @@ pub(crate) struct ProducerEndpoint {
     pub(super) ended: bool,
     /// Whether what was put stays, and waits for whoever consumes it next: then no consumer closes the stream.
     pub(super) is_durable: bool,
+    /// Of a durable stream: how often its page had been lent when the consumer that is there arrived.
+    pub(super) lent: u64,
     /// Whether it counts among the sinks of an overseen stream.
     pub(super) is_counted: bool,
     pub(super) complete_on_drop: bool,
@@ -72,6 +76,9 @@ pub(crate) struct ProducerEndpoint {
     /// The page of the consumer that came last.
     #[cfg(all(target_os = "linux", not(millstream_loom)))]
     pub(super) credit: Option<Arc<SharedMemory>>,
+    /// What is synced, of a durable stream.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    sync_point: Option<SyncPoint>,
     pub(super) _keep: Keep,
 }
 
@@ -107,6 +114,7 @@ impl ProducerEndpoint {
             closed: None,
             ended: false,
             is_durable: false,
+            lent: 0,
             is_counted: false,
             complete_on_drop: settings.complete_on_drop,
             strategy: settings.strategy,
@@ -119,6 +127,8 @@ impl ProducerEndpoint {
             crowd: None,
             #[cfg(all(target_os = "linux", not(millstream_loom)))]
             credit: None,
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
+            sync_point: None,
             _keep: settings.keep,
         }
     }
@@ -234,8 +244,17 @@ impl ProducerEndpoint {
 
     /// What is put stays, and no consumer closes the stream.
     #[cfg(all(target_os = "linux", not(millstream_loom)))]
-    pub(crate) fn set_durable(&mut self) {
+    pub(crate) fn set_durable(&mut self, sync_point: SyncPoint) {
         self.is_durable = true;
+        self.sync_point = Some(sync_point);
+    }
+
+    /// Has the disk keep what was published: up to `pos`, and of frames `byte`.
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
+    pub(crate) fn sync(&mut self, pos: u64, byte: u64) -> Result<u64, SyncError> {
+        let point = self.sync_point.as_mut().ok_or(SyncError::NotDurable)?;
+        point.sync(Cursor { position: pos, byte })?;
+        Ok(pos)
     }
 
     /// Makes the room closed for good.

@@ -167,6 +167,10 @@ impl Running {
         kill_process(self.pid, Signal::INT).unwrap();
     }
 
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid, signal).unwrap();
+    }
+
     pub fn kill(&self) {
         kill_process(self.pid, Signal::KILL).unwrap();
     }

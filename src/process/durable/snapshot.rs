@@ -1,0 +1,311 @@
+//! The file beside a durable stream in which it stands as it was synced last.
+//!
+//! ```text
+//!    0  magic          89 4d 4c 59 0d 0a 1a 0a     32  epoch of the stream   u64
+//!    8  major, minor   u16 each                    40  published             u64, position after the last element
+//!   12  header_len     u32                         48  released              u64, position of the first element
+//!   16  checksum       u64, of all but itself      56  released bytes        u64, of frames; else 0
+//!   24  bytes          u64, of this file           64  zero
+//!  128  the header of the stream page
+//!  384  the schema, up to the next whole word
+//!       the credit page: what was released, the subscription's name, the commit
+//!       the elements from `released` to `published`, packed, up to the next whole word
+//! ```
+//!
+//! It is written without a name, and put in place when the disk has all of it. So there is always a whole one: the last or the
+//! one before.
+
+#![forbid(unsafe_code)]
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
+
+use super::examined::must_be_ours;
+use super::{DurableError, sum};
+use crate::memory::file;
+use crate::process::geometry::{self, Lie};
+use crate::ring::checksum::{checksum, go_on, words};
+use crate::ring::packing::Held;
+use crate::ring::page::{DURABLE, MAJOR, MINOR, PAGE, StreamHeader};
+
+/// First bytes of a snapshot.
+const MAGIC: [u8; 8] = *b"\x89MLY\r\n\x1a\n";
+/// Bytes written or read at once: whole words.
+const CHUNK: usize = 64 << 10;
+
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct Head {
+    magic: [u8; 8],
+    major: u16,
+    minor: u16,
+    header_len: u32,
+    checksum: u64,
+    bytes: u64,
+    epoch: u64,
+    published: u64,
+    released: u64,
+    released_byte: u64,
+    reserved: [u64; 8],
+}
+
+const _: () = assert!(size_of::<Head>() == 128);
+
+impl Head {
+    /// The sum that is to stand in it, over itself and what follows, whose sum is given.
+    fn sum(&self, rest: u64) -> u64 {
+        let bare = Self { checksum: 0, ..*self };
+        go_on(rest, words(bare.as_bytes()))
+    }
+}
+
+/// The path of the snapshot of the stream at `path`.
+pub(super) fn beside(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".synced");
+    name.into()
+}
+
+/// Writes to a file, in whole words, and sums up what it writes.
+struct Summing<'a> {
+    file: &'a File,
+    chunk: Vec<u8>,
+    sum: u64,
+    written: u64,
+}
+
+impl Summing<'_> {
+    fn put(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let (now, later) = bytes.split_at(bytes.len().min(CHUNK - self.chunk.len()));
+            self.chunk.extend_from_slice(now);
+            bytes = later;
+            if self.chunk.len() == CHUNK {
+                self.pass()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills the last word up.
+    fn align(&mut self) {
+        // The chunk has room: it is whole words, and not full.
+        self.chunk.resize(self.chunk.len().next_multiple_of(8), 0);
+    }
+
+    fn pass(&mut self) -> io::Result<()> {
+        self.sum = go_on(self.sum, words(&self.chunk));
+        self.file.write_all(&self.chunk)?;
+        self.written += self.chunk.len() as u64;
+        self.chunk.clear();
+        Ok(())
+    }
+}
+
+/// Writes a snapshot beside the stream at `path` and puts it in place of the one before. `pack` writes the elements.
+pub(super) fn write<E: From<io::Error>>(
+    path: &Path,
+    header: &StreamHeader,
+    schema: &[u8],
+    credit: &[u8],
+    held: &Held,
+    pack: impl FnOnce(&mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), E>,
+) -> Result<(), E> {
+    let path = beside(path);
+    let file = File::from(file::unnamed(&path)?);
+    (&file).write_all(Head::new_zeroed().as_bytes())?;
+    let mut body = Summing {
+        file: &file,
+        chunk: Vec::with_capacity(CHUNK),
+        sum: checksum([]),
+        written: size_of::<Head>() as u64,
+    };
+    body.put(header.as_bytes())?;
+    body.put(schema)?;
+    body.align();
+    body.put(credit)?;
+    pack(&mut |bytes| body.put(bytes))?;
+    body.align();
+    body.pass()?;
+    let mut head = Head {
+        magic: MAGIC,
+        major: MAJOR,
+        minor: MINOR,
+        header_len: size_of::<Head>() as u32,
+        bytes: body.written,
+        epoch: header.epoch,
+        published: held.published,
+        released: held.released,
+        released_byte: held.released_byte,
+        ..Head::new_zeroed()
+    };
+    head.checksum = head.sum(body.sum);
+    file.write_all_at(head.as_bytes(), 0)?;
+    retry_on_intr(|| rustix::fs::fdatasync(&file)).map_err(io::Error::from)?;
+    file::put_in_place(file.as_fd(), &path)?;
+    file::sync_directory(&path)?;
+    Ok(())
+}
+
+/// A snapshot of which every byte was looked at.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    /// Stands at the first element.
+    file: File,
+    pub(super) header: StreamHeader,
+    pub(super) schema: Vec<u8>,
+    /// The bytes of the credit page.
+    pub(super) credit: Vec<u8>,
+    pub(super) held: Held,
+    pub(super) bytes: u64,
+}
+
+impl Snapshot {
+    /// Opens the snapshot of the stream at `path`.
+    pub(super) fn open(path: &Path) -> Result<Self, DurableError> {
+        let path = beside(path);
+        let wrong = |why| DurableError::Synced {
+            path: path.clone(),
+            why,
+        };
+        let refused = |what| {
+            let path = path.clone();
+            move |source| DurableError::Io { what, path, source }
+        };
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = match retry_on_intr(|| rustix::fs::open(&path, flags, Mode::empty())) {
+            Ok(file) => file,
+            Err(Errno::NOENT) => return Err(wrong("is missing")),
+            Err(Errno::LOOP) => return Err(wrong("is a link")),
+            Err(errno) => return Err(refused("opening")(errno.into())),
+        };
+        let stat = rustix::fs::fstat(&file).map_err(|errno| refused("looking at")(errno.into()))?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(wrong("is no regular file"));
+        }
+        must_be_ours(&path, &stat)?;
+        let have = u64::try_from(stat.st_size).unwrap_or(0);
+        Self::read(&path, File::from(file), have)
+    }
+
+    fn read(path: &Path, mut file: File, have: u64) -> Result<Self, DurableError> {
+        let reading = |source| DurableError::Io {
+            what: "reading",
+            path: path.into(),
+            source,
+        };
+        let corrupt = |Lie { word, value }| DurableError::Corrupt {
+            path: path.into(),
+            word,
+            value,
+        };
+        let truncated = |need| DurableError::Truncated {
+            path: path.into(),
+            have,
+            need,
+        };
+        let mut head = Head::new_zeroed();
+        let begins = have.min(size_of::<Head>() as u64) as usize;
+        file.read_exact(&mut head.as_mut_bytes()[..begins])
+            .map_err(reading)?;
+        let magic = &head.magic[..begins.min(MAGIC.len())];
+        if magic.is_empty() || !MAGIC.starts_with(magic) {
+            return Err(DurableError::Foreign {
+                path: path.into(),
+                found: magic.to_vec(),
+            });
+        }
+        if begins < size_of::<Head>() {
+            return Err(truncated(size_of::<Head>() as u64));
+        }
+        if (head.major, head.minor) != (MAJOR, MINOR) {
+            return Err(DurableError::Version {
+                path: path.into(),
+                found: (head.major, head.minor),
+                ours: (MAJOR, MINOR),
+            });
+        }
+        if have < head.bytes {
+            return Err(truncated(head.bytes));
+        }
+        if have > head.bytes {
+            return Err(DurableError::TooLong {
+                path: path.into(),
+                have,
+                need: head.bytes,
+            });
+        }
+        // Every byte of it counts, so nothing is taken from it before.
+        let found = head.sum(sum_of_rest(&mut file, have).map_err(reading)?);
+        if found != head.checksum {
+            return Err(corrupt(Lie {
+                word: "checksum of the snapshot",
+                value: head.checksum,
+            }));
+        }
+        let small = || truncated(size_of::<Head>() as u64 + size_of::<StreamHeader>() as u64);
+        let mut left = have - size_of::<Head>() as u64;
+        let mut take = |len: usize| -> Result<Vec<u8>, DurableError> {
+            left = left.checked_sub(len as u64).ok_or_else(small)?;
+            let mut bytes = vec![0; len];
+            file.read_exact(&mut bytes).map_err(reading)?;
+            Ok(bytes)
+        };
+        let stream = take(size_of::<StreamHeader>())?;
+        let header = StreamHeader::read_from_bytes(&stream).map_err(|_| small())?;
+        let length = header.area_offset.saturating_add(header.area_len);
+        geometry::check(&header, length).map_err(corrupt)?;
+        let len = header.schema_len as usize;
+        let mut schema = take(len.next_multiple_of(8))?;
+        schema.truncate(len);
+        let credit = take(PAGE)?;
+        let durable = header.flags & DURABLE != 0 && header.checksum == sum(&header, &schema);
+        if !durable || header.epoch != head.epoch {
+            return Err(corrupt(Lie {
+                word: "checksum of the header",
+                value: header.checksum,
+            }));
+        }
+        Ok(Self {
+            file,
+            header,
+            schema,
+            credit,
+            held: Held {
+                released: head.released,
+                released_byte: head.released_byte,
+                published: head.published,
+            },
+            bytes: have,
+        })
+    }
+
+    /// The bytes that come next of the elements.
+    pub(super) fn next(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact(bytes)
+    }
+}
+
+/// The sum of what follows the head; the file then stands there.
+fn sum_of_rest(file: &mut File, len: u64) -> io::Result<u64> {
+    let mut left = len - size_of::<Head>() as u64;
+    let mut chunk = vec![0; CHUNK];
+    let mut sum = checksum([]);
+    while left > 0 {
+        // At most a chunk.
+        let part = &mut chunk[..left.min(CHUNK as u64) as usize];
+        file.read_exact(part)?;
+        sum = go_on(sum, words(part));
+        left -= part.len() as u64;
+    }
+    file.seek(SeekFrom::Start(size_of::<Head>() as u64))?;
+    Ok(sum)
+}
