@@ -344,23 +344,15 @@ fn a_snapshot_that_lies_under_a_right_checksum_does_no_harm() {
         fs::read(&scene.file).unwrap(),
         fs::read(beside(&scene.file, ".position")).unwrap(),
     );
-    forge(&mut whole.clone(), 40, 10);
+    let mut same = whole.clone();
+    forge(&mut same, 40, 10);
+    assert!(same == whole, "the forger writes what a sync does");
     let mut refused = 0;
     for at in (24..whole.len()).step_by(8) {
         let word = u64::from_le_bytes(whole[at..at + 8].try_into().unwrap());
-        for wrong in [
-            0,
-            1,
-            8,
-            word.wrapping_add(1),
-            word.wrapping_sub(1),
-            1 << 31,
-            1 << 63,
-            u64::MAX,
-            !7,
-        ] {
+        for wrong in [word.wrapping_add(1), word.wrapping_sub(1), 1 << 63, !7] {
             // Most of the words are zeroes that nobody reads.
-            if wrong == word || (at > 1000 && word == 0 && at % 200 != 0) {
+            if wrong == word || (at > 400 && word == 0 && at % 320 != 0) {
                 continue;
             }
             let mut forged = whole.clone();
