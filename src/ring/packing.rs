@@ -55,6 +55,11 @@ impl Held {
             let lowest = self.published.wrapping_sub(most);
             return Err(Corruption::new("released", self.released, lowest, self.published));
         }
+        // Far from where a sum of bytes would overflow.
+        let (byte, highest) = (self.released_byte, u64::MAX / 2);
+        if byte > highest {
+            return Err(Corruption::new("released bytes", byte, 0, highest));
+        }
         Ok(())
     }
 

@@ -313,6 +313,76 @@ fn a_snapshot_damaged_at_any_byte_is_refused() {
     assert_eq!(scene.builder::<u64>().open().unwrap().position(), 10);
 }
 
+/// The sum of a snapshot that says something else at a word, as its writer would have made it.
+fn forge(snapshot: &mut [u8], at: usize, word: u64) {
+    snapshot[at..at + 8].copy_from_slice(&word.to_le_bytes());
+    snapshot[16..24].fill(0);
+    let (head, rest) = snapshot.split_at(128);
+    let words = rest.chunks(8).chain(head.chunks(8));
+    let sum = words.fold(0xcbf2_9ce4_8422_2325_u64, |sum, word| {
+        let word = u64::from_le_bytes(word.try_into().unwrap());
+        let sum = (sum ^ word).wrapping_mul(0x0000_0100_0000_01b3);
+        sum ^ (sum >> 32)
+    });
+    snapshot[16..24].copy_from_slice(&sum.to_le_bytes());
+}
+
+#[test]
+fn a_snapshot_that_lies_under_a_right_checksum_does_no_harm() {
+    let scene = Scene::new();
+    let open = || scene.builder::<[u8]>().max_frame(100).open();
+    let mut sink = open().unwrap();
+    for at in 0..10 {
+        sink.put(&frame(at)).unwrap();
+    }
+    sink.sync().unwrap();
+    drop(sink);
+    restart(&scene.file);
+    let snapshot = beside(&scene.file, ".synced");
+    let whole = fs::read(&snapshot).unwrap();
+    let (stream, position) = (
+        fs::read(&scene.file).unwrap(),
+        fs::read(beside(&scene.file, ".position")).unwrap(),
+    );
+    let mut same = whole.clone();
+    forge(&mut same, 40, 10);
+    assert!(same == whole, "the forger writes what a sync does");
+    let mut refused = 0;
+    for at in (24..whole.len()).step_by(8) {
+        let word = u64::from_le_bytes(whole[at..at + 8].try_into().unwrap());
+        for wrong in [word.wrapping_add(1), word.wrapping_sub(1), 1 << 63, !7] {
+            // Most of the words are zeroes that nobody reads.
+            if wrong == word || (at > 400 && word == 0 && at % 320 != 0) {
+                continue;
+            }
+            let mut forged = whole.clone();
+            forge(&mut forged, at, wrong);
+            fs::write(&snapshot, &forged).unwrap();
+            match open() {
+                Ok(sink) => {
+                    assert!(sink.position() <= 10, "{at} {wrong:#x}");
+                    drop(sink);
+                    fs::write(&scene.file, &stream).unwrap();
+                    fs::write(beside(&scene.file, ".position"), &position).unwrap();
+                    for name in names(&scene.file) {
+                        if name.contains("before-recovery") {
+                            fs::remove_file(scene.file.with_file_name(name)).unwrap();
+                        }
+                    }
+                }
+                Err(PublishError::Durable(_)) => {
+                    refused += 1;
+                    assert!(fs::read(&scene.file).unwrap() == stream, "{at} {wrong:#x}");
+                }
+                Err(other) => panic!("{at} {wrong:#x}: {other}"),
+            }
+        }
+    }
+    assert!(refused > 100, "{refused}");
+    fs::write(&snapshot, &whole).unwrap();
+    assert_eq!(open().unwrap().position(), 10);
+}
+
 #[test]
 fn a_snapshot_that_is_missing_anothers_or_no_file_is_refused() {
     let scene = Scene::synced();

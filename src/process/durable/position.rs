@@ -176,7 +176,20 @@ impl PositionFile {
                 DurableError::TooLong { path, have, need }
             });
         }
-        let page = SharedMemory::of_file(fd, have, Access::ReadOnly)?;
+        Self::examine(SharedMemory::of_file(fd, have, Access::ReadOnly)?, &path, header)
+    }
+
+    /// Looks at every word of a page that is to go with the stream of this header, and that was found at `path`.
+    pub(super) fn examine(
+        page: SharedMemory,
+        path: &Path,
+        header: &StreamHeader,
+    ) -> Result<Self, DurableError> {
+        let path = path.to_path_buf();
+        let wrong = |why| DurableError::Position {
+            path: path.clone(),
+            why,
+        };
         let bytes = page.copy_out(0, size_of::<CreditHeader>());
         let credit = bytes
             .as_deref()
@@ -213,7 +226,8 @@ impl PositionFile {
                 value: position,
             }));
         }
-        if !byte.is_multiple_of(8) {
+        // Nor is it near where a sum of bytes would overflow.
+        if !byte.is_multiple_of(8) || byte > u64::MAX / 2 {
             return Err(corrupt(Lie {
                 word: "released bytes",
                 value: byte,

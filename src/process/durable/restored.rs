@@ -13,12 +13,14 @@ use rustix::fs::Stat;
 use rustix::io::{Errno, retry_on_intr};
 use zerocopy::IntoBytes;
 
-use super::examined::{must_be, must_be_ours};
+use super::DurableError;
+use super::examined::{Examined, must_be, must_be_ours};
+use super::position::{self, PositionFile};
 use super::snapshot::{self, Snapshot};
-use super::{DurableError, position};
 use crate::memory::file;
 use crate::memory::{MemoryOptions, SharedMemory};
-use crate::ring::packing::Unpacked;
+use crate::ring::Corruption;
+use crate::ring::packing::{Held, Unpacked};
 use crate::ring::page::{BOOT, PAGE, StreamHeader};
 
 /// How many pairs of files are kept from before.
@@ -55,13 +57,33 @@ pub(super) fn restore(
     let credit = SharedMemory::create_file(&beside, PAGE, MemoryOptions::default())?;
     // It is a page.
     credit.copy_in(0, &snapshot.credit);
+    // As whoever opens the files will see them.
+    let beside_it = snapshot::beside(path);
+    let remade = Examined {
+        memory,
+        header: snapshot.header,
+        position: PositionFile::examine(credit, &beside_it, &snapshot.header)?,
+        schema: snapshot.schema,
+    };
+    let (_, holdings) = remade.holdings(&beside_it)?;
+    let Held {
+        released, published, ..
+    } = snapshot.held;
+    if holdings.position != published {
+        let corruption = Corruption::new("published", published, released, holdings.position);
+        return Err(DurableError::Contradiction {
+            path: beside_it,
+            corruption,
+        });
+    }
+    let Examined { memory, position, .. } = remade;
     memory.sync().map_err(refused("syncing"))?;
-    credit.sync().map_err(refused("syncing"))?;
+    position.page().sync().map_err(refused("syncing"))?;
     if !file::lock(memory.fd()).map_err(refused("locking"))? {
         return Err(DurableError::Taken { path: path.into() });
     }
     keep(path, old).map_err(refused("keeping what was found of"))?;
-    file::put_in_place(credit.fd(), &beside).map_err(refused("naming the position of"))?;
+    file::put_in_place(position.page().fd(), &beside).map_err(refused("naming the position of"))?;
     file::put_in_place(memory.fd(), path).map_err(refused("naming"))?;
     file::sync_directory(path).map_err(refused("syncing the directory of"))?;
     Ok(memory.into_fd())

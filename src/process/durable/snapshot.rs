@@ -31,7 +31,7 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 use super::examined::must_be_ours;
 use super::{DurableError, sum};
 use crate::memory::file;
-use crate::process::geometry::{self, Lie};
+use crate::process::geometry::{self, Lie, RELEASED, RELEASED_BYTES};
 use crate::ring::checksum::{checksum, go_on, words};
 use crate::ring::packing::Held;
 use crate::ring::page::{DURABLE, MAJOR, MINOR, PAGE, StreamHeader};
@@ -285,16 +285,32 @@ impl Snapshot {
                 value: header.checksum,
             }));
         }
+        let held = Held {
+            released: head.released,
+            released_byte: head.released_byte,
+            published: head.published,
+        };
+        let says = |at: usize| credit[at..].first_chunk().map(|word| u64::from_le_bytes(*word));
+        for (at, word, value) in [
+            (RELEASED, "released", held.released),
+            (RELEASED_BYTES, "released bytes", held.released_byte),
+        ] {
+            if says(at) != Some(value) {
+                return Err(corrupt(Lie { word, value }));
+            }
+        }
+        if (held.released.wrapping_sub(header.base) as i64) < 0 {
+            return Err(corrupt(Lie {
+                word: "released",
+                value: held.released,
+            }));
+        }
         Ok(Self {
             file,
             header,
             schema,
             credit,
-            held: Held {
-                released: head.released,
-                released_byte: head.released_byte,
-                published: head.published,
-            },
+            held,
             bytes: have,
         })
     }
