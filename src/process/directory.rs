@@ -98,19 +98,7 @@ impl RuntimeDirectory {
         match circle {
             Circle::Own if mode & 0o077 != 0 => return Err(DirectoryError::WrongMode { path, mode }),
             Circle::OfUser(_) if mode & 0o022 != 0 => return Err(DirectoryError::Writable { path, mode }),
-            Circle::ForGroup(group) if mode & 0o077 != 0o050 || stat.st_gid != group => {
-                let found = stat.st_gid;
-                // Whoever had it for himself does not lose that by a stream for others; in an empty one nobody has anything.
-                if mode & 0o077 != 0 || !is_empty(&fd, &path)? {
-                    return Err(DirectoryError::NotForGroup {
-                        path,
-                        mode,
-                        found,
-                        group,
-                    });
-                }
-                give_to_group(&fd, &path, group)?;
-            }
+            Circle::ForGroup(group) if !lets_in(&stat, group) => let_in(&fd, &path, &stat, group)?,
             _ => {}
         }
         Ok(Self { fd, path, circle })
@@ -170,6 +158,30 @@ fn is_empty(fd: &OwnedFd, path: &Path) -> Result<bool, SystemError> {
         }
     }
     Ok(true)
+}
+
+/// Whether the group, and nobody else, is let in.
+fn lets_in(stat: &Stat, group: u32) -> bool {
+    stat.st_mode & 0o077 == 0o050 && stat.st_gid == group
+}
+
+/// Lets a group into a directory that nobody uses yet. Whoever had one for himself does not lose that by a stream for others.
+fn let_in(fd: &OwnedFd, path: &Path, stat: &Stat, group: u32) -> Result<(), DirectoryError> {
+    if stat.st_mode & 0o077 == 0 && is_empty(fd, path)? {
+        return give_to_group(fd, path, group);
+    }
+    // Somebody else may have let it in meanwhile, and used it.
+    let refused = |errno| SystemError::new("looking at the runtime directory", path, errno);
+    let stat = rustix::fs::fstat(fd).map_err(refused)?;
+    if lets_in(&stat, group) {
+        return Ok(());
+    }
+    Err(DirectoryError::NotForGroup {
+        path: path.into(),
+        mode: stat.st_mode & 0o7777,
+        found: stat.st_gid,
+        group,
+    })
 }
 
 /// The group first: what it was before is not let in for a moment.
@@ -310,6 +322,27 @@ mod tests {
                 matches!(error, DirectoryError::WrongOwner { owner: 12345, .. }),
                 "{error}"
             );
+        }
+    }
+
+    #[test]
+    fn many_let_a_group_in_at_once() {
+        let group = rustix::process::getegid().as_raw();
+        for round in 0..50 {
+            let parent = tempfile::tempdir().unwrap();
+            let path = parent.path().join("run");
+            std::thread::scope(|scope| {
+                for thread in 0..4 {
+                    let path = &path;
+                    scope.spawn(move || {
+                        RuntimeDirectory::open(path.clone(), Missing::Create, Circle::ForGroup(group))
+                            .unwrap();
+                        // It is in use from here on.
+                        fs::write(path.join(format!("{round}-{thread}.lock")), "").unwrap();
+                    });
+                }
+            });
+            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o750);
         }
     }
 }
