@@ -6,8 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use millstream::{End, OnNoConsumer, PutDeadlineError, TimedOut};
 
-use crate::is_root;
 use crate::stage::{Ground, Role, Stage, eventually, say, soon, strategy};
+use crate::{is_root, skipped};
 
 pub(crate) const ROLES: &[(&str, Role)] =
     &[("asks_the_time", asks_the_time), ("lives_without", lives_without)];
@@ -44,7 +44,7 @@ fn no_time(dir: &Path) -> Option<PathBuf> {
 fn nobody_asks_what_time_it_is() {
     let ground = Ground::new();
     let Some(library) = no_time(ground.beside("").as_path()) else {
-        eprintln!("SKIPPED: nobody_asks_what_time_it_is: there is no C compiler (cc)");
+        skipped("nobody_asks_what_time_it_is", "there is no C compiler (cc)");
         return;
     };
     let without_time = |role| {
@@ -138,7 +138,7 @@ fn processes_whose_clocks_differ_by_a_day_do_not_notice() {
     };
     let supported = Command::new("unshare").args(["--time", "true"]).status();
     if !supported.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: {TEST}: this kernel, or `unshare`, has no time namespaces");
+        skipped(TEST, "this kernel, or `unshare`, has no time namespaces");
         return;
     }
     let mut consumer = ahead("consumer");

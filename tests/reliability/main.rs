@@ -20,6 +20,8 @@ mod sizes;
 mod stage;
 mod stopped;
 
+use std::io::Write;
+
 /// No test: where a process begins that a test has started.
 #[test]
 fn role() {
@@ -48,11 +50,16 @@ fn alone(role: &str) {
     assert_eq!(ground.files(), [""; 0]);
 }
 
-/// Whether this process may do what only root may; says loudly that a test is skipped if not.
+/// Says that a test passes something over, past the harness, which keeps to itself what a test prints that passes.
+fn skipped(test: &str, why: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {test}: {why}");
+}
+
+/// Whether this process may do what only root may; the test is skipped if not.
 fn is_root(test: &str) -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
-        eprintln!("SKIPPED: {test}: only root may do what it does to the machine");
+        skipped(test, "only root may do what it does to the machine");
     }
     root
 }

@@ -7,7 +7,7 @@ use millstream::{Buffer, MemoryError, PublishError, SubscribeError};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::stage::{Ground, Mapping, Role, Stage, say};
-use crate::{alone, is_root};
+use crate::{alone, is_root, skipped};
 
 pub(crate) const ROLES: &[(&str, Role)] = &[
     ("few_addresses", few_addresses),
@@ -145,7 +145,7 @@ fn a_control_group_refuses_instead_of_killing() {
         return;
     }
     let Some(group) = Group::new() else {
-        eprintln!("SKIPPED: {TEST}: no control group for memory can be made here");
+        skipped(TEST, "no control group for memory can be made here");
         return;
     };
     let ground = Ground::new();

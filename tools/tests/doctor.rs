@@ -5,6 +5,7 @@
 mod common;
 
 use std::fs::{self, Permissions};
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{ChildStdin, Command, Stdio};
@@ -383,7 +384,9 @@ fn calls_that_are_refused_are_named_with_what_they_cost() {
         .args(["-f", "-qq", "-o", "/dev/null", "true"])
         .status();
     if !works.is_ok_and(|status| status.success()) {
-        eprintln!(
+        // Past the harness, which keeps what a test prints to itself when it passes.
+        let _ = writeln!(
+            std::io::stderr(),
             "SKIPPED: calls_that_are_refused_are_named_with_what_they_cost: strace is missing, or may not trace here"
         );
         return;
