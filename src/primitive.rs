@@ -15,8 +15,6 @@ mod imp {
         pub(crate) use std::sync::atomic::{AtomicU64, Ordering, compiler_fence, fence};
     }
     #[cfg(millstream_shuttle)]
-    pub(crate) use super::park;
-    #[cfg(millstream_shuttle)]
     pub(crate) use super::shuttle::{Mutex, MutexGuard, atomic, thread};
     #[cfg(millstream_tsan)]
     pub(crate) use super::tsan::{Mutex, MutexGuard};
@@ -94,7 +92,6 @@ mod imp {
         /// Loom executes one thread at a time and does not reorder by compilation.
         pub(crate) fn compiler_fence(_: Ordering) {}
     }
-    pub(crate) use super::park;
     pub(crate) use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
     pub(crate) mod thread {
         pub(crate) use loom::thread::yield_now;
@@ -180,7 +177,7 @@ mod shuttle {
 }
 
 #[cfg(any(millstream_loom, millstream_shuttle))]
-mod park {
+pub(crate) mod park {
     use std::time::Duration;
 
     #[cfg(millstream_loom)]

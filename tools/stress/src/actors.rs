@@ -116,7 +116,7 @@ fn stops(count: u64) -> u64 {
             let actor = actor.clone();
             thread::spawn(move || (0..6_u64).for_each(|i| actor.tell(i)))
         };
-        if round % 2 == 0 {
+        if round.is_multiple_of(2) {
             system.stop(&actor);
         }
         system.wait_stopped(&actor, LONG).expect("it was told to");

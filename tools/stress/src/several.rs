@@ -126,10 +126,10 @@ fn comings(count: u64) -> u64 {
                     let Ok(mut source) = builder.initial_demand(2).open() else {
                         break;
                     };
-                    let mut expected = SourceRef::position(&source);
-                    for element in source.by_ref().take(((visit + visitor) % 7) as usize) {
+                    let first = SourceRef::position(&source);
+                    let some = source.by_ref().take(((visit + visitor) % 7) as usize);
+                    for (expected, element) in (first..).zip(some) {
                         assert_eq!(element, wide(expected));
-                        expected += 1;
                         taken += 1;
                     }
                 }

@@ -98,7 +98,7 @@ fn claims(count: u64) -> u64 {
                 for i in next..next + many {
                     claim.push([i, !i]).expect("there is room");
                 }
-                if (next + many) % 11 == 3 && next % 2 == 0 {
+                if (next + many) % 11 == 3 && next.is_multiple_of(2) {
                     // Nobody is to see these; what comes for them is the same once more.
                     claim.abort();
                     let again: Vec<_> = (next..next + many).map(|i| [i, !i]).collect();
