@@ -175,7 +175,7 @@ pub(super) fn sweep(directory: &Arc<RuntimeDirectory>, name: &Name) -> Result<Sw
     }
     if !directory.is_own() {
         // Another user's names: they are seen, and left for their owner to sweep.
-        let live = holder(directory, name, Duration::ZERO).is_some();
+        let live = holder(directory, name, Duration::ZERO)?.is_some();
         return Ok(if live { Swept::Live } else { Swept::Held });
     }
     match Claim::attempt(directory, name)? {
