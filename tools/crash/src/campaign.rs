@@ -32,6 +32,10 @@ pub(crate) struct Campaign {
     ground: Ground,
     points: Points,
     until: Option<Instant>,
+    /// Until when the present operation may begin points.
+    turn: Option<Instant>,
+    /// Points that there was no time for.
+    left_out: u64,
 }
 
 impl Campaign {
@@ -40,15 +44,25 @@ impl Campaign {
             ground,
             points,
             until: within.map(|within| Instant::now() + within),
+            turn: None,
+            left_out: 0,
         }
     }
 
-    pub(crate) fn is_over(&self) -> bool {
-        self.until.is_some_and(|until| Instant::now() > until)
+    /// Points that there was no time for.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.left_out
     }
 
-    /// Plays an operation at its points.
-    pub(crate) fn play(&mut self, operation: &'static Operation) -> Result<Row, Fault> {
+    fn is_over(&self) -> bool {
+        self.turn.is_some_and(|turn| Instant::now() > turn)
+    }
+
+    /// Plays an operation at its points; it is the first of so many, which share the time that there is.
+    pub(crate) fn play(&mut self, operation: &'static Operation, of: usize) -> Result<Row, Fault> {
+        let now = Instant::now();
+        let share = |until: Instant| now + until.saturating_duration_since(now) / of.max(1) as u32;
+        self.turn = self.until.map(share);
         let before = descriptors()?;
         let mut row = Row::new(operation);
         if let Points::One(point) = self.points {
@@ -92,6 +106,7 @@ impl Campaign {
                     let (from, to) = (part * last / each, (part + 1) * last / each);
                     self.point(operation, from + random.below(to - from), row);
                     if self.is_enough(row) {
+                        self.left_out += each - part - 1;
                         break;
                     }
                 }

@@ -87,7 +87,7 @@ mod command {
         /// Only this point, of one operation
         #[arg(long, requires = "only", value_name = "K")]
         point: Option<u64>,
-        /// Begins no more points after so many seconds
+        /// Begins no more points of a sample after about so many seconds, which the operations share
         #[arg(long, value_name = "SECONDS")]
         within: Option<u64>,
     }
@@ -128,11 +128,8 @@ mod command {
         let mut campaign = Campaign::new(ground, points, arguments.within.map(Duration::from_secs));
         let watched = trace::may_watch();
         let mut rows = Vec::new();
-        for operation in chosen {
-            if campaign.is_over() {
-                println!("the time is over before {}", operation.name);
-                break;
-            }
+        let count = chosen.len();
+        for (index, operation) in chosen.into_iter().enumerate() {
             if operation.by == By::Store
                 && let Err(why) = &watched
             {
@@ -142,7 +139,7 @@ mod command {
                 );
                 continue;
             }
-            let row = campaign.play(operation)?;
+            let row = campaign.play(operation, count - index)?;
             if arguments.list {
                 println!(
                     "{:<18} {:?} by {:?}, {} points",
@@ -159,6 +156,12 @@ mod command {
                 );
             }
             rows.push(row);
+        }
+        if campaign.left_out() > 0 {
+            println!(
+                "SKIPPED: {} points of the sample, for which there was no time",
+                campaign.left_out()
+            );
         }
         Ok(report::print(&rows) == 0)
     }

@@ -1,10 +1,11 @@
 //! Roles of those who come after the victim's death, at once.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use millstream::{End, JoinPosition, SubscribeError};
 
 use super::consumers::{elements_to_the_end, frames_to_the_end, resumable};
+use super::producers::DRAINED;
 use crate::fault::Fault;
 use crate::ledger::{PEER, VICTIM};
 use crate::pattern::Pattern;
@@ -82,15 +83,22 @@ pub(crate) fn resumes_frames(stage: &Stage<'_>) -> Result<(), Fault> {
     held.are_again()
 }
 
-/// Resumes a subscription that may have come to its end, of which the stream is gone then.
+/// Resumes a subscription that may have come to its end: then its producer is content, and the stream gone.
 pub(crate) fn resumes_the_end(stage: &Stage<'_>) -> Result<(), Fault> {
     let held = Holdings::now()?;
-    let builder = resumable::<[u64; 1]>(stage).wait_for(Duration::from_millis(50));
-    match stage.opening(|| match builder.open() {
-        Ok(source) => Ok(Some(source)),
-        Err(SubscribeError::TimedOut { .. }) => Ok(None),
-        Err(error) => Err(Fault::from(error)),
-    })? {
+    let end = soon();
+    let source = loop {
+        let builder = resumable::<[u64; 1]>(stage).wait_for(Duration::from_millis(50));
+        match stage.opening(|| match builder.open() {
+            Ok(source) => Ok(Some(source)),
+            Err(SubscribeError::TimedOut { .. }) => Ok(None),
+            Err(error) => Err(Fault::from(error)),
+        })? {
+            None if stage.place(PEER).stage() < DRAINED && Instant::now() < end => {}
+            opened => break opened,
+        }
+    };
+    match source {
         Some(source) => elements_to_the_end(stage, source)?,
         None => {
             let (own, done) = (stage.own(), stage.place(VICTIM).taken());

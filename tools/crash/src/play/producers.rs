@@ -12,6 +12,8 @@ use crate::verdict::{COMPLETED, FAILED, reason_code};
 
 /// Elements before the marks, so that those between them do not begin with a block.
 const BEFORE: u64 = 5;
+/// The stage of a producer of whom everything was released.
+pub(crate) const DRAINED: u32 = 5;
 /// What a producer feeds that lives on.
 pub(crate) const FED: u64 = 64;
 
@@ -278,6 +280,7 @@ pub(crate) fn feed_little(stage: &Stage<'_>) -> Result<(), Fault> {
     sink.complete()?;
     stage.reach(2);
     sink.complete_and_drain(soon())?;
+    stage.reach(DRAINED);
     drop(sink);
     held.are_again()
 }
