@@ -36,7 +36,6 @@ extern crate self as millstream;
 #[cfg(not(millstream_loom))]
 mod actor;
 mod element;
-#[cfg(not(millstream_loom))]
 mod flow;
 /// What fuzz targets reach of the inside; see `tools/fuzz`.
 #[cfg(all(fuzzing, target_os = "linux"))]
@@ -62,10 +61,11 @@ pub use actor::{
 pub use element::{Element, Field, Fingerprint, Kind, Scalar, Schema, SchemaError, Value, ValueError};
 #[cfg(not(millstream_loom))]
 pub use flow::{
-    ArbitrateBuilder, Arbitrated, Branch, ConflateBuilder, ConflateError, Conflated, EndPolicy, Feed,
-    Indexed, Latest, LineCounts, Lossy, Merge, MergeBuilder, NotALane, TeeBuilder, TeeError, WorkQueue,
-    WorkQueueBuilder, WorkSink, arbitrate, conflate, merge, tee, work_queue,
+    ArbitrateBuilder, Arbitrated, ConflateBuilder, ConflateError, Conflated, EndPolicy, Feed, Indexed,
+    Latest, LineCounts, Merge, MergeBuilder, NotALane, WorkQueue, WorkQueueBuilder, WorkSink, arbitrate,
+    conflate, merge, work_queue,
 };
+pub use flow::{Branch, Lossy, TeeBuilder, TeeError, tee};
 #[cfg(not(millstream_loom))]
 /// The crate of the histogram in a [`WorkerReport`].
 pub use hdrhistogram;

@@ -15,7 +15,9 @@ mod imp {
         pub(crate) use std::sync::atomic::{AtomicU64, Ordering, compiler_fence, fence};
     }
     #[cfg(millstream_shuttle)]
-    pub(crate) use super::shuttle::{Mutex, MutexGuard, atomic, park, thread};
+    pub(crate) use super::park;
+    #[cfg(millstream_shuttle)]
+    pub(crate) use super::shuttle::{Mutex, MutexGuard, atomic, thread};
     #[cfg(millstream_tsan)]
     pub(crate) use super::tsan::{Mutex, MutexGuard};
     pub(crate) use std::sync::Arc;
@@ -92,6 +94,7 @@ mod imp {
         /// Loom executes one thread at a time and does not reorder by compilation.
         pub(crate) fn compiler_fence(_: Ordering) {}
     }
+    pub(crate) use super::park;
     pub(crate) use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
     pub(crate) mod thread {
         pub(crate) use loom::thread::yield_now;
@@ -174,44 +177,47 @@ mod shuttle {
     pub(crate) mod thread {
         pub(crate) use shuttle::thread::yield_now;
     }
+}
 
-    pub(crate) mod park {
-        use std::sync::Arc;
-        use std::time::Duration;
+#[cfg(any(millstream_loom, millstream_shuttle))]
+mod park {
+    use std::time::Duration;
 
-        use shuttle::sync::{Condvar, Mutex};
+    #[cfg(millstream_loom)]
+    use loom::sync::{Arc, Condvar, Mutex};
+    #[cfg(not(millstream_loom))]
+    use shuttle::sync::{Arc, Condvar, Mutex};
 
-        /// A place to sleep of which the sleeper is only ever woken, so that shuttle reports a lost ring as a deadlock.
-        #[derive(Debug)]
-        pub(crate) struct Parker(Unparker);
+    /// A place to sleep of which the sleeper is only ever woken, so that a lost ring is reported as a deadlock.
+    #[derive(Debug)]
+    pub(crate) struct Parker(Unparker);
 
-        #[derive(Clone, Debug)]
-        pub(crate) struct Unparker(Arc<(Mutex<bool>, Condvar)>);
+    #[derive(Clone, Debug)]
+    pub(crate) struct Unparker(Arc<(Mutex<bool>, Condvar)>);
 
-        impl Parker {
-            pub(crate) fn new() -> Self {
-                Self(Unparker(Arc::new((Mutex::new(false), Condvar::new()))))
-            }
-
-            pub(crate) fn unparker(&self) -> &Unparker {
-                &self.0
-            }
-
-            pub(crate) fn park_timeout(&self, _: Duration) {
-                let (rung, bell) = &*self.0.0;
-                let mut rung = rung.lock().unwrap();
-                while !*rung {
-                    rung = bell.wait(rung).unwrap();
-                }
-                *rung = false;
-            }
+    impl Parker {
+        pub(crate) fn new() -> Self {
+            Self(Unparker(Arc::new((Mutex::new(false), Condvar::new()))))
         }
 
-        impl Unparker {
-            pub(crate) fn unpark(&self) {
-                *self.0.0.lock().unwrap() = true;
-                self.0.1.notify_one();
+        pub(crate) fn unparker(&self) -> &Unparker {
+            &self.0
+        }
+
+        pub(crate) fn park_timeout(&self, _: Duration) {
+            let (rung, bell) = &*self.0.0;
+            let mut rung = rung.lock().unwrap();
+            while !*rung {
+                rung = bell.wait(rung).unwrap();
             }
+            *rung = false;
+        }
+    }
+
+    impl Unparker {
+        pub(crate) fn unpark(&self) {
+            *self.0.0.lock().unwrap() = true;
+            self.0.1.notify_one();
         }
     }
 }
@@ -253,7 +259,11 @@ mod tsan {
                 let before = self.word.fetch_or(1, Ordering::Acquire);
                 if before & 1 == 0 {
                     let guard = MutexGuard(self);
-                    return if before & 2 == 0 { Ok(guard) } else { Err(PoisonError::new(guard)) };
+                    return if before & 2 == 0 {
+                        Ok(guard)
+                    } else {
+                        Err(PoisonError::new(guard))
+                    };
                 }
                 std::thread::yield_now();
             }
@@ -262,7 +272,11 @@ mod tsan {
         pub(crate) fn get_mut(&mut self) -> LockResult<&mut T> {
             let is_poisoned = *self.word.get_mut() & 2 != 0;
             let value = self.value.get_mut();
-            if is_poisoned { Err(PoisonError::new(value)) } else { Ok(value) }
+            if is_poisoned {
+                Err(PoisonError::new(value))
+            } else {
+                Ok(value)
+            }
         }
     }
 

@@ -9,6 +9,9 @@ const PAGE: &str = "docs/reliability.md";
 /// What ends the list of the files that the page speaks for, and where it begins.
 const LISTED: &str = "The page speaks for ";
 const COLUMNS: usize = 5;
+const HEADED: &str = "What goes wrong";
+/// Where the tools of proof lie.
+const COMMANDS: &str = "tools/prove/";
 
 #[test]
 fn every_line_has_its_test_and_every_test_its_line() {
@@ -50,11 +53,12 @@ fn faults(root: &Path, page: &str) -> Vec<String> {
             }
         }
     }
+    commands(root, page, &mut faults);
     for (line, path) in spoken_for(page, &mut faults) {
         let at = format!("{PAGE}:{line}");
-        let files = files(&root.join("tests").join(path));
+        let files = files(&whole(root, path));
         if files.is_empty() {
-            faults.push(format!("{at}: there are no tests in tests/{path}"));
+            faults.push(format!("{at}: there are no tests in {path}"));
         }
         for file in files {
             for test in sources.tests(&file).all() {
@@ -74,21 +78,23 @@ struct Row<'a> {
     cells: Vec<&'a str>,
 }
 
+/// The lines of the tables of promises, which are known by how their first column is headed.
 fn rows<'a>(page: &'a str, faults: &mut Vec<String>) -> Vec<Row<'a>> {
     let mut rows = Vec::new();
+    let mut is_promise = false;
     for (index, text) in page.lines().enumerate() {
-        let text = text.trim();
-        let Some(inner) = text.strip_prefix('|') else {
+        let Some(inner) = text.trim().strip_prefix('|') else {
+            is_promise = false;
             continue;
         };
-        let cells: Vec<&str> = inner
-            .strip_suffix('|')
-            .unwrap_or(inner)
-            .split('|')
-            .map(str::trim)
-            .collect();
-        let rule = cells.iter().all(|cell| cell.chars().all(|c| c == '-'));
-        if rule && cells.len() == COLUMNS && !cells[0].is_empty() || cells[0] == "What goes wrong" {
+        let inner = inner.strip_suffix('|').unwrap_or(inner);
+        let cells: Vec<&str> = inner.split('|').map(str::trim).collect();
+        if cells[0] == HEADED {
+            is_promise = true;
+            continue;
+        }
+        let is_rule = cells.iter().all(|cell| cell.starts_with("---"));
+        if !is_promise || is_rule {
             continue;
         }
         let line = index + 1;
@@ -104,12 +110,37 @@ fn rows<'a>(page: &'a str, faults: &mut Vec<String>) -> Vec<Row<'a>> {
     rows
 }
 
+/// Commands that the page names and that are not there, and commands that are there and that it does not name.
+fn commands(root: &Path, page: &str, faults: &mut Vec<String>) {
+    let mut named = HashSet::new();
+    for (index, line) in page.lines().enumerate() {
+        for span in spans(line) {
+            let Some(command) = span.strip_prefix(COMMANDS) else {
+                continue;
+            };
+            let command = command.split(' ').next().unwrap_or(command);
+            let is_there = root.join(COMMANDS).join(command).exists();
+            if !is_there && !command.chars().all(char::is_uppercase) {
+                let line = index + 1;
+                faults.push(format!("{PAGE}:{line}: there is no {COMMANDS}{command}"));
+            }
+            named.insert(command);
+        }
+    }
+    for entry in fs::read_dir(root.join(COMMANDS)).into_iter().flatten().flatten() {
+        let name = entry.file_name().into_string().unwrap();
+        if is_executable(&entry.path()) && !named.contains(name.as_str()) {
+            faults.push(format!("{PAGE}: {COMMANDS}{name} is not named"));
+        }
+    }
+}
+
 /// What stands between backticks.
 fn spans(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
 
-/// The files and folders of `tests` in the list that the page gives, each with its line.
+/// The files and folders in the list that the page gives, each with its line.
 fn spoken_for<'a>(page: &'a str, faults: &mut Vec<String>) -> Vec<(usize, &'a str)> {
     let mut lines = page.lines().enumerate();
     if !lines.any(|(_, line)| line.starts_with(LISTED)) {
@@ -152,6 +183,14 @@ impl Tests {
     }
 }
 
+/// Where a file is that the page names: below `tests`, or from the root on.
+fn whole(root: &Path, file: &str) -> PathBuf {
+    match file.split_once('/') {
+        Some(("src" | "tools" | "derive" | "benches" | "examples", _)) => root.join(file),
+        _ => root.join("tests").join(file),
+    }
+}
+
 struct Sources<'a> {
     root: &'a Path,
     read: HashMap<PathBuf, Tests>,
@@ -160,7 +199,7 @@ struct Sources<'a> {
 impl Sources<'_> {
     /// The file and the test that are named; or why they cannot be.
     fn check(&mut self, span: &str) -> Result<(PathBuf, String), String> {
-        if span.starts_with("tools/prove/") {
+        if span.starts_with(COMMANDS) {
             let path = self.root.join(span);
             return match is_executable(&path) {
                 true => Ok((path, String::new())),
@@ -170,11 +209,7 @@ impl Sources<'_> {
         let (file, test) = span
             .split_once(": ")
             .ok_or("names neither `FILE: TEST` nor `tools/prove/NAME`")?;
-        let base = match file.split_once('/') {
-            Some(("src" | "tools" | "derive" | "benches" | "examples", _)) => self.root.to_path_buf(),
-            _ => self.root.join("tests"),
-        };
-        let path = base.join(file);
+        let path = whole(self.root, file);
         if !path.is_file() {
             return Err(format!("names no file ({} is not there)", path.display()));
         }
@@ -296,6 +331,10 @@ mod wrong {
 
     /// The faults of a page with these lines of a table and this list.
     fn of(lines: &str, list: &str) -> Vec<String> {
+        page_of(lines, list, "")
+    }
+
+    fn page_of(lines: &str, list: &str, rest: &str) -> Vec<String> {
         let root = tempfile::tempdir().unwrap();
         let write = |path: &str, text: &str, mode| {
             let path = root.path().join(path);
@@ -310,7 +349,9 @@ mod wrong {
         let made = "macro_rules! both {\n (#[test])\n}\nboth! {\n    one\n    two: 2\n}\n";
         write("tests/made.rs", made, 0o644);
         let head = "| What goes wrong | b | c | d | e |\n|---|---|---|---|---|\n";
-        let page = format!("{head}{lines}\n\nThe page speaks for all of these:\n\n{list}\n");
+        let tools = "| Tool | Command |\n|---|---|\n| everything | `tools/prove/all --ci` |";
+        let page =
+            format!("{head}{lines}\n\n{tools}\n\n{rest}\n\nThe page speaks for all of these:\n\n{list}\n");
         faults(Path::new(root.path()), &page)
     }
 
@@ -357,10 +398,32 @@ mod wrong {
             ("stands", "names neither"),
             ("made.rs: three", "is no test"),
             ("tools/prove/none", "is no file that can be run"),
-            ("tools/prove/nothing", "is no file that can be run"),
         ] {
             one(&format!("| a | b | c | d | `{named}` |"), "", why);
         }
+    }
+
+    #[test]
+    fn commands_that_are_not_there_or_not_named() {
+        let found = page_of(
+            GOOD,
+            "",
+            "`tools/prove/NAME` is called by `tools/prove/nothing --ci`.",
+        );
+        assert!(
+            found.len() == 1 && found[0].ends_with("there is no tools/prove/nothing"),
+            "{found:?}"
+        );
+        let root = tempfile::tempdir().unwrap();
+        let script = root.path().join("tools/prove/alone");
+        fs::create_dir_all(script.parent().unwrap()).unwrap();
+        fs::write(&script, "").unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        let found = faults(root.path(), "The page speaks for nothing.\n");
+        assert!(
+            found.len() == 1 && found[0].ends_with("tools/prove/alone is not named"),
+            "{found:?}"
+        );
     }
 
     #[test]
@@ -382,6 +445,6 @@ mod wrong {
             "- `suite/noun.rs`",
             "tests/suite/noun.rs: stands is in no line",
         );
-        one(GOOD, "- `other/`", "there are no tests in tests/other/");
+        one(GOOD, "- `other/`", "there are no tests in other/");
     }
 }

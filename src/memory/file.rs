@@ -116,6 +116,11 @@ pub(crate) fn is_named(path: &Path, stat: &Stat) -> Result<bool, io::Error> {
     }
 }
 
+/// The largest file that this process may make, if there is a limit: who writes beyond it is ended by SIGXFSZ.
+pub(crate) fn size_limit() -> Option<u64> {
+    file_size_limit()
+}
+
 /// Waits until the disk has the names in the directory of `path`.
 pub(crate) fn sync_directory(path: &Path) -> Result<(), io::Error> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;

@@ -58,7 +58,7 @@ impl Claim {
                 directory.remove(&name.socket_file())?;
                 return Ok(claim);
             }
-            match holder(directory, name, DYING) {
+            match holder(directory, name, DYING)? {
                 Some(pid) => return Err(ClaimError::Taken { pid }),
                 None if round == TRIES => break,
                 None => thread::sleep(Duration::from_millis(round.min(10).into())),
@@ -131,15 +131,26 @@ impl Drop for Claim {
 
 /// The process that listens under the name, and goes on listening for a time; `None` when nobody does, and the
 /// inner `None` when the system does not tell who.
-fn holder(directory: &RuntimeDirectory, name: &Name, time: Duration) -> Option<Option<u32>> {
-    match socket::connect(directory, name) {
+///
+/// An error when it cannot be found out whether anybody does: that is not to be taken for nobody.
+fn holder(
+    directory: &RuntimeDirectory,
+    name: &Name,
+    time: Duration,
+) -> Result<Option<Option<u32>>, SystemError> {
+    Ok(match socket::connect(directory, name) {
         // Whoever dies hangs up on those whom it has not accepted.
         Ok(connection) if !time.is_zero() && hangs_up(&connection, time) => None,
         Ok(connection) => Some(socket::peer(&connection).ok().and_then(|peer| peer.pid)),
         // So many want to connect that the queue is full.
         Err(Errno::AGAIN) => Some(None),
-        Err(_) => None,
-    }
+        // No socket, none that is listened at, or something foreign in its place.
+        Err(Errno::NOENT | Errno::CONNREFUSED | Errno::PROTOTYPE | Errno::LOOP | Errno::NOTDIR) => None,
+        Err(errno) => {
+            let path = directory.at(&name.socket_file());
+            return Err(SystemError::new("asking who holds a name", &path, errno));
+        }
+    })
 }
 
 fn hangs_up(connection: &OwnedFd, time: Duration) -> bool {
@@ -170,7 +181,7 @@ pub(super) fn sweep(directory: &Arc<RuntimeDirectory>, name: &Name) -> Result<Sw
     match Claim::attempt(directory, name)? {
         // Dropping the claim removes the files.
         Some(_claim) => Ok(Swept::Clean),
-        None if holder(directory, name, Duration::ZERO).is_some() => Ok(Swept::Live),
+        None if holder(directory, name, Duration::ZERO)?.is_some() => Ok(Swept::Live),
         None => Ok(Swept::Held),
     }
 }

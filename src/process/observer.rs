@@ -11,7 +11,7 @@ use rustix::fs::SealFlags;
 use super::call::{Answer, call};
 use super::claim::{Swept, sweep};
 use super::directory::{Circle, Missing, RuntimeDirectory};
-use super::error::{DirectoryError, ListError};
+use super::error::{DirectoryError, ListError, SystemError};
 use super::geometry;
 use super::name::Name;
 use super::subscribe_error::{ObserveError, SubscribeError};
@@ -149,7 +149,11 @@ pub(crate) fn list(dir: Option<PathBuf>, user: Option<u32>) -> Result<Vec<String
             Ok(Swept::Live) => live.push(name.to_string()),
             Ok(Swept::Clean | Swept::Held) => {}
             // Something foreign under a name like ours is nobody's stream.
-            Err(error) => log::debug!("millstream passes over {name:?}: {error}"),
+            Err(error @ SystemError::InTheWay { .. }) => {
+                log::debug!("millstream passes over {name:?}: {error}")
+            }
+            // A list without a name of which nothing could be found out would say that nobody has it.
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(live)

@@ -130,9 +130,9 @@ impl<T, F: Fn() -> bool> Lookout for Post<'_, T, F> {
         if is_there {
             return;
         }
-        #[cfg(target_os = "linux")]
+        #[cfg(all(target_os = "linux", not(millstream_loom)))]
         self.selector.sleep_at(&self.source.bell_fds(), left, |_| {});
-        #[cfg(not(target_os = "linux"))]
+        #[cfg(not(all(target_os = "linux", not(millstream_loom))))]
         self.selector.sleep(&Bells::default(), left);
     }
 

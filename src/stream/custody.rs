@@ -10,7 +10,6 @@ use std::task::Waker;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 use super::canceller::Canceller;
 use super::cold_source::Hook;
-#[cfg(not(millstream_loom))]
 use super::end::{CloseReason, End};
 use super::endpoint::Vacancy;
 use super::settings::SourceSettings;
@@ -53,7 +52,6 @@ impl<T> SourceRef<T> {
     }
 
     /// Whether elements may be taken before somebody needs them: nobody else would get what is taken and then lost.
-    #[cfg(not(millstream_loom))]
     pub(crate) fn may_run_ahead(&self) -> bool {
         !self.cold.leaves && !self.cold.endpoint.lags()
     }
@@ -65,7 +63,6 @@ impl<T> SourceRef<T> {
     }
 
     /// Whether the producer is gone and the source waits for the next one, of whom nothing tells it: it has to look.
-    #[cfg(not(millstream_loom))]
     pub(crate) fn is_between_producers(&self) -> bool {
         self.cold.reconnect.is_some() && self.cold.endpoint.end() == Some(&End::PeerGone)
     }

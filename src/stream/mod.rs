@@ -1,6 +1,5 @@
 //! Handles and their builders: `SinkRef`, `SourceRef`, and how a stream ends.
 
-#[cfg(not(millstream_loom))]
 mod attend;
 mod broadcast;
 mod buffer;
@@ -55,7 +54,6 @@ mod transactional;
 
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) use crate::process::{ListError, ObserveError, PublishError, SubscribeError};
-#[cfg(not(millstream_loom))]
 pub(crate) use attend::Attended;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub use broadcast::LossySubscribeBuilder;
@@ -71,7 +69,6 @@ pub use claim::{Claim, EndedMeanwhile};
 #[cfg(not(millstream_loom))]
 pub(crate) use conduit::{Conduit, LaneError};
 pub use end::{CloseReason, End, StreamFault};
-#[cfg(not(millstream_loom))]
 pub(crate) use endpoint::{Lookout, Patience, Vacancy, Waited};
 pub use error::{
     ClaimError, EndError, NotDrained, PutDeadlineError, PutError, PutSliceError, RequestError, TimedOut,

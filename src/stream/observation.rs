@@ -107,7 +107,8 @@ fn look(seen: process::Observation, name: &str) -> Result<Observation, ObserveEr
 /// The names that are published in `directory`, or in the default runtime directory, in order.
 ///
 /// # Errors
-/// When the directory cannot be used. One that does not exist holds no names.
+/// When the directory cannot be used, or the system does not let this process find out who has a name of it: a list is
+/// never short. A directory that does not exist holds no names.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;

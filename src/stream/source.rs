@@ -325,7 +325,6 @@ impl<T> SourceRef<T> {
 
     /// Takes the next element if the cursors' own place has it. Unlike [`try_next`](Self::try_next) it neither finds an end, nor
     /// gives the credit of who has worked on everything, nor looks [elsewhere](Self::is_plain).
-    #[cfg(not(millstream_loom))]
     #[inline(always)]
     pub(crate) fn take_ready(&mut self) -> Option<T> {
         if let Some(element) = self.take_open() {

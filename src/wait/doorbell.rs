@@ -263,9 +263,15 @@ mod local {
         peer: Ringer,
     }
 
-    /// As without loom, but for tasks, of which no model has any.
+    /// As without loom, but that thread and task are behind one lock.
     #[derive(Clone, Debug)]
-    pub(crate) struct Ringer(Arc<(Mutex<bool>, Condvar)>);
+    pub(crate) struct Ringer(Arc<(Mutex<Call>, Condvar)>);
+
+    #[derive(Debug, Default)]
+    struct Call {
+        rung: bool,
+        task: Option<Waker>,
+    }
 
     pub(super) fn pair() -> (Local, Local) {
         let (one, other) = (Ringer::new(), Ringer::new());
@@ -299,11 +305,11 @@ mod local {
     impl Local {
         pub(super) fn sleep(&mut self, _: Duration) {
             let bell = &self.own.0;
-            let mut rung = bell.0.lock().unwrap();
-            while !*rung {
-                rung = bell.1.wait(rung).unwrap();
+            let mut call = bell.0.lock().unwrap();
+            while !call.rung {
+                call = bell.1.wait(call).unwrap();
             }
-            *rung = false;
+            call.rung = false;
         }
 
         pub(super) fn ring(&self) {
@@ -314,19 +320,31 @@ mod local {
             self.own.clone()
         }
 
-        pub(super) fn arm(&self, _: &Waker) {}
+        pub(super) fn arm(&self, waker: &Waker) {
+            self.own.0.0.lock().unwrap().task = Some(waker.clone());
+        }
 
-        pub(super) fn disarm(&self) {}
+        pub(super) fn disarm(&self) {
+            let waker = self.own.0.0.lock().unwrap().task.take();
+            drop(waker);
+        }
     }
 
     impl Ringer {
         fn new() -> Self {
-            Self(Arc::new((Mutex::new(false), Condvar::new())))
+            Self(Arc::new((Mutex::new(Call::default()), Condvar::new())))
         }
 
         pub(crate) fn ring(&self) {
-            *self.0.0.lock().unwrap() = true;
+            let waker = {
+                let mut call = self.0.0.lock().unwrap();
+                call.rung = true;
+                call.task.take()
+            };
             self.0.1.notify_one();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
         }
 
         pub(crate) fn is_heard(&self) -> bool {

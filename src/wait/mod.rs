@@ -2,7 +2,6 @@
 
 mod doorbell;
 mod fence;
-#[cfg(not(millstream_loom))]
 mod selector;
 mod strategy;
 #[cfg(not(millstream_loom))]
@@ -12,7 +11,6 @@ mod wait_set;
 pub(crate) use doorbell::remote::Remote;
 pub(crate) use doorbell::{Doorbell, Ringer};
 pub use fence::Fence;
-#[cfg(not(millstream_loom))]
 pub(crate) use selector::{Bells, Ring, Selector};
 pub use strategy::WaitStrategy;
 pub(crate) use strategy::{Turn, Turns};

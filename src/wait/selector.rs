@@ -3,20 +3,20 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use super::doorbell::LONGEST_SLEEP;
 use super::strategy::{Turn, Turns, WaitStrategy};
-use crate::primitive::Arc;
-use crate::primitive::park::{Parker, Unparker};
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
 use crate::primitive::atomic::{Ordering, fence};
+use crate::primitive::park::{Parker, Unparker};
 
 /// Where one thread sleeps until any of several doorbells is rung: those of this process by wakers, those between processes
 /// by their descriptors.
@@ -25,7 +25,7 @@ pub(crate) struct Selector {
     parker: Parker,
     call: Arc<Call>,
     /// Whether it was logged that there is no descriptor to sleep by.
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
     is_told_deaf: bool,
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct Selector {
 struct Call {
     thread: Unparker,
     /// Readable once rung, for a thread that sleeps at descriptors; made when the first of these comes.
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
     event: std::sync::OnceLock<OwnedFd>,
 }
 
@@ -45,10 +45,10 @@ pub(crate) struct Ring(Arc<Call>);
 /// Descriptors of doorbells between processes, of which any wakes the sleeper.
 #[derive(Default)]
 pub(crate) struct Bells {
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
     fds: Vec<OwnedFd>,
     /// Whether there is one that could not be copied, so that a sleep must be short.
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
     deaf: bool,
 }
 
@@ -59,12 +59,12 @@ impl fmt::Debug for Bells {
 }
 
 /// The longest sleep where a bell cannot be heard: no descriptor was left to hear it by.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
 const DEAF_SLEEP: Duration = Duration::from_millis(1);
 
 impl Bells {
     /// Adds descriptors, by copies: who owns them may close them meanwhile.
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
     pub(crate) fn add(&mut self, fds: &[BorrowedFd<'_>]) {
         for fd in fds {
             match fd.try_clone_to_owned() {
@@ -80,13 +80,13 @@ impl Selector {
         let parker = Parker::new();
         let call = Call {
             thread: parker.unparker().clone(),
-            #[cfg(target_os = "linux")]
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
             event: std::sync::OnceLock::new(),
         };
         Self {
             parker,
             call: Arc::new(call),
-            #[cfg(target_os = "linux")]
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
             is_told_deaf: false,
         }
     }
@@ -133,7 +133,7 @@ impl Selector {
 
     /// Sleeps until rung, or `limit` is over. Rings before the call count.
     pub(crate) fn sleep(&mut self, bells: &Bells, limit: Option<Duration>) {
-        #[cfg(target_os = "linux")]
+        #[cfg(all(target_os = "linux", not(millstream_loom)))]
         if bells.deaf || !bells.fds.is_empty() {
             let fds: Vec<_> = bells.fds.iter().map(AsFd::as_fd).collect();
             return self.poll(&fds, bells.deaf, limit, |_| {});
@@ -143,7 +143,7 @@ impl Selector {
     }
 
     /// As [`sleep`](Self::sleep), at descriptors that stay open meanwhile. Tells which of them, by their places, were rung.
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
     pub(crate) fn sleep_at(
         &mut self,
         bells: &[BorrowedFd<'_>],
@@ -157,7 +157,7 @@ impl Selector {
         }
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(millstream_loom)))]
     fn poll(
         &mut self,
         bells: &[BorrowedFd<'_>],
@@ -213,7 +213,7 @@ fn bounded(limit: Option<Duration>) -> Duration {
 impl Ring {
     pub(crate) fn ring(&self) {
         self.0.thread.unpark();
-        #[cfg(target_os = "linux")]
+        #[cfg(all(target_os = "linux", not(millstream_loom)))]
         {
             // Between what this rings for and the look for a descriptor; pairs with the one in `Selector::poll`.
             fence(Ordering::SeqCst);

@@ -235,10 +235,23 @@ fn killed_at_each_system_call_going_back_is_begun_again() {
         for _ in 0..20 {
             sink.put(sink.position() * 3).unwrap();
         }
+        let subscribe = || {
+            let builder = ground.subscribe::<u64>("orders").resumable("book");
+            builder.transactional::<u64>().open().unwrap()
+        };
+        let mut source = subscribe();
+        let mut commit = |state: u64| {
+            while source.position() < state {
+                source.next().unwrap();
+            }
+            source.commit(&state);
+        };
+        commit(5);
         said.synced.set(sink.sync().unwrap());
         said.begun.set(said.synced.get());
         sink.put(999).unwrap();
-        drop(sink);
+        commit(13);
+        drop((sink, source));
         restart(&path);
         let found = fs::read(&path).unwrap();
         let is_over = plays(&ground, "goes_back", calls, number);
@@ -247,14 +260,18 @@ fn killed_at_each_system_call_going_back_is_begun_again() {
             let builder = ground.publish::<u64>("orders").durable(&path);
             builder.buffer_size(100).max_demand(32).open()
         };
-        match unasked() {
-            Ok(sink) => assert_eq!(sink.position(), 20),
-            Err(PublishError::Durable(DurableError::OtherBoot { .. })) => {
-                let sink = builder(&ground).open().unwrap();
-                assert_eq!(sink.position(), 20);
-            }
-            Err(other) => panic!("{calls} {number}: {other}"),
-        }
+        let sink = match unasked() {
+            Err(PublishError::Durable(DurableError::OtherBoot { .. })) => builder(&ground).open(),
+            whole => whole,
+        };
+        let sink = sink.unwrap_or_else(|error| panic!("{calls} {number}: {error}"));
+        let source = subscribe();
+        assert_eq!(
+            (sink.position(), source.position(), source.state()),
+            (20, 5, Some(5)),
+            "{calls} {number}"
+        );
+        drop((sink, source));
         let kept = beside(&path, ".before-recovery");
         assert!(fs::read(&kept).unwrap() == found, "{calls} {number}");
         assert_eq!(

@@ -14,7 +14,8 @@ use crate::power::{Disk, beside, names, restart, write};
 use crate::stage::{Ground, Random, Role, Shared, Stage, eventually, say};
 use crate::transactional::Sums;
 
-pub(crate) const ROLES: &[(&str, Role)] = &[("commits", commits)];
+pub(crate) const ROLES: &[(&str, Role)] =
+    &[("commits", commits), ("syncs_under_a_limit", syncs_under_a_limit)];
 
 /// A stream of some kind.
 struct Scene {
@@ -389,6 +390,33 @@ fn a_sync_that_fails_leaves_the_one_before_and_the_stream_goes_on() {
     sink.put(11).unwrap();
     assert_eq!(sink.sync().unwrap(), 12);
     assert_eq!(verify_synced(&scene.file).unwrap().published, 12);
+}
+
+fn syncs_under_a_limit(stage: &Stage) {
+    let builder = stage.ground.publish::<u64>("orders").recover_synced();
+    let builder = builder.durable(stage.ground.beside("orders"));
+    let mut sink = builder.buffer_size(16).max_demand(32).open().unwrap();
+    for bytes in [4096, 100] {
+        let limit = rustix::process::Rlimit {
+            current: Some(bytes),
+            maximum: None,
+        };
+        rustix::process::setrlimit(rustix::process::Resource::Fsize, limit).unwrap();
+        let error = sink.sync().unwrap_err();
+        assert!(error.to_string().contains("File too large"), "{error}");
+    }
+    sink.put(11).unwrap();
+    say("ALIVE");
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_fails_a_sync_and_ends_nobody() {
+    let scene = Scene::synced();
+    let producer = scene.ground.start("syncs_under_a_limit", &[]);
+    producer.expect("ALIVE");
+    producer.finish();
+    assert_eq!(verify_synced(&scene.file).unwrap().published, 10);
+    assert_eq!(scene.builder::<u64>().open().unwrap().position(), 12);
 }
 
 /// Commits after each element, until it is killed.

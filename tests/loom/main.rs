@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod broadcast;
+mod tee;
 
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;

@@ -78,14 +78,23 @@ fn a_worker_that_goes_leaves_its_work_to_the_others() {
                 .enumerate()
                 .map(|(number, mut worker)| {
                     let most = if number == 0 { 1 } else { usize::MAX };
-                    thread::spawn(move || worker.by_ref().take(most).map(|element| *element).collect::<Vec<_>>())
+                    thread::spawn(move || {
+                        worker
+                            .by_ref()
+                            .take(most)
+                            .map(|element| *element)
+                            .collect::<Vec<_>>()
+                    })
                 })
                 .collect();
             for i in 0..8_u64 {
                 sink.put(Box::new(i)).unwrap();
             }
             sink.complete().unwrap();
-            let mut done: Vec<_> = workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect();
+            let mut done: Vec<_> = workers
+                .into_iter()
+                .flat_map(|worker| worker.join().unwrap())
+                .collect();
             done.sort_unstable();
             assert!(done.into_iter().eq(0..8));
         });
@@ -116,7 +125,9 @@ fn a_merge_brings_every_element_of_every_input() {
                 next[number] += 1;
             }
             assert_eq!(next, [4; 3]);
-            producers.into_iter().for_each(|producer| producer.join().unwrap());
+            producers
+                .into_iter()
+                .for_each(|producer| producer.join().unwrap());
         });
     }
 }

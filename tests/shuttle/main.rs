@@ -28,7 +28,10 @@ const WAITS: [WaitStrategy; 3] = [
 ];
 
 fn setting<T: FromStr>(name: &str, usual: T) -> T {
-    env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(usual)
+    env::var(name)
+        .ok()
+        .and_then(|value| value.parse().ok())
+        .unwrap_or(usual)
 }
 
 /// Runs a model by schedules drawn at random, and by schedules with few preemptions at random places (PCT), which find other mistakes.

@@ -23,7 +23,11 @@ fn crowd(wait: WaitStrategy, history: u64, absence: OnNoConsumer) -> (SinkRef<Wi
         .unwrap()
 }
 
-fn join(subscribers: &Subscribers<Wide>, wait: WaitStrategy, from: JoinPosition) -> millstream::SourceRef<Wide> {
+fn join(
+    subscribers: &Subscribers<Wide>,
+    wait: WaitStrategy,
+    from: JoinPosition,
+) -> millstream::SourceRef<Wide> {
     let builder = subscribers
         .subscribe()
         .initial_demand(1)

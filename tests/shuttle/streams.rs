@@ -38,7 +38,8 @@ fn batches_and_claims_come_whole() {
     schedules(|| {
         let (mut sink, mut source) = pair::<[u64; 3]>(WaitStrategy::park(), 2, 3);
         let producer = thread::spawn(move || {
-            sink.put_slice(&[[0; 3], [1; 3], [2; 3], [3; 3], [4; 3], [5; 3], [6; 3]]).unwrap();
+            sink.put_slice(&[[0; 3], [1; 3], [2; 3], [3; 3], [4; 3], [5; 3], [6; 3]])
+                .unwrap();
             while sink.claim(2).is_err() {
                 thread::yield_now();
             }
@@ -155,7 +156,9 @@ fn a_cancel_against_a_drain() {
                 assert_eq!(source.by_ref().take(take as usize).count() as u64, take);
                 source.cancel();
             });
-            let written = sink.put_slice(&[1, 2, 3]).map_or_else(|error| error.written, |()| 3) as u64;
+            let written = sink
+                .put_slice(&[1, 2, 3])
+                .map_or_else(|error| error.written, |()| 3) as u64;
             assert!(written >= take);
             match sink.complete_and_drain(never()) {
                 Ok(()) => assert!(written == take || take == 3),

@@ -319,6 +319,30 @@ fn a_directory_that_is_not_ours_alone_needs_attention() {
 }
 
 #[test]
+fn a_directory_for_a_group_is_looked_at_too() {
+    let place = Place::new();
+    let group = rustix::process::getegid().as_raw();
+    let stream = millstream::publish::<u64>("shared").directory(place.run_dir());
+    let sink = stream.group(group).open().unwrap();
+    let socket = place.run_dir().join("dead.sock");
+    drop(std::os::unix::net::UnixListener::bind(socket).unwrap());
+    let (seen, code) = diagnosis(&place, &[]);
+    let directory = &seen["directory"];
+    assert_eq!(
+        (&directory["mode"], &directory["group"]),
+        (&json!("0750"), &json!(group))
+    );
+    assert_eq!(check(&seen, "directory", "access")["state"], "ok");
+    assert_eq!((&directory["names"][0]["life"], code), (&json!("stale"), 1));
+    assert_eq!(directory["names"][1]["life"], "live");
+    let (seen, _) = diagnosis(&place, &["--sweep"]);
+    assert_eq!(seen["swept"], json!(["dead"]));
+    assert_eq!(seen["directory"]["names"][0]["name"], "shared");
+    drop(sink);
+    assert_eq!(place.left(), [""; 0]);
+}
+
+#[test]
 fn tight_limits_need_attention_and_do_not_kill() {
     let place = Place::new();
     let exe = env!("CARGO_BIN_EXE_millstream");

@@ -94,7 +94,7 @@ fn after_a_restart_of_the_machine_it_says_what_to_do_and_that_helps() {
 fn what_is_damaged_is_named_with_the_exit_code_1() {
     let (place, path) = published(&["--sync"]);
     let whole = fs::read(&path).unwrap();
-    write(&path, 60, &[0xff]);
+    write(&path, 90, &[0xff]);
     let found = findings(&place, &path, 1);
     assert_eq!((&found["whole"], &found["stream"]), (&json!(false), &Value::Null));
     assert_eq!(found["synced"]["published"], 3, "what could be gone back to");

@@ -80,6 +80,8 @@ struct Summing<'a> {
     chunk: Vec<u8>,
     sum: u64,
     written: u64,
+    /// Of the file's bytes.
+    limit: Option<u64>,
 }
 
 impl Summing<'_> {
@@ -102,9 +104,13 @@ impl Summing<'_> {
     }
 
     fn pass(&mut self) -> io::Result<()> {
+        let end = self.written + self.chunk.len() as u64;
+        if self.limit.is_some_and(|limit| end > limit) {
+            return Err(Errno::FBIG.into());
+        }
         self.sum = go_on(self.sum, words(&self.chunk));
         self.file.write_all(&self.chunk)?;
-        self.written += self.chunk.len() as u64;
+        self.written = end;
         self.chunk.clear();
         Ok(())
     }
@@ -121,12 +127,17 @@ pub(super) fn write<E: From<io::Error>>(
 ) -> Result<(), E> {
     let path = beside(path);
     let file = File::from(file::unnamed(&path)?);
+    let limit = file::size_limit();
+    if limit.is_some_and(|limit| limit < size_of::<Head>() as u64) {
+        return Err(io::Error::from(Errno::FBIG).into());
+    }
     (&file).write_all(Head::new_zeroed().as_bytes())?;
     let mut body = Summing {
         file: &file,
         chunk: Vec::with_capacity(CHUNK),
         sum: checksum([]),
         written: size_of::<Head>() as u64,
+        limit,
     };
     body.put(header.as_bytes())?;
     body.put(schema)?;

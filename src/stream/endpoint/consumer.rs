@@ -174,12 +174,10 @@ impl ConsumerEndpoint {
         self.ended.as_ref()
     }
 
-    #[cfg(not(millstream_loom))]
     pub(crate) fn patience(&self) -> Patience {
         self.patience
     }
 
-    #[cfg(not(millstream_loom))]
     pub(crate) fn set_patience(&mut self, patience: Patience) {
         self.patience = patience;
     }
@@ -193,7 +191,6 @@ impl ConsumerEndpoint {
     }
 
     /// Whether the element taken last does not count as released yet.
-    #[cfg(not(millstream_loom))]
     pub(crate) fn lags(&self) -> bool {
         self.demand.lag != 0
     }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::net::{
@@ -43,26 +43,26 @@ pub(crate) fn vandalise(scene: &Scene<'_>, random: &mut Random) -> Result<(), Fa
 }
 
 /// A connection to whoever listens there, if somebody does.
-fn connect(path: &PathBuf) -> Option<OwnedFd> {
+fn connect(path: &Path) -> Option<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).ok()?;
-    let address = SocketAddrUnix::new(path.as_path()).ok()?;
+    let address = SocketAddrUnix::new(path).ok()?;
     rustix::net::connect(&socket, &address).ok()?;
     Some(socket)
 }
 
-fn hang_up(socket: &PathBuf, times: u64) {
+fn hang_up(socket: &Path, times: u64) {
     let all: Vec<_> = (0..times).filter_map(|_| connect(socket)).collect();
     drop(all);
 }
 
-fn stay_silent(socket: &PathBuf, random: &mut Random) {
+fn stay_silent(socket: &Path, random: &mut Random) {
     let silent = connect(socket);
     std::thread::sleep(Duration::from_millis(random.below(300)));
     drop(silent);
 }
 
-fn talk_nonsense(path: &PathBuf, random: &mut Random, with_descriptors: bool) {
+fn talk_nonsense(path: &Path, random: &mut Random, with_descriptors: bool) {
     let Some(socket) = connect(path) else { return };
     for _ in 0..random.between(1, 3) {
         let nonsense: Vec<u8> = (0..random.below(2000)).map(|_| random.next() as u8).collect();

@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use millstream::SubscribeError;
+use millstream::{Observation, ObserveError, SubscribeError};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use serde::Serialize;
@@ -30,6 +30,8 @@ pub(crate) struct Directory {
     pub(crate) owner: Option<u32>,
     /// In octal, as `chmod` takes it.
     pub(crate) mode: Option<String>,
+    /// The group whose members may take streams from it.
+    pub(crate) group: Option<u32>,
     pub(crate) names: Vec<Name>,
     pub(crate) foreign: Vec<Foreign>,
     pub(crate) checks: Vec<Check>,
@@ -74,6 +76,7 @@ impl Directory {
             chosen_by,
             owner: None,
             mode: None,
+            group: None,
             names: Vec::new(),
             foreign: Vec::new(),
             checks: Vec::new(),
@@ -95,9 +98,21 @@ impl Directory {
     /// Removes what dead publishers left, by the library's own rules: under the lock of each name.
     pub(crate) fn sweep(&self) -> Result<(), millstream::ListError> {
         if self.stale().next().is_some() {
-            millstream::list(Some(self.path.clone()))?;
+            let path = Some(self.path.clone());
+            match self.group {
+                Some(_) => millstream::list_from_user(own(), path)?,
+                None => millstream::list(path)?,
+            };
         }
         Ok(())
+    }
+
+    fn observe(&self, name: &str) -> Result<Observation, ObserveError> {
+        let path = Some(self.path.clone());
+        match self.group {
+            Some(_) => millstream::observe_from_user(name, own(), path),
+            None => millstream::observe(name, path),
+        }
     }
 
     /// The names whose publishers are dead.
@@ -112,17 +127,20 @@ impl Directory {
         if let Ok(stat) = &stat {
             self.owner = Some(stat.uid());
             self.mode = Some(format!("{:04o}", stat.mode() & 0o7777));
+            // As the library makes it for who publishes for a group.
+            let is_for_group = stat.uid() == own() && stat.mode() & 0o077 == 0o050;
+            self.group = is_for_group.then(|| stat.gid());
         }
-        let seen = millstream::observe(NOBODY, Some(self.path.clone()));
-        let error = seen.err();
-        self.checks
-            .push(match error.as_ref().map(millstream::ObserveError::reason) {
-                None | Some(SubscribeError::NotFound { .. }) if stat.is_ok() => {
-                    Check::ok("access", "this user's alone")
-                }
-                None | Some(SubscribeError::NotFound { .. }) => missing(&self.path),
-                Some(error) => Check::attention("access", "it cannot be used", error.to_string()),
-            });
+        let error = self.observe(NOBODY).err();
+        let whose = match self.group {
+            Some(group) => format!("this user's, and group {group} may look into it"),
+            None => "this user's alone".into(),
+        };
+        self.checks.push(match error.as_ref().map(ObserveError::reason) {
+            None | Some(SubscribeError::NotFound { .. }) if stat.is_ok() => Check::ok("access", whose),
+            None | Some(SubscribeError::NotFound { .. }) => missing(&self.path),
+            Some(error) => Check::attention("access", "it cannot be used", error.to_string()),
+        });
     }
 
     fn read(&mut self) -> io::Result<()> {
@@ -156,7 +174,7 @@ impl Directory {
             let files: Vec<String> = files.iter().filter(there).cloned().collect();
             return Ok((!files.is_empty()).then_some(Life::Stale { files }));
         }
-        match millstream::observe(name, Some(self.path.clone())) {
+        match self.observe(name) {
             Ok(seen) => {
                 let report = Report::of(&seen);
                 Ok(Some(Life::Live {
@@ -223,6 +241,11 @@ impl Directory {
     }
 }
 
+/// This user.
+fn own() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
 /// Which directory it is, by the library's order, and what says so.
 fn located(explicit: Option<&Path>) -> (PathBuf, &'static str) {
     let set = |key| env::var_os(key).filter(|value: &OsString| !value.is_empty());
@@ -235,8 +258,7 @@ fn located(explicit: Option<&Path>) -> (PathBuf, &'static str) {
     match set("XDG_RUNTIME_DIR").map(PathBuf::from) {
         Some(path) if path.is_absolute() => (path.join("millstream"), "XDG_RUNTIME_DIR"),
         _ => {
-            let user = rustix::process::geteuid().as_raw();
-            let path = env::temp_dir().join(format!("millstream-{user}"));
+            let path = env::temp_dir().join(format!("millstream-{}", own()));
             (
                 path,
                 "the temporary directory, as neither MILLSTREAM_DIR nor XDG_RUNTIME_DIR is set",

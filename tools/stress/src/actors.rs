@@ -60,7 +60,9 @@ fn messages(count: u64) -> u64 {
         )
         .expect("it is the only one of its name");
     let mut senders = vec![thread::spawn(move || (0..count).for_each(|i| relay.tell(i)))];
-    senders.push(thread::spawn(move || (0..count).for_each(|i| receiver.tell((1, i)))));
+    senders.push(thread::spawn(move || {
+        (0..count).for_each(|i| receiver.tell((1, i)))
+    }));
     let mut next = [0; 2];
     for _ in 0..2 * count {
         let (sender, number) = heard.recv_timeout(LONG).expect("it was sent");
@@ -106,7 +108,9 @@ fn stops(count: u64) -> u64 {
     let system = system(2);
     for round in 0..count {
         let actor: ActorRef<u64> = system
-            .spawn("passing", move || receive(move |_, number| if number == 3 { Next::Stop } else { Next::Same }))
+            .spawn("passing", move || {
+                receive(move |_, number| if number == 3 { Next::Stop } else { Next::Same })
+            })
             .expect("the one before has stopped");
         let sender = {
             let actor = actor.clone();
@@ -129,17 +133,23 @@ fn set_up(count: u64) -> u64 {
             .spawn(&format!("producer {round}"), stream_producer().buffer_size(4))
             .expect("it is the only one of its name");
         let consumer = system
-            .spawn(&format!("consumer {round}"), stream_consumer(&producer).initial_demand(3))
+            .spawn(
+                &format!("consumer {round}"),
+                stream_consumer(&producer).initial_demand(3),
+            )
             .expect("it is the only one of its name");
         let mut sink: SinkRef<u64> = system.ask(&producer, GetSink::new, LONG).expect("it answers");
         let source: SourceRef<u64> = system.ask(&consumer, GetSource::new, LONG).expect("it answers");
-        let reader = thread::spawn(move || source.zip(0..).filter(|(got, expected)| got == expected).count() as u64);
+        let reader =
+            thread::spawn(move || source.zip(0..).filter(|(got, expected)| got == expected).count() as u64);
         for i in 0..count {
             sink.put(i).expect("it is read");
         }
         sink.complete().expect("it is still open");
         assert_eq!(joined(reader), count);
-        system.wait_stopped(&producer, LONG).expect("the stream has ended");
+        system
+            .wait_stopped(&producer, LONG)
+            .expect("the stream has ended");
     }
     3 * count
 }

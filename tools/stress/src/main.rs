@@ -50,7 +50,10 @@ fn main() -> ExitCode {
         if named.is_empty() || named.iter().any(|one| one == name) {
             let begun = Instant::now();
             let checked = watched(name, move || stress(count));
-            println!("{name:14} {checked:>9} elements, {} ms", begun.elapsed().as_millis());
+            println!(
+                "{name:14} {checked:>9} elements, {} ms",
+                begun.elapsed().as_millis()
+            );
             total += checked;
         }
     }

@@ -94,7 +94,9 @@ fn all(ground: &Ground) -> u8 {
 }
 
 fn publish(ground: &Ground, name: &str) -> PublishBuilder<u64> {
-    millstream::publish::<u64>(name).directory(&ground.directory).sink_wait(WaitStrategy::park())
+    millstream::publish::<u64>(name)
+        .directory(&ground.directory)
+        .sink_wait(WaitStrategy::park())
 }
 
 fn subscribe(ground: &Ground, name: &str) -> SubscribeBuilder<u64> {
@@ -111,11 +113,22 @@ fn take(source: &mut SourceRef<u64>, until: u64) -> Outcome {
         let expected = SourceRef::position(source);
         match source.next() {
             Some(element) if element == expected => {}
-            Some(element) => return Err(Trouble::Wrong(format!("element {element} came in the place of {expected}"))),
-            None if source.end() == Some(End::Completed) => {
-                return Err(Trouble::Wrong(format!("the stream completed at {expected}, not at {until}")));
+            Some(element) => {
+                return Err(Trouble::Wrong(format!(
+                    "element {element} came in the place of {expected}"
+                )));
             }
-            None => return Err(Trouble::Refused(format!("taking element {expected}: {:?}", source.end()))),
+            None if source.end() == Some(End::Completed) => {
+                return Err(Trouble::Wrong(format!(
+                    "the stream completed at {expected}, not at {until}"
+                )));
+            }
+            None => {
+                return Err(Trouble::Refused(format!(
+                    "taking element {expected}: {:?}",
+                    source.end()
+                )));
+            }
         }
     }
     Ok(())
@@ -157,7 +170,8 @@ fn resumed(ground: &Ground) -> Outcome {
                 sink.put_deadline(element, ground.deadline())
                     .map_err(refused("putting"))?;
             }
-            sink.complete_and_drain(ground.deadline()).map_err(refused("draining"))
+            sink.complete_and_drain(ground.deadline())
+                .map_err(refused("draining"))
         },
         || {
             let mut source = night()?;
@@ -166,12 +180,17 @@ fn resumed(ground: &Ground) -> Outcome {
             let mut source = night()?;
             let resumed = SourceRef::position(&source);
             if resumed != FIRST {
-                return Err(Trouble::Wrong(format!("it was resumed at {resumed}, not at {FIRST}")));
+                return Err(Trouble::Wrong(format!(
+                    "it was resumed at {resumed}, not at {FIRST}"
+                )));
             }
             take(&mut source, ELEMENTS)?;
             match source.next() {
                 None if source.end() == Some(End::Completed) => Ok(()),
-                other => Err(Trouble::Refused(format!("at the end: {other:?}, {:?}", source.end()))),
+                other => Err(Trouble::Refused(format!(
+                    "at the end: {other:?}, {:?}",
+                    source.end()
+                ))),
             }
         },
     )
@@ -185,7 +204,12 @@ fn several(ground: &Ground) -> Outcome {
         .consumers(3)
         .open()
         .map_err(refused("publishing to several"))?;
-    let join = || subscribe(ground, "several").initial_demand(4).open().map_err(refused("joining"));
+    let join = || {
+        subscribe(ground, "several")
+            .initial_demand(4)
+            .open()
+            .map_err(refused("joining"))
+    };
     let (mut one, mut other) = (join()?, join()?);
     both(
         move || {
@@ -241,7 +265,10 @@ fn frames(ground: &Ground) -> Outcome {
     }
     match source.next().map(|frame| frame.len()) {
         None if matches!(source.end(), Some(End::Failed(_))) => Ok(()),
-        other => Err(Trouble::Refused(format!("at the end of frames: {other:?}, {:?}", source.end()))),
+        other => Err(Trouble::Refused(format!(
+            "at the end of frames: {other:?}, {:?}",
+            source.end()
+        ))),
     }
 }
 
@@ -254,10 +281,14 @@ fn looked_at(ground: &Ground) -> Outcome {
     if names != ["looked-at"] {
         return Err(Trouble::Wrong(format!("{names:?} are listed")));
     }
-    let mut seen = millstream::observe("looked-at", Some(ground.directory.clone())).map_err(refused("observing"))?;
+    let mut seen =
+        millstream::observe("looked-at", Some(ground.directory.clone())).map_err(refused("observing"))?;
     seen.refresh();
     if seen.position() != sink.position() {
-        return Err(Trouble::Wrong(format!("the position observed is {}", seen.position())));
+        return Err(Trouble::Wrong(format!(
+            "the position observed is {}",
+            seen.position()
+        )));
     }
     Ok(())
 }

@@ -47,7 +47,10 @@ fn broadcast(count: u64) -> u64 {
             .expect("a ring within the bounds");
         let readers: Vec<_> = (0..3)
             .map(|reader| {
-                let builder = subscribers.subscribe().source_wait(wait).initial_demand(reader * 2 + 1);
+                let builder = subscribers
+                    .subscribe()
+                    .source_wait(wait)
+                    .initial_demand(reader * 2 + 1);
                 let mut source = builder.open().expect("there is a place");
                 thread::spawn(move || {
                     for i in 0..count {
@@ -147,11 +150,18 @@ fn comings(count: u64) -> u64 {
 
 fn rendezvous(count: u64) -> u64 {
     let count = count / 4;
-    let (mut publisher, stream) = millstream::rendezvous::<u64>().build().expect("a ring within the bounds");
+    let (mut publisher, stream) = millstream::rendezvous::<u64>()
+        .build()
+        .expect("a ring within the bounds");
     let readers: Vec<_> = (0..2)
         .map(|_| {
             let subscriber = stream.subscribe().expect("there is a place");
-            thread::spawn(move || subscriber.zip(0..).filter(|(got, expected)| got == expected).count() as u64)
+            thread::spawn(move || {
+                subscriber
+                    .zip(0..)
+                    .filter(|(got, expected)| got == expected)
+                    .count() as u64
+            })
         })
         .collect();
     for i in 0..count {

@@ -198,7 +198,9 @@ fn by_hand(count: u64) -> u64 {
         sink
     });
     for i in 0..count {
-        source.request(std::num::NonZeroU64::MIN).expect("it is within the window");
+        source
+            .request(std::num::NonZeroU64::MIN)
+            .expect("it is within the window");
         assert_eq!(source.next(), Some(i));
     }
     drop(joined(producer));
@@ -211,7 +213,8 @@ fn closes(count: u64) -> u64 {
     let mut all = 0;
     for round in 0..rounds {
         let token = Arc::new(());
-        let (mut sink, mut source) = pair::<Arc<()>>(WaitStrategy::park(), (round % 3) as usize, 1 + round % 4);
+        let (mut sink, mut source) =
+            pair::<Arc<()>>(WaitStrategy::park(), (round % 3) as usize, 1 + round % 4);
         let mine = token.clone();
         let producer = thread::spawn(move || {
             let mut accepted = 0;

@@ -275,6 +275,8 @@ pub(crate) fn reopens<const N: usize>(stage: &Stage<'_>) -> Result<(), Fault> {
     let mut source = resumable::<[u64; N]>(stage).open()?;
     let mut sequence = Sequence::from(source.position());
     own.set_note(sequence.next);
+    // The consumer that lived may have taken all of it.
+    own.set_taken(sequence.next);
     sink.complete()?;
     for element in source.by_ref() {
         sequence.take(element.position())?;
@@ -300,6 +302,8 @@ pub(crate) fn reopens_frames(stage: &Stage<'_>) -> Result<(), Fault> {
     let mut source = resumable::<[u8]>(stage).open()?;
     let mut sequence = Sequence::from(source.position());
     own.set_note(sequence.next);
+    // The consumer that lived may have taken all of it.
+    own.set_taken(sequence.next);
     sink.complete()?;
     while let Some(bytes) = source.next() {
         sequence.take(frame_position(&bytes))?;
