@@ -175,8 +175,12 @@ pub(super) fn sweep(directory: &Arc<RuntimeDirectory>, name: &Name) -> Result<Sw
     }
     if !directory.is_own() {
         // Another user's names: they are seen, and left for their owner to sweep.
-        let live = holder(directory, name, Duration::ZERO)?.is_some();
-        return Ok(if live { Swept::Live } else { Swept::Held });
+        return match holder(directory, name, Duration::ZERO) {
+            Ok(Some(_)) => Ok(Swept::Live),
+            // A stream that is not for this process is none to it.
+            Ok(None) | Err(SystemError::Permission { .. }) => Ok(Swept::Held),
+            Err(error) => Err(error),
+        };
     }
     match Claim::attempt(directory, name)? {
         // Dropping the claim removes the files.
