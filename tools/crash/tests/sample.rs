@@ -4,7 +4,7 @@
 
 use std::process::Command;
 
-/// What the program says of the operations whose names begin so, and whether it found nothing wrong.
+/// Plays a sample of an operation, in which nothing is to be found wrong.
 #[track_caller]
 fn sample(operation: &str) {
     let run = Command::new(env!("CARGO_BIN_EXE_crash"))
