@@ -65,7 +65,7 @@ fn sums(stage: &Stage) {
                 break;
             }
         }
-        if sums.count % every == 0 || sums.count == count {
+        if sums.count.is_multiple_of(every) || sums.count == count {
             source.commit(&sums);
             progress.set(sums.count);
         }
