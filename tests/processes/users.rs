@@ -295,6 +295,14 @@ fn a_group_gets_in_where_both_sides_say_so_and_nobody_else() {
     refused(&seen, &["Permission"]);
     refused(&seen, &["Permission"]);
 
+    // A stream that is closed to the group by hand is none to a list.
+    let socket = commons.ground.dir.join("shared.sock");
+    fs::set_permissions(&socket, Permissions::from_mode(0o600)).unwrap();
+    let seen = commons.start(MEMBERS[0], "user_observer", &[&"shared", &OWNER]);
+    seen.expect("Ok([])");
+    refused(&seen, &["Permission", "shared.sock"]);
+    fs::set_permissions(&socket, Permissions::from_mode(0o660)).unwrap();
+
     let mut again = members.pop().unwrap();
     drop(members);
     assert_eq!(producer.ask(10), "put");
