@@ -130,9 +130,9 @@ mod shuttle {
         /// Lets another thread have its turn, if the schedule says so. Not as giving way does, which tells the scheduler that
         /// this thread has nothing to do.
         fn step() {
-            static NOBODYS: shuttle::sync::atomic::AtomicBool = shuttle::sync::atomic::AtomicBool::new(false);
             if shuttle::current::try_get_current_task().is_some() {
-                NOBODYS.load(Ordering::SeqCst);
+                // Of nobody else: several runs may go on at once, in threads of their own.
+                shuttle::sync::atomic::AtomicBool::new(false).load(Ordering::SeqCst);
             }
         }
 

@@ -100,7 +100,7 @@ fn the_last_one_goes_and_the_next_comes() {
         let consumer = thread::spawn(move || {
             let mut next = 0;
             while next < 6 {
-                let mut source = join(&subscribers, wait, JoinPosition::Oldest);
+                let mut source = join(&subscribers, wait, JoinPosition::Live);
                 for element in source.by_ref().take(2) {
                     assert_eq!(element, wide(next));
                     next += 1;

@@ -163,7 +163,11 @@ fn a_cancel_against_a_drain() {
             match sink.complete_and_drain(never()) {
                 Ok(()) => assert!(written == take || take == 3),
                 Err(NotDrained { left, reason }) => {
-                    assert_eq!(left, written - take);
+                    // What a slice took back when it found the stream closed is counted as left, too.
+                    assert!(
+                        (written - take..=3 - take).contains(&left),
+                        "{left} left of {written}"
+                    );
                     assert_eq!(reason, Some(CloseReason::Cancelled));
                 }
             }

@@ -158,7 +158,7 @@ fn frames(count: u64) -> u64 {
         let producer = thread::spawn(move || {
             for i in 0..count {
                 let frame = frame_of(i);
-                if i % 3 == 0 {
+                if i.is_multiple_of(3) {
                     while sink.claim(frame.len()).is_err() {
                         thread::yield_now();
                     }
