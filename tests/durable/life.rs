@@ -88,22 +88,15 @@ fn takes(stage: &Stage) {
     let mut next = source.position();
     // Nothing is left out: it begins at what was done, or before.
     assert!(next <= done.get(), "{next} {}", done.get());
-    loop {
-        match source.next() {
-            Some(element) => {
-                assert_eq!(element, next);
-                next += 1;
-                done.set(done.get().max(next));
-                if next == count {
-                    break;
-                }
-            }
-            None => {
-                assert_eq!(source.end(), Some(End::PeerGone));
-                say("GONE");
-                stage.stay();
-            }
-        }
+    while next < count {
+        let Some(element) = source.next() else {
+            assert_eq!(source.end(), Some(End::PeerGone));
+            say("GONE");
+            stage.stay();
+        };
+        assert_eq!(element, next);
+        next += 1;
+        done.set(done.get().max(next));
     }
     let _ = source.try_next();
     say("ALL");
