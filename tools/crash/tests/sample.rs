@@ -8,7 +8,7 @@ use std::process::Command;
 #[track_caller]
 fn sample(operation: &str) {
     let run = Command::new(env!("CARGO_BIN_EXE_crash"))
-        .args(["--only", operation, "--points", "12", "--seed", "7"])
+        .args(["--only", operation, "--points", "4", "--seed", "7"])
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&run.stdout);
