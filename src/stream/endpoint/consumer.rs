@@ -280,10 +280,6 @@ impl ConsumerEndpoint {
 
     /// Gives credit for what was taken up to `pos`. Returns the position at which to give some again.
     pub(crate) fn credit(&mut self, pos: u64, lag: u64) -> u64 {
-        // One that has ended writes nothing more, for its page may be another's, unless it commits, which keeps the page.
-        if self.ended.is_some() && self.committed.is_none() {
-            return self.mark();
-        }
         let taken = pos.wrapping_sub(self.credited);
         if self.demand.asked != u64::MAX {
             self.demand.asked = self.demand.asked.saturating_sub(taken);
@@ -345,6 +341,10 @@ impl ConsumerEndpoint {
 
     /// Asks for `count` elements more; saturates at `u64::MAX`, which asks for ever.
     pub(crate) fn request(&mut self, count: u64, pos: u64) -> u64 {
+        // One that has ended writes nothing more, for its page may be another's.
+        if self.ended.is_some() {
+            return self.mark();
+        }
         self.credit(pos, 0);
         self.demand.asked = self.demand.asked.saturating_add(count);
         self.credit(pos, 0)
