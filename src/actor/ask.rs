@@ -14,7 +14,7 @@ use super::reference::{ActorRef, TryTellError};
 use super::route;
 use super::system_core::SystemCore;
 use super::timer::Reminder;
-use crate::primitive::{Mutex, hint};
+use crate::primitive::{Mutex, hint, thread};
 
 /// Looks at the answer before the asker sleeps. Waking a sleeper takes about as long.
 const SPINS: u32 = 300;
@@ -241,7 +241,7 @@ impl<R: Send + 'static> Answer<R> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn wait(self) -> Result<R, AskError> {
-        struct Unpark(std::thread::Thread);
+        struct Unpark(thread::Thread);
         impl Wake for Unpark {
             fn wake(self: Arc<Self>) {
                 self.0.unpark();
@@ -256,7 +256,7 @@ impl<R: Send + 'static> Answer<R> {
         if route::is_worker_of(self.system.id) {
             return Err(AskError::OnWorker);
         }
-        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
         loop {
             if let Some(answer) = self.fetch(Some(&waker)) {
                 return answer;
@@ -265,7 +265,7 @@ impl<R: Send + 'static> Answer<R> {
             if left.is_zero() {
                 return Err(AskError::TimedOut);
             }
-            std::thread::park_timeout(left);
+            thread::park_timeout(left);
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::failure::Failure;
 use super::system_core::SystemCore;
 use crate::primitive::atomic::Ordering;
+use crate::primitive::thread;
 
 /// A task that [`spawn_blocking`](crate::Context::spawn_blocking) ran, or was to run, came to no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,7 +41,7 @@ pub(super) fn spawn<R: Send + 'static>(
         finish(result.map_err(|payload| TaskPanicked(Failure::of_panic(payload))));
         counted.tasks.fetch_sub(1, Ordering::AcqRel);
     };
-    let named = std::thread::Builder::new().name(format!("task of {name}"));
+    let named = thread::Builder::new().name(format!("task of {name}"));
     if let Err(refused) = named.spawn(run) {
         system.tasks.fetch_sub(1, Ordering::AcqRel);
         failed(Err(TaskPanicked(Failure::new(format!(

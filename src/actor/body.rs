@@ -15,6 +15,7 @@ use super::spy::SpyEvent;
 use super::timer::{Due, TimerKey, next_tick};
 use super::watch::Terminated;
 use super::worker::Worker;
+use crate::primitive::time::now;
 
 /// What belongs to an actor besides itself.
 pub(super) struct Body<M> {
@@ -142,7 +143,7 @@ impl<M: Send + 'static> Body<M> {
             }
             Make::Each(interval, mut make) => {
                 let message = make();
-                if let Some(at) = next_tick(timer.at.0, interval, Instant::now()) {
+                if let Some(at) = next_tick(timer.at.0, interval, now()) {
                     let actor = self.me.id();
                     let at = worker.timers.set(at, Due::Actor { actor, timer: number });
                     let (key, make) = (timer.key, Make::Each(interval, make));
@@ -163,7 +164,7 @@ pub(super) fn forget_descriptor<M>(worker: &mut Worker, id: IoId, descriptor: &D
     // Otherwise the actor closed it before, and its number stands for another one by now.
     if worker.io.remove(id, descriptor.fd) {
         // Refused when it was closed before, which made the kernel forget it.
-        let registry = worker.poll.registry();
+        let registry = worker.poller.registry();
         let _ = registry.deregister(&mut mio::unix::SourceFd(&descriptor.fd));
     }
 }

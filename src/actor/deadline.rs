@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::primitive::time::now;
+
 /// Until when an operation may wait: a moment, or a time from now on. A time too long to be reckoned is no deadline.
 ///
 /// ```
@@ -35,13 +37,13 @@ impl Deadline {
     /// ```
     #[must_use]
     pub fn has_passed(self) -> bool {
-        self.0.is_some_and(|deadline| Instant::now() >= deadline)
+        self.0.is_some_and(|deadline| now() >= deadline)
     }
 
     /// What is left of it, at most `most`.
     pub(crate) fn left(self, most: Duration) -> Duration {
         self.0.map_or(most, |deadline| {
-            deadline.saturating_duration_since(Instant::now()).min(most)
+            deadline.saturating_duration_since(now()).min(most)
         })
     }
 }
@@ -54,6 +56,6 @@ impl From<Instant> for Deadline {
 
 impl From<Duration> for Deadline {
     fn from(time: Duration) -> Self {
-        Self(Instant::now().checked_add(time))
+        Self(now().checked_add(time))
     }
 }

@@ -6,9 +6,7 @@ use mio::Token;
 
 use super::body::{Descriptor, forget_descriptor};
 use super::context::Context;
-
-/// The token of a worker's own waker.
-pub(super) const WAKE: Token = Token(usize::MAX);
+use super::poller::WAKE;
 
 /// What to watch a descriptor for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,7 +157,7 @@ impl<M: Send + 'static> Context<'_, M> {
         use std::os::fd::AsRawFd;
         let fd = descriptor.as_fd().as_raw_fd();
         let id = self.worker.io.add(self.body.me.id());
-        let registry = self.worker.poll.registry();
+        let registry = self.worker.poller.registry();
         if let Err(refused) =
             registry.register(&mut mio::unix::SourceFd(&fd), mio::Token(id.0), interest.mio())
         {

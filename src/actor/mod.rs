@@ -24,6 +24,7 @@ mod messages;
 mod path;
 mod phase;
 mod pinning;
+mod poller;
 mod props;
 mod recipient;
 mod reference;

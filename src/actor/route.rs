@@ -10,8 +10,10 @@ use std::fmt;
 use crossbeam_queue::SegQueue;
 
 use super::failure::quietly;
+use super::poller::Waker;
 use super::worker::Worker;
 use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence};
+use crate::primitive::thread;
 use crate::wait::Fence;
 
 /// Notes that fit into the lane between two workers. A few hundred ready actors; more go by the injector.
@@ -43,13 +45,13 @@ pub(super) struct Post {
     pub(super) injector: SegQueue<Note>,
     /// 1 while the worker sleeps, or is about to.
     pub(super) parked: AtomicU64,
-    pub(super) waker: mio::Waker,
+    pub(super) waker: Waker,
     /// 1 when the worker has ended, and takes no notes any more.
     pub(super) ended: AtomicU64,
 }
 
 impl Post {
-    pub(super) fn new(waker: mio::Waker) -> Self {
+    pub(super) fn new(waker: Waker) -> Self {
         Self {
             injector: SegQueue::new(),
             parked: AtomicU64::new(0),
@@ -66,8 +68,7 @@ impl Post {
         // The heavy side covers what the processor reorders; this, what the compiler would.
         compiler_fence(Ordering::SeqCst);
         if self.parked.load(Ordering::Relaxed) != 0 && self.parked.swap(0, Ordering::AcqRel) != 0 {
-            // It cannot fail but for a lack of kernel memory; then the worker looks when its sleep is over.
-            let _ = self.waker.wake();
+            self.waker.wake();
         }
     }
 }
@@ -95,27 +96,27 @@ impl Outgoing {
     }
 }
 
-thread_local! {
+thread::local! {
     /// Set on a worker's thread, as long as it runs.
     static OUTGOING: RefCell<Option<Outgoing>> = const { RefCell::new(None) };
 }
 
 /// Makes this thread a worker's, or lets it be one no more.
 pub(super) fn set_outgoing(outgoing: Option<Outgoing>) {
-    let before = OUTGOING.with_borrow_mut(|slot| std::mem::replace(slot, outgoing));
+    let before = OUTGOING.with(|slot| slot.replace(outgoing));
     // With the lanes go the notes that nobody takes any more, and values of the user's with these, which may send others.
     quietly(|| drop(before));
 }
 
 /// The next of this worker's own actors that is ready.
 pub(super) fn pop_ready() -> Option<u64> {
-    OUTGOING.with_borrow_mut(|slot| slot.as_mut()?.ready.pop_front())
+    OUTGOING.with(|slot| slot.borrow_mut().as_mut()?.ready.pop_front())
 }
 
 /// One of this worker's own actors became ready.
 pub(super) fn push_ready(actor: u64) {
-    OUTGOING.with_borrow_mut(|slot| {
-        if let Some(outgoing) = slot {
+    OUTGOING.with(|slot| {
+        if let Some(outgoing) = &mut *slot.borrow_mut() {
             outgoing.ready.push_back(actor);
         }
     });
@@ -123,7 +124,7 @@ pub(super) fn push_ready(actor: u64) {
 
 /// How many of this worker's own actors are ready.
 pub(super) fn ready() -> usize {
-    OUTGOING.with_borrow(|slot| slot.as_ref().map_or(0, |outgoing| outgoing.ready.len()))
+    OUTGOING.with(|slot| slot.borrow().as_ref().map_or(0, |outgoing| outgoing.ready.len()))
 }
 
 /// Whether this thread is a worker of the system.
@@ -164,7 +165,7 @@ pub(super) fn send(system: u64, posts: &[Post], fence: Fence, to: usize, note: N
         }
         note.is_none()
     });
-    if by_lane == Ok(true) {
+    if matches!(by_lane, Ok(true)) {
         return;
     }
     if let Some(note) = note {

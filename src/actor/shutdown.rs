@@ -2,10 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
-
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use std::time::Duration;
 
 use super::address::AnyAddress;
 use super::deadline::Deadline;
@@ -15,6 +12,9 @@ use super::route::Note;
 use super::system_core::{self, SystemCore};
 use super::watch::Terminated;
 use crate::primitive::atomic::Ordering;
+use crate::primitive::channel::{Receiver, RecvTimeoutError, bounded};
+use crate::primitive::thread::{self, JoinHandle};
+use crate::primitive::time::now;
 
 /// How a system ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ pub enum NotStopped {
 
 /// Waits until an actor has stopped.
 pub(super) fn wait_stopped(actor: &Arc<dyn AnyAddress>, deadline: Deadline) -> Option<Terminated> {
-    let (told, heard) = crossbeam_channel::bounded(1);
+    let (told, heard) = bounded(1);
     let watch = system_core::number();
     let notify = Box::new(move |terminated| {
         // Nobody listens any more when the deadline was over before.
@@ -113,7 +113,7 @@ pub(super) fn hand_over(
             log::error!("system {}: {timeout}", system.name);
         }
     };
-    if let Err(refused) = std::thread::Builder::new().name("shutdown".into()).spawn(run) {
+    if let Err(refused) = thread::Builder::new().name("shutdown".into()).spawn(run) {
         log::error!("a system is not shut down, for there is no thread to do it: {refused}");
     }
     running
@@ -126,7 +126,7 @@ pub(super) fn shut_down(
     leaving: &Receiver<usize>,
     deadline: Deadline,
 ) -> Result<ShutdownReport, ShutdownTimeout> {
-    let began = Instant::now();
+    let began = now();
     let roots = system.registry.close();
     // One after another; but one that hangs does not keep the others from being told while there is time.
     let patience = deadline

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::path::ActorPath;
 use super::recipient::Recipient;
+use crate::primitive::time::now;
 
 /// An actor has handled a message. None is sent for a message at which it failed.
 pub struct SpyEvent {
@@ -106,7 +107,7 @@ impl<M: 'static> Spy<M> {
     pub(super) fn tell(&self, path: &ActorPath, message: Option<Box<dyn Any + Send>>) {
         self.observer.tell(SpyEvent {
             path: path.clone(),
-            at: Instant::now(),
+            at: now(),
             message_type: type_name::<M>(),
             message,
         });

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::failure::Failure;
 use super::path::ActorPath;
+use crate::primitive::time::now;
 
 /// What is to be done about a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +105,7 @@ impl Supervisor for OneForOne {
         if directive != Directive::Restart {
             return directive;
         }
-        let now = Instant::now();
+        let now = now();
         let restarts = self.restarts.entry(actor.clone()).or_default();
         while restarts
             .front()

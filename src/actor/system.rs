@@ -3,10 +3,7 @@
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
-
-use crossbeam_channel::Receiver;
 
 use super::address::AnyAddress as _;
 use super::ask::{Answer, AskError, ReplyTo, put};
@@ -25,6 +22,8 @@ use super::system_core::SystemCore;
 use super::telemetry::WorkerReport;
 use super::watch::Terminated;
 use super::workers::{Downgrade, SystemBuilder};
+use crate::primitive::channel::Receiver;
+use crate::primitive::thread::JoinHandle;
 
 /// Worker threads, and the actors on them.
 ///

@@ -8,6 +8,7 @@ use hdrhistogram::Histogram;
 use super::path::ActorPath;
 use crate::primitive::Mutex;
 use crate::primitive::atomic::{AtomicU64, Ordering};
+use crate::primitive::time::now;
 
 /// How long turn times may be kept from readers.
 const PUBLISHED_EACH: Duration = Duration::from_millis(10);
@@ -45,7 +46,7 @@ impl Telemetry {
             parks: AtomicU64::new(0),
             at: AtomicU64::new(0),
             turn_began: AtomicU64::new(0),
-            epoch: Instant::now(),
+            epoch: now(),
             turn_times: Mutex::new(histogram()),
         }
     }
@@ -62,7 +63,7 @@ impl Telemetry {
     pub(super) fn report(&self, worker: usize, path: impl Fn(u64) -> Option<ActorPath>) -> WorkerReport {
         let core = self.core.load(Ordering::Relaxed);
         let since = self.turn_began.load(Ordering::Relaxed);
-        let turn = Duration::from_nanos(self.nanoseconds(Instant::now()).saturating_sub(since));
+        let turn = Duration::from_nanos(self.nanoseconds(now()).saturating_sub(since));
         WorkerReport {
             worker,
             core: core.checked_sub(1).and_then(|core| usize::try_from(core).ok()),
@@ -95,7 +96,7 @@ impl Tally {
             turn_times: histogram(),
             turns: 0,
             messages: 0,
-            published: Instant::now(),
+            published: now(),
             is_fresh: false,
         }
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::body::Make;
 use super::context::Context;
+use crate::primitive::time::now;
 
 /// A timer that is set: when, and a number that tells those of one moment apart.
 pub(super) type TimerKey = (Instant, u64);
@@ -138,7 +139,7 @@ impl<M: Send + 'static> Context<'_, M> {
     }
 
     fn set(&mut self, key: Cow<'static, str>, delay: Duration, make: Make<M>) {
-        match Instant::now().checked_add(delay) {
+        match now().checked_add(delay) {
             Some(at) => {
                 self.body.set_timer(self.worker, at, Some(key), make);
             }

@@ -7,13 +7,15 @@ use std::time::{Duration, Instant};
 
 use super::cell::AnyCell;
 use super::failure::{fenced, quietly};
-use super::io::{IoTable, Readiness, WAKE};
+use super::io::IoTable;
 use super::phase::Ran;
+use super::poller::{LONGEST_SLEEP, Poller};
 use super::route::{self, Note};
 use super::system_core::SystemCore;
 use super::telemetry::{Tally, Telemetry};
 use super::timer::{Due, Timers};
 use crate::primitive::atomic::Ordering;
+use crate::primitive::time::now;
 use crate::wait::{Turn, Turns, WaitStrategy};
 
 /// Actors run in a turn before lanes, timers and descriptors are looked at again.
@@ -22,8 +24,6 @@ const ACTORS_A_TURN: usize = 256;
 const INJECTED_A_TURN: usize = 1024;
 /// Turns between two looks at the descriptors, while there is work.
 const IO_EACH: u32 = 32;
-/// The longest sleep without another look.
-const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
 /// Actors are numbered one after another: the number, spread over the word, is as good as a hash of it.
 #[derive(Default)]
@@ -55,8 +55,7 @@ pub(super) struct Worker {
     pub(super) strategy: WaitStrategy,
     pub(super) timers: Timers,
     pub(super) io: IoTable,
-    pub(super) poll: mio::Poll,
-    pub(super) happenings: mio::Events,
+    pub(super) poller: Poller,
     cells: HashMap<u64, Box<dyn AnyCell>, BuildHasherDefault<NumberHasher>>,
     /// The actor that ran last and has nothing to do, if it was not let go yet: as long as the worker is awake it looks there
     /// itself, so whoever sends to it need not send a note as well. Between two that talk to each other that is most of
@@ -74,7 +73,7 @@ impl Worker {
         number: usize,
         incoming: Vec<rtrb::Consumer<Note>>,
         strategy: WaitStrategy,
-        poll: mio::Poll,
+        poller: Poller,
     ) -> Self {
         Self {
             system,
@@ -83,8 +82,7 @@ impl Worker {
             strategy,
             timers: Timers::default(),
             io: IoTable::default(),
-            poll,
-            happenings: mio::Events::with_capacity(256),
+            poller,
             cells: HashMap::default(),
             lingering: None,
             tally: Tally::new(),
@@ -97,7 +95,7 @@ impl Worker {
     pub(super) fn run(mut self) {
         let mut turns = Turns::new(self.strategy);
         let mut since_io = 0;
-        let mut began = Instant::now();
+        let mut began = now();
         while !self.ends {
             self.telemetry().turn_begins(began);
             if self.turn(began) {
@@ -105,14 +103,14 @@ impl Worker {
                 since_io += 1;
                 if since_io >= IO_EACH {
                     since_io = 0;
-                    self.look_at_descriptors(Some(Duration::ZERO));
+                    self.look_at_descriptors(Duration::ZERO);
                 }
-                let now = Instant::now();
+                let ended = now();
                 let handled = std::mem::take(&mut self.handled);
-                self.tally.turn(now - began, handled);
+                self.tally.turn(ended - began, handled);
                 self.tally
-                    .publish_now_and_then(&self.system.telemetry[self.number], now);
-                began = now;
+                    .publish_now_and_then(&self.system.telemetry[self.number], ended);
+                began = ended;
                 continue;
             }
             let parks = turns.turn() == Turn::Park;
@@ -122,15 +120,14 @@ impl Worker {
                 }
                 self.park();
             } else if turns.is_round() {
-                self.look_at_descriptors(Some(Duration::ZERO));
+                self.look_at_descriptors(Duration::ZERO);
             }
-            began = Instant::now();
+            began = now();
             self.tally
                 .publish_now_and_then(&self.system.telemetry[self.number], began);
         }
         self.abandon();
-        self.tally
-            .publish(&self.system.telemetry[self.number], Instant::now());
+        self.tally.publish(&self.system.telemetry[self.number], now());
     }
 
     fn telemetry(&self) -> &Telemetry {
@@ -266,8 +263,7 @@ impl Worker {
 
     /// Sleeps until there is something to do.
     fn park(&mut self) {
-        self.tally
-            .publish(&self.system.telemetry[self.number], Instant::now());
+        self.tally.publish(&self.system.telemetry[self.number], now());
         let post = &self.system.posts[self.number];
         post.parked.store(1, Ordering::Relaxed);
         // Between `parked` and the last look; pairs with the load in `Post::wake`.
@@ -277,32 +273,22 @@ impl Worker {
             && route::ready() == 0;
         let sleep = match self.timers.first() {
             _ if !is_idle => Duration::ZERO,
-            Some(first) => first.saturating_duration_since(Instant::now()).min(LONGEST_SLEEP),
+            Some(first) => first.saturating_duration_since(now()).min(LONGEST_SLEEP),
             None => LONGEST_SLEEP,
         };
         if !sleep.is_zero() {
             self.tally.parked(self.telemetry());
         }
-        self.look_at_descriptors(Some(sleep));
+        self.look_at_descriptors(sleep);
         self.system.posts[self.number].parked.store(0, Ordering::Relaxed);
     }
 
     /// Tells actors which of their descriptors are ready; waits for that as long as `sleep`.
-    fn look_at_descriptors(&mut self, sleep: Option<Duration>) {
-        if sleep == Some(Duration::ZERO) && self.io.is_empty() {
+    fn look_at_descriptors(&mut self, sleep: Duration) {
+        if sleep.is_zero() && self.io.is_empty() {
             return;
         }
-        // Interrupted by a signal, or out of kernel memory: there will be another look.
-        if self.poll.poll(&mut self.happenings, sleep).is_err() {
-            return;
-        }
-        let happened: Vec<_> = self
-            .happenings
-            .iter()
-            .filter(|event| event.token() != WAKE)
-            .map(|event| (event.token(), Readiness::from(event)))
-            .collect();
-        for (token, readiness) in happened {
+        for (token, readiness) in self.poller.wait(sleep) {
             let actor = self.io.actor(token);
             if let Some(cell) = actor.and_then(|actor| self.cells.get(&actor)) {
                 cell.descriptor_is_ready(token.0, readiness);

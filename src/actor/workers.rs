@@ -2,16 +2,18 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::failure::quietly;
 use super::pinning;
+use super::poller::Poller;
 use super::route::{LANE, Note, Outgoing, Post, set_outgoing};
 use super::system::{ActorSystem, SystemRef};
 use super::system_core::SystemCore;
 use super::worker::Worker;
 use crate::primitive::atomic::Ordering;
+use crate::primitive::channel::bounded;
+use crate::primitive::thread::{self, JoinHandle};
 use crate::wait::WaitStrategy;
 
 /// The most workers of a system: between each two of them there is a lane.
@@ -240,24 +242,24 @@ impl SystemBuilder {
         let cores = self.workers.cores()?;
         let count = cores.len();
         let system = |source| BuildError::System { source };
-        let polls: Vec<_> = (0..count)
-            .map(|_| mio::Poll::new())
+        let pollers: Vec<_> = (0..count)
+            .map(|_| Poller::new())
             .collect::<Result<_, _>>()
             .map_err(system)?;
-        let posts = polls
+        let posts = pollers
             .iter()
-            .map(|poll| mio::Waker::new(poll.registry(), super::io::WAKE).map(Post::new))
+            .map(|poller| poller.waker().map(Post::new))
             .collect::<Result<_, _>>()
             .map_err(system)?;
         let core = Arc::new(SystemCore::new(self.name.clone(), posts));
         let (mut outgoing, incoming) = lanes(count);
-        let (told, heard) = crossbeam_channel::bounded(count);
+        let (told, heard) = bounded(count);
         let mut threads: Vec<JoinHandle<()>> = Vec::with_capacity(count);
-        let (left, leaving) = crossbeam_channel::bounded(count);
+        let (left, leaving) = bounded(count);
         // How they wait is known when it is known where they run. Those that are told nothing end.
-        let (start, begin) = crossbeam_channel::bounded(count);
-        let pairs = incoming.into_iter().zip(polls).zip(&cores);
-        for (number, ((incoming, poll), place)) in pairs.enumerate() {
+        let (start, begin) = bounded(count);
+        let pairs = incoming.into_iter().zip(pollers).zip(&cores);
+        for (number, ((incoming, poller), place)) in pairs.enumerate() {
             let (shared, told, place, left) = (core.clone(), told.clone(), *place, left.clone());
             let begin = begin.clone();
             let lanes = std::mem::take(&mut outgoing[number]);
@@ -271,7 +273,7 @@ impl SystemBuilder {
                 drop(told);
                 let Ok(strategy) = begin.recv() else { return };
                 set_outgoing(Some(Outgoing::new(shared.id, number, lanes)));
-                let worker = Worker::new(shared, number, incoming, strategy, poll);
+                let worker = Worker::new(shared, number, incoming, strategy, poller);
                 // What is left at its end is dropped with it.
                 quietly(|| worker.run());
                 set_outgoing(None);
@@ -279,7 +281,7 @@ impl SystemBuilder {
             };
             // The name of a thread ends at the first NUL, so there is none in it.
             let name = format!("{}-{number}", self.name.replace('\0', ""));
-            let named = std::thread::Builder::new().name(name);
+            let named = thread::Builder::new().name(name);
             match named.spawn(run) {
                 Ok(thread) => threads.push(thread),
                 Err(source) => {

@@ -1,6 +1,6 @@
-//! What stands between streams: tees, work queues, merges.
+//! What stands between streams: tees, work queues, merges, conflation.
 
-use millstream::{End, Lossy, WaitStrategy};
+use millstream::{End, Latest, Lossy, WaitStrategy};
 use shuttle::thread;
 
 use super::{WAITS, pair, schedules};
@@ -128,6 +128,48 @@ fn a_merge_brings_every_element_of_every_input() {
             producers
                 .into_iter()
                 .for_each(|producer| producer.join().unwrap());
+        });
+    }
+}
+
+#[test]
+fn each_key_comes_as_it_was_last() {
+    for wait in WAITS {
+        schedules(move || {
+            let (mut sink, source) = pair::<usize>(wait, 1, 2);
+            let mut parities = millstream::conflate(source, |i| i % 2)
+                .wait(wait)
+                .build()
+                .unwrap();
+            let reader = thread::spawn(move || {
+                let (mut last, mut seen) = ([None; 2], 0);
+                for Latest { element, merged } in parities.by_ref() {
+                    assert!(last[element % 2] < Some(element));
+                    last[element % 2] = Some(element);
+                    seen += merged + 1;
+                }
+                assert_eq!((last, seen), ([Some(4), Some(5)], 6));
+                assert_eq!(parities.end(), Some(End::Completed));
+            });
+            for i in 0..6 {
+                sink.put(i).unwrap();
+            }
+            sink.complete().unwrap();
+            reader.join().unwrap();
+        });
+    }
+}
+
+/// Dropping it waits for its thread, which may be waiting itself.
+#[test]
+fn a_conflation_that_goes_leaves_nobody_behind() {
+    for wait in WAITS {
+        schedules(move || {
+            let (mut sink, source) = pair::<u64>(wait, 0, 1);
+            let mut all = millstream::conflate(source, |_| ()).wait(wait).build().unwrap();
+            let reader = thread::spawn(move || assert!(all.next().is_some()));
+            (0..9).take_while(|i| sink.put(*i).is_ok()).for_each(drop);
+            reader.join().unwrap();
         });
     }
 }

@@ -1,15 +1,18 @@
-//! Thousands of random schedules of streams and what is built of them: longer runs, and more threads, than loom can go through.
+//! Thousands of random schedules of streams, of what is built of them, and of actors: longer runs, and more threads, than loom can go through.
 //!
 //! `RUSTFLAGS="--cfg millstream_shuttle" cargo test --release --test shuttle`; `MILLSTREAM_SHUTTLE_SCHEDULES` says how many schedules of
 //! each kind there are of each model (1,000), `MILLSTREAM_SHUTTLE_SEED` which.
 //!
 //! Shuttle knows one order of memory; what weaker orders allow is loom's. It knows nothing of time: sleeps have no bound, so a ring that is lost
-//! is a deadlock, which it reports, and nothing here has a deadline. Not run by it: what sleeps at descriptors (streams between processes), what
-//! has a thread of its own (conflation, the workers of actors), and evictions, which are a matter of time.
+//! is a deadlock, which it reports, and no deadline passes; only an actor's timers come, as soon as its worker has nothing else to do. The queues of
+//! crossbeam and rtrb, in which messages and notes wait, are not explored: each call of theirs is one step. Not run by it: what sleeps at
+//! descriptors (streams between processes, descriptors that actors watch), and evictions, which are a matter of time.
 #![cfg(millstream_shuttle)]
 #![forbid(unsafe_code)]
 
+mod actors;
 mod flow;
+mod protocol;
 mod several;
 mod streams;
 

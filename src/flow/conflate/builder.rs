@@ -2,12 +2,11 @@
 
 use std::fmt;
 use std::hash::Hash;
-use std::thread;
 
 use super::conflated::Conflated;
 use super::intake::Intake;
 use super::table::Table;
-use crate::primitive::Arc;
+use crate::primitive::{Arc, thread};
 use crate::stream::SourceRef;
 use crate::wait::{Selector, WaitStrategy};
 

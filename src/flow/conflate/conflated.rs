@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::hash::Hash;
-use std::thread::JoinHandle;
 use std::time::Instant;
 
 use super::table::Table;
 use crate::primitive::Arc;
+use crate::primitive::thread::JoinHandle;
 use crate::stream::{End, TimedOut, TryNext};
 use crate::wait::{Bells, Selector, WaitStrategy};
 
