@@ -12,7 +12,7 @@ use crossbeam_queue::SegQueue;
 use super::failure::quietly;
 use super::poller::Waker;
 use super::worker::Worker;
-use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence};
+use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::primitive::thread;
 use crate::wait::Fence;
 
@@ -65,8 +65,6 @@ impl Post {
         // A worker that parks after this load sees what was put before: it issues the heavy side of the fence between its
         // store of `parked` and its last look (`Worker::park`).
         fence.light();
-        // The heavy side covers what the processor reorders; this, what the compiler would.
-        compiler_fence(Ordering::SeqCst);
         if self.parked.load(Ordering::Relaxed) != 0 && self.parked.swap(0, Ordering::AcqRel) != 0 {
             self.waker.wake();
         }

@@ -1,6 +1,6 @@
 //! The producer's side of a ring of blocks: cursors, publishing, the watch on the consumer.
 
-use crate::primitive::atomic::{AtomicU64, Ordering};
+use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence};
 use crate::primitive::hint::keep_value;
 
 use super::block::{Place, Shape};
@@ -37,6 +37,8 @@ impl Watch {
     /// heavy side of the fence between its `parked` store and its last look (see `wait::fence`).
     #[inline(always)]
     pub(crate) fn word(&self) -> u64 {
+        // Of the light side: the compiler is to leave the two in order, too.
+        compiler_fence(Ordering::SeqCst);
         let control = std::ptr::with_exposed_provenance::<AtomicU64>(self.control);
         // SAFETY: the words outlive the watch, as `new` demands.
         unsafe { (*self.notice).load(Ordering::Relaxed) | (*control).load(Ordering::Relaxed) }

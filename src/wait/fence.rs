@@ -9,7 +9,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::primitive::atomic::{Ordering, fence};
+use crate::primitive::atomic::{Ordering, compiler_fence, fence};
 
 /// Which fence a stream uses between publishing and the check for a parked peer.
 ///
@@ -66,10 +66,11 @@ impl Fence {
         }
     }
 
-    /// The publishing side's fence: between its store and its look at `parked`. Nothing, for the compiler keeps
-    /// the two in order (Release before, a load of another word after) and the parker sees to the rest.
+    /// The publishing side's fence: between its store and its look at `parked`. It keeps the compiler from exchanging the two, which
+    /// is no instruction; the parker sees to the rest.
     #[inline]
     pub(crate) fn light(self) {
+        compiler_fence(Ordering::SeqCst);
         if self == Self::Full {
             fence(Ordering::SeqCst);
         }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::member::{Call, Member};
 use super::producer::ProducerEndpoint;
 use crate::primitive::Arc;
-use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence, fence};
+use crate::primitive::atomic::{AtomicU64, Ordering, fence};
 use crate::ring::notice::{ARRIVED, EVICTED};
 use crate::ring::page::{EvictionLines, ReachLine, WORD_CLOSED, WORD_PARKED, attention_bit};
 use crate::ring::{Corruption, Lobby, News, OnNoConsumer};
@@ -204,7 +204,6 @@ impl ProducerEndpoint {
             }
             // Pairs with the heavy fence in `Lobby::join`: a newcomer starts where this does not write, or is seen.
             crowd.line().intent.store(limit, Ordering::Release);
-            compiler_fence(Ordering::SeqCst);
             crowd.fence.light();
             // SAFETY: kept alive by `_keep`.
             let notice = unsafe { &*self.lines.notice };
