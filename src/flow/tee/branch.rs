@@ -161,7 +161,7 @@ impl<T: Clone + Send> Branch<T> {
             deadline,
             &mut seen,
             |seen| {
-                let took = |(taken, at): &(Taken, u64)| taken.load(Ordering::Acquire) != *at;
+                let took = |(taken, at): &(Taken, u64)| taken.load(Ordering::Relaxed) != *at;
                 (trunk.news() != *seen || holder.as_ref().is_some_and(took)).then_some(())
             },
             |seen| {

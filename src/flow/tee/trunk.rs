@@ -115,14 +115,13 @@ impl<T> Trunk<T> {
     }
 
     pub(super) fn news(&self) -> u64 {
-        // Acquire: whoever sees a number sees what was told by it.
-        self.news.load(Ordering::Acquire)
+        // Relaxed: what was told is looked at under the lock.
+        self.news.load(Ordering::Relaxed)
     }
 
     /// Tells the branches that wait that there is something to look at.
     pub(super) fn tell(&self, mut state: MutexGuard<'_, State<T>>) {
-        // Pairs with the Acquire in `news`.
-        self.news.fetch_add(1, Ordering::Release);
+        self.news.fetch_add(1, Ordering::Relaxed);
         // All that sleep are woken, those that sleep until there is room too.
         self.wants_room.store(0, Ordering::Relaxed);
         let mut sleepers = Vec::new();
@@ -138,8 +137,8 @@ impl<T> Trunk<T> {
     /// Notes that a branch has taken one more of what was handed to it, `all` in all, and tells who sleeps until it does.
     #[inline]
     pub(super) fn note(&self, taken: &Taken, all: u64) {
-        // Pairs with the Acquire in `Tail::waiting`.
-        taken.store(all, Ordering::Release);
+        // Relaxed: a number by which room is reckoned; what was taken belongs to the branch, and none of it is read by others.
+        taken.store(all, Ordering::Relaxed);
         // Between the two; pairs with the heavy side in `lie_down`.
         self.fence.light();
         if self.wants_room.load(Ordering::Relaxed) != 0 {
@@ -171,7 +170,7 @@ impl<T> Tail<T> {
 
     /// Elements before the branch.
     fn waiting(&self) -> usize {
-        self.without(self.taken.load(Ordering::Acquire))
+        self.without(self.taken.load(Ordering::Relaxed))
     }
 
     /// Elements before the branch when it has taken so many of those that were handed to it.
@@ -208,7 +207,7 @@ impl<T> State<T> {
         let mut gates = self.tails.iter().filter(|tail| tail.gates());
         gates.find_map(|tail| {
             // One look for both, so that whoever waits for another number misses nothing.
-            let taken = tail.taken.load(Ordering::Acquire);
+            let taken = tail.taken.load(Ordering::Relaxed);
             (tail.without(taken) >= self.buffer).then(|| (tail.taken.clone(), taken))
         })
     }
