@@ -52,6 +52,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use super::block::Measured;
 use crate::primitive::atomic::AtomicU64;
 
 /// Bytes of each page.
@@ -131,6 +132,18 @@ pub(crate) struct StreamHeader {
     /// Of a durable stream: the fingerprint of the header up to here, and of the schema, half of it. Since 1.2.
     pub(crate) checksum: u64,
     pub(crate) reserved: [u64; 10],
+}
+
+impl StreamHeader {
+    /// The shape of its blocks, as it says.
+    pub(crate) fn shape(&self) -> Measured {
+        Measured {
+            size: self.element_size as usize,
+            per: self.per_block as usize,
+            first: self.first as usize,
+            stride: self.stride as usize,
+        }
+    }
 }
 
 /// `StreamHeader::flags`: the memory is a file, which outlives the processes.

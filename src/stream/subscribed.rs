@@ -168,13 +168,8 @@ fn subscribe_typed<T: Element>(
     deadline: Option<Instant>,
 ) -> Result<Subscription, SubscribeError> {
     let subscription = settings.connect(Kind::Elements, Some(&T::schema()), deadline)?;
-    let shape = Fixed::<T>::measured();
     let header = subscription.header;
-    let same = header.stride == shape.stride as u64
-        && header.per_block as usize == shape.per
-        && header.first as usize == shape.first
-        && header.element_size as usize == shape.size;
-    if same {
+    if header.shape() == Fixed::<T>::measured() {
         Ok(subscription)
     } else {
         Err(SubscribeError::PeerCorrupt {
@@ -263,12 +258,7 @@ pub(super) fn connect_bytes(
         ring.credited(endpoint.mark());
         return Ok((frame_source::Lane::Frames(ring), endpoint, None));
     }
-    let shape = Measured {
-        size: header.element_size as usize,
-        per: header.per_block as usize,
-        first: header.first as usize,
-        stride: header.stride as usize,
-    };
+    let shape = header.shape();
     let corrupt = |word, value| SubscribeError::PeerCorrupt {
         name: settings.name.clone(),
         word,
