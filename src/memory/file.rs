@@ -102,8 +102,13 @@ pub(crate) fn sweep(path: &Path) -> Result<(), io::Error> {
 
 /// The name that a file has for the moment before it is put in place.
 fn unfinished(path: &Path) -> PathBuf {
+    beside(path, ".millstream-unfinished")
+}
+
+/// The path of a file beside that at `path`: its name, and `suffix` behind it.
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
-    name.push(".millstream-unfinished");
+    name.push(suffix);
     name.into()
 }
 

@@ -6,7 +6,6 @@
 
 #![forbid(unsafe_code)]
 
-use std::ffi::OsString;
 use std::io;
 use std::mem::offset_of;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -64,9 +63,7 @@ pub(crate) struct Terms<'a> {
 
 /// The path of the file that goes with the stream at `path`.
 pub(crate) fn beside(path: &Path) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(".position");
-    name.into()
+    file::beside(path, ".position")
 }
 
 /// Removes the position of a stream whose making was interrupted before its own file had a name. Nothing, if somebody makes

@@ -17,7 +17,6 @@
 
 #![forbid(unsafe_code)]
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
@@ -69,9 +68,7 @@ impl Head {
 
 /// The path of the snapshot of the stream at `path`.
 pub(super) fn beside(path: &Path) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(".synced");
-    name.into()
+    file::beside(path, ".synced")
 }
 
 /// Writes to a file, in whole words, and sums up what it writes.
