@@ -126,11 +126,7 @@ impl PositionFile {
             }
             Err(error) => return Err(refused("naming")(error)),
         }
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let own = format!("/proc/self/fd/{}", page.fd().as_raw_fd());
-        let fd = retry_on_intr(|| rustix::fs::open(&own, flags, Mode::empty()))
-            .map_err(|errno| refused("opening")(errno.into()))?;
-        let readable = SharedMemory::of_file(fd, PAGE as u64, Access::ReadOnly)?;
+        let readable = SharedMemory::of_file(page.reopen_read_only()?, PAGE as u64, Access::ReadOnly)?;
         Ok(Some((Self::new(readable, header), page)))
     }
 
