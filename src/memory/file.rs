@@ -17,7 +17,30 @@ use super::error::file_size_limit;
 use super::memfd::{Access, MemoryOptions, SharedMemory};
 use super::{HugePages, MemoryError};
 
-/// What was found where a file was to be opened.
+/// What was found where a file was to be.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// The file, and what the system says of it.
+    File(OwnedFd, Stat),
+    Missing,
+    Link,
+    /// A directory or another foreign thing.
+    Foreign,
+}
+
+impl Found {
+    /// The file, or what is the matter with what is in its place.
+    pub(crate) fn file(self) -> Result<(OwnedFd, Stat), &'static str> {
+        match self {
+            Self::File(file, stat) => Ok((file, stat)),
+            Self::Missing => Err("is missing"),
+            Self::Link => Err("is a link"),
+            Self::Foreign => Err("is no regular file"),
+        }
+    }
+}
+
+/// What was found where a file was to be opened for one process alone.
 #[derive(Debug)]
 pub(crate) enum Opened {
     /// The file, locked for this process, and what the system says of it.
@@ -31,22 +54,34 @@ pub(crate) enum Opened {
 
 /// Opens the file at `path` for this process alone.
 pub(crate) fn open_locked(path: &Path) -> Result<Opened, io::Error> {
+    Ok(match open(path, OFlags::RDWR)? {
+        Found::File(file, stat) if lock(&file)? => Opened::File(file, stat),
+        Found::File(..) => Opened::Locked,
+        Found::Missing => Opened::Missing,
+        Found::Link | Found::Foreign => Opened::Foreign,
+    })
+}
+
+/// Opens the file at `path` for reading, whoever else has it.
+pub(crate) fn open_for_reading(path: &Path) -> Result<Found, io::Error> {
+    open(path, OFlags::RDONLY)
+}
+
+fn open(path: &Path, access: OFlags) -> Result<Found, io::Error> {
     // NONBLOCK, because a FIFO in the way would hold up the opening.
-    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let flags = access | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = match retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())) {
         Ok(file) => file,
-        Err(Errno::NOENT) => return Ok(Opened::Missing),
-        Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO | Errno::NODEV) => return Ok(Opened::Foreign),
+        Err(Errno::NOENT) => return Ok(Found::Missing),
+        Err(Errno::LOOP) => return Ok(Found::Link),
+        Err(Errno::ISDIR | Errno::NXIO | Errno::NODEV) => return Ok(Found::Foreign),
         Err(errno) => return Err(errno.into()),
     };
     let stat = rustix::fs::fstat(&file)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Ok(Opened::Foreign);
+        return Ok(Found::Foreign);
     }
-    if !lock(&file)? {
-        return Ok(Opened::Locked);
-    }
-    Ok(Opened::File(file, stat))
+    Ok(Found::File(file, stat))
 }
 
 /// Locks an open file for its descriptor; false when another has the lock. The kernel gives it back when the last copy of the

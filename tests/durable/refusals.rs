@@ -252,6 +252,21 @@ fn the_positions_file_is_missing_short_or_another_streams() {
         DurableError::Position { why: "is a link", .. }
     ));
     fs::remove_file(&beside).unwrap();
+    for kind in [FileType::Socket, FileType::Fifo] {
+        rustix::fs::mknodat(CWD, &beside, kind, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let error = scene.open().unwrap_err();
+        assert!(
+            matches!(
+                error,
+                PublishError::Durable(DurableError::Position {
+                    why: "is no regular file",
+                    ..
+                })
+            ),
+            "{kind:?}: {error}"
+        );
+        fs::remove_file(&beside).unwrap();
+    }
     let private = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(&beside, &credit[..4095]).unwrap();
     private(&beside);

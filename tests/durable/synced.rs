@@ -10,6 +10,8 @@ use millstream::{
     verify_synced,
 };
 
+use rustix::fs::{CWD, FileType, Mode};
+
 use crate::power::{Disk, beside, names, restart, write};
 use crate::stage::{Ground, Random, Role, Shared, Stage, eventually, say};
 use crate::transactional::Sums;
@@ -405,6 +407,20 @@ fn a_snapshot_that_is_missing_anothers_or_no_file_is_refused() {
     fs::create_dir(&snapshot).unwrap();
     assert_eq!(why(&scene), "is no regular file");
     fs::remove_dir(&snapshot).unwrap();
+    // Not by `why`, which reads what lies there.
+    for kind in [FileType::Socket, FileType::Fifo] {
+        rustix::fs::mknodat(CWD, &snapshot, kind, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let error = verify_synced(&scene.file).unwrap_err();
+        let is_told = matches!(
+            error,
+            DurableError::Synced {
+                why: "is no regular file",
+                ..
+            }
+        );
+        assert!(is_told, "{kind:?}: {error}");
+        fs::remove_file(&snapshot).unwrap();
+    }
     let other = Scene::synced();
     fs::copy(beside(&other.file, ".synced"), &snapshot).unwrap();
     assert_eq!(why(&scene), "belongs to another stream");

@@ -11,7 +11,7 @@ use std::mem::offset_of;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{Pid, getpid};
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
@@ -137,28 +137,12 @@ impl PositionFile {
             path: path.clone(),
             why,
         };
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let opened = retry_on_intr(|| rustix::fs::open(&path, flags, Mode::empty()));
-        let fd = match opened {
-            Ok(fd) => fd,
-            Err(Errno::NOENT) => return Err(wrong("is missing")),
-            Err(Errno::LOOP) => return Err(wrong("is a link")),
-            Err(errno) => {
-                return Err(DurableError::Io {
-                    what: "opening",
-                    path,
-                    source: errno.into(),
-                });
-            }
-        };
-        let stat = rustix::fs::fstat(&fd).map_err(|errno| DurableError::Io {
-            what: "looking at",
+        let found = file::open_for_reading(&path).map_err(|source| DurableError::Io {
+            what: "opening",
             path: path.clone(),
-            source: errno.into(),
+            source,
         })?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(wrong("is no regular file"));
-        }
+        let (fd, stat) = found.file().map_err(wrong)?;
         must_be_ours(&path, &stat)?;
         let have = u64::try_from(stat.st_size).unwrap_or(0);
         if have != PAGE as u64 {
