@@ -101,12 +101,10 @@ pub(crate) fn unlock(file: BorrowedFd<'_>) {
 }
 
 /// A file without a name in the directory of `path`, so that a crash before [`link`] leaves nothing.
-pub(crate) fn unnamed(path: &Path) -> Result<OwnedFd, io::Error> {
+pub(crate) fn unnamed(path: &Path) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
     let mode = Mode::RUSR | Mode::WUSR;
-    Ok(retry_on_intr(|| {
-        rustix::fs::open(directory_of(path), flags, mode)
-    })?)
+    retry_on_intr(|| rustix::fs::open(directory_of(path), flags, mode))
 }
 
 /// Gives an unnamed file its name. `AlreadyExists` when something has it.
@@ -175,6 +173,14 @@ fn directory_of(path: &Path) -> &Path {
     }
 }
 
+/// The error for what the system answered to `what`, when a file of `need` bytes was asked for.
+fn refused(what: &'static str, need: u64) -> impl FnOnce(Errno) -> MemoryError {
+    move |errno| match errno {
+        Errno::NOSPC | Errno::DQUOT => MemoryError::DiskFull { need },
+        errno => MemoryError::from_errno(what, errno, need),
+    }
+}
+
 impl SharedMemory {
     /// Zeroed memory of `len` bytes in a file without a name in the directory of `path`, every byte of which is reserved.
     pub(crate) fn create_file(path: &Path, len: usize, options: MemoryOptions) -> Result<Self, MemoryError> {
@@ -187,20 +193,9 @@ impl SharedMemory {
         {
             return Err(MemoryError::FileSizeLimit { need, limit });
         }
-        let refused = |what| {
-            move |source: io::Error| match Errno::from_io_error(&source) {
-                Some(Errno::NOSPC | Errno::DQUOT) => MemoryError::DiskFull { need },
-                Some(errno) => MemoryError::from_errno(what, errno, need),
-                None => MemoryError::Io { what, source },
-            }
-        };
-        let file = unnamed(path).map_err(refused("making a file without a name"))?;
-        retry_on_intr(|| rustix::fs::ftruncate(&file, need))
-            .map_err(|errno| refused("ftruncate of a file")(errno.into()))?;
-        let memory = Self::map(file, len, Access::ReadWrite)?;
-        memory
-            .reserve()
-            .map_err(|errno| refused("fallocate of a file")(errno.into()))?;
+        let file = unnamed(path).map_err(refused("making a file without a name", need))?;
+        retry_on_intr(|| rustix::fs::ftruncate(&file, need)).map_err(refused("ftruncate of a file", need))?;
+        let memory = Self::of_file(file, need, Access::ReadWrite)?;
         if options.prefault {
             memory.populate()?;
         }
@@ -213,10 +208,7 @@ impl SharedMemory {
         let whole = whole.ok_or(MemoryError::Length { len })?;
         let memory = Self::map(file, whole, access)?;
         if access == Access::ReadWrite {
-            memory.reserve().map_err(|errno| match errno {
-                Errno::NOSPC | Errno::DQUOT => MemoryError::DiskFull { need: len },
-                errno => MemoryError::from_errno("fallocate of a file", errno, len),
-            })?;
+            memory.reserve().map_err(refused("fallocate of a file", len))?;
         }
         Ok(memory)
     }

@@ -122,7 +122,7 @@ pub(super) fn write<E: From<io::Error>>(
     pack: impl FnOnce(&mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), E>,
 ) -> Result<(), E> {
     let path = beside(path);
-    let file = File::from(file::unnamed(&path)?);
+    let file = File::from(file::unnamed(&path).map_err(io::Error::from)?);
     let limit = file::size_limit();
     if limit.is_some_and(|limit| limit < size_of::<Head>() as u64) {
         return Err(io::Error::from(Errno::FBIG).into());
