@@ -50,7 +50,7 @@
 //! Words that different sides write stand at least 128 bytes apart: two 64-byte lines, because x86-64
 //! prefetches lines in pairs. The padding is written out, so no dependency can move a field.
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 use super::block::Measured;
 use crate::primitive::atomic::AtomicU64;
@@ -168,6 +168,23 @@ pub(crate) struct CreditHeader {
     /// The number of this consumer among several, plus one; 0 of a stream for one consumer. Since 1.1.
     pub(crate) number: u64,
     pub(crate) reserved: [u64; 9],
+}
+
+impl CreditHeader {
+    /// Of a subscription to the stream of this epoch that begins at a position and the bytes before it: without a window yet,
+    /// nor a number.
+    pub(crate) fn new(epoch: u64, start: u64, start_byte: u64) -> Self {
+        Self {
+            magic: CREDIT_MAGIC,
+            major: MAJOR,
+            minor: MINOR,
+            header_len: size_of::<Self>() as u32,
+            epoch,
+            start,
+            start_byte,
+            ..Self::new_zeroed()
+        }
+    }
 }
 
 /// The header of an attention page.

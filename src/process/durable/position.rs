@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{Pid, getpid};
-use zerocopy::{FromBytes, FromZeros, IntoBytes};
+use zerocopy::{FromBytes, IntoBytes};
 
 use super::DurableError;
 use super::examined::must_be_ours;
@@ -98,15 +98,7 @@ impl PositionFile {
     ) -> Result<Option<(Self, SharedMemory)>, DurableError> {
         let path = beside(stream);
         let page = SharedMemory::create_file(&path, PAGE, MemoryOptions::default())?;
-        let credit = CreditHeader {
-            magic: CREDIT_MAGIC,
-            major: MAJOR,
-            minor: MINOR,
-            header_len: size_of::<CreditHeader>() as u32,
-            epoch: header.epoch,
-            start: header.base,
-            ..CreditHeader::new_zeroed()
-        };
+        let credit = CreditHeader::new(header.epoch, header.base, 0);
         // All of it lies within the page.
         page.copy_in(0, credit.as_bytes());
         page.store(GRANTED, header.base);
