@@ -90,7 +90,9 @@ fn look(dir: Option<PathBuf>, user: Option<u32>, name: &str) -> Result<Observati
     let mut fds = fds.into_iter();
     let mut next = |word| fds.next().ok_or_else(|| corrupt(word, 0));
     let map = |fd: OwnedFd, len, seals| SharedMemory::from_fd(fd, len, Access::ReadOnly, seals);
-    let seals = |usual| seals_on(welcome.durable, usual);
+    // A file of another user, who could cut it off under a reader, is not mapped.
+    let is_file = welcome.durable && directory.is_own();
+    let seals = |usual| seals_on(is_file, usual);
     let memory = map(
         next("memory descriptor")?,
         welcome.memory_len,
