@@ -230,6 +230,13 @@ impl PositionFile {
         }
     }
 
+    /// Where the last commit stands, if that is further on than what was released.
+    pub(super) fn committed_ahead(&self) -> Option<u64> {
+        let released = self.released().position;
+        let next = resumption(&self.page, released, self.span);
+        (next != released).then_some(next)
+    }
+
     /// The most that a consumer can have taken and not released.
     pub(super) fn span(&self) -> u64 {
         self.span
