@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::endpoint::{Attention, ConsumerEndpoint, ConsumerLines, ConsumerSettings, Joined};
+use super::source::SourceRef;
 use super::subscribe::sealed;
 use super::{SubscribeError, frame_source, source};
 use crate::element::{Element, Schema};
@@ -212,6 +213,14 @@ pub(super) fn connect_transactional<T: Element>(
         hold,
         start,
     })
+}
+
+/// The source of a connection that is released by commits, the last of them at `start`.
+pub(super) fn released_by_commits<T>(connected: source::Connected<T>, start: u64) -> SourceRef<T> {
+    let (ring, mut endpoint) = connected;
+    endpoint.set_committed(start);
+    // SAFETY: made for each other.
+    unsafe { SourceRef::new((ring, endpoint), Some(Vec::new()), None, None) }
 }
 
 fn connected<T: Element>(settings: &sealed::Subscribe, subscription: Subscription) -> source::Connected<T> {
