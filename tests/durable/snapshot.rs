@@ -1,4 +1,4 @@
-//! A snapshot that is damaged, lies, or is not what lies in its place, is refused and does no harm.
+//! A snapshot that is damaged, that lies, or in whose place is something else, is refused and does no harm.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
