@@ -17,7 +17,30 @@ use super::error::file_size_limit;
 use super::memfd::{Access, MemoryOptions, SharedMemory};
 use super::{HugePages, MemoryError};
 
-/// What was found where a file was to be opened.
+/// What was found where a file was to be.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// The file, and what the system says of it.
+    File(OwnedFd, Stat),
+    Missing,
+    Link,
+    /// A directory or another foreign thing.
+    Foreign,
+}
+
+impl Found {
+    /// The file, or what is the matter with what is in its place.
+    pub(crate) fn file(self) -> Result<(OwnedFd, Stat), &'static str> {
+        match self {
+            Self::File(file, stat) => Ok((file, stat)),
+            Self::Missing => Err("is missing"),
+            Self::Link => Err("is a link"),
+            Self::Foreign => Err("is no regular file"),
+        }
+    }
+}
+
+/// What was found where a file was to be opened for one process alone.
 #[derive(Debug)]
 pub(crate) enum Opened {
     /// The file, locked for this process, and what the system says of it.
@@ -31,22 +54,34 @@ pub(crate) enum Opened {
 
 /// Opens the file at `path` for this process alone.
 pub(crate) fn open_locked(path: &Path) -> Result<Opened, io::Error> {
+    Ok(match open(path, OFlags::RDWR)? {
+        Found::File(file, stat) if lock(&file)? => Opened::File(file, stat),
+        Found::File(..) => Opened::Locked,
+        Found::Missing => Opened::Missing,
+        Found::Link | Found::Foreign => Opened::Foreign,
+    })
+}
+
+/// Opens the file at `path` for reading, whoever else has it.
+pub(crate) fn open_for_reading(path: &Path) -> Result<Found, io::Error> {
+    open(path, OFlags::RDONLY)
+}
+
+fn open(path: &Path, access: OFlags) -> Result<Found, io::Error> {
     // NONBLOCK, because a FIFO in the way would hold up the opening.
-    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let flags = access | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = match retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())) {
         Ok(file) => file,
-        Err(Errno::NOENT) => return Ok(Opened::Missing),
-        Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO | Errno::NODEV) => return Ok(Opened::Foreign),
+        Err(Errno::NOENT) => return Ok(Found::Missing),
+        Err(Errno::LOOP) => return Ok(Found::Link),
+        Err(Errno::ISDIR | Errno::NXIO | Errno::NODEV) => return Ok(Found::Foreign),
         Err(errno) => return Err(errno.into()),
     };
     let stat = rustix::fs::fstat(&file)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Ok(Opened::Foreign);
+        return Ok(Found::Foreign);
     }
-    if !lock(&file)? {
-        return Ok(Opened::Locked);
-    }
-    Ok(Opened::File(file, stat))
+    Ok(Found::File(file, stat))
 }
 
 /// Locks an open file for its descriptor; false when another has the lock. The kernel gives it back when the last copy of the
@@ -66,12 +101,10 @@ pub(crate) fn unlock(file: BorrowedFd<'_>) {
 }
 
 /// A file without a name in the directory of `path`, so that a crash before [`link`] leaves nothing.
-pub(crate) fn unnamed(path: &Path) -> Result<OwnedFd, io::Error> {
+pub(crate) fn unnamed(path: &Path) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
     let mode = Mode::RUSR | Mode::WUSR;
-    Ok(retry_on_intr(|| {
-        rustix::fs::open(directory_of(path), flags, mode)
-    })?)
+    retry_on_intr(|| rustix::fs::open(directory_of(path), flags, mode))
 }
 
 /// Gives an unnamed file its name. `AlreadyExists` when something has it.
@@ -102,8 +135,13 @@ pub(crate) fn sweep(path: &Path) -> Result<(), io::Error> {
 
 /// The name that a file has for the moment before it is put in place.
 fn unfinished(path: &Path) -> PathBuf {
+    beside(path, ".millstream-unfinished")
+}
+
+/// The path of a file beside that at `path`: its name, and `suffix` behind it.
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
-    name.push(".millstream-unfinished");
+    name.push(suffix);
     name.into()
 }
 
@@ -135,6 +173,14 @@ fn directory_of(path: &Path) -> &Path {
     }
 }
 
+/// The error for what the system answered to `what`, when a file of `need` bytes was asked for.
+fn refused(what: &'static str, need: u64) -> impl FnOnce(Errno) -> MemoryError {
+    move |errno| match errno {
+        Errno::NOSPC | Errno::DQUOT => MemoryError::DiskFull { need },
+        errno => MemoryError::from_errno(what, errno, need),
+    }
+}
+
 impl SharedMemory {
     /// Zeroed memory of `len` bytes in a file without a name in the directory of `path`, every byte of which is reserved.
     pub(crate) fn create_file(path: &Path, len: usize, options: MemoryOptions) -> Result<Self, MemoryError> {
@@ -147,20 +193,9 @@ impl SharedMemory {
         {
             return Err(MemoryError::FileSizeLimit { need, limit });
         }
-        let refused = |what| {
-            move |source: io::Error| match Errno::from_io_error(&source) {
-                Some(Errno::NOSPC | Errno::DQUOT) => MemoryError::DiskFull { need },
-                Some(errno) => MemoryError::from_errno(what, errno, need),
-                None => MemoryError::Io { what, source },
-            }
-        };
-        let file = unnamed(path).map_err(refused("making a file without a name"))?;
-        retry_on_intr(|| rustix::fs::ftruncate(&file, need))
-            .map_err(|errno| refused("ftruncate of a file")(errno.into()))?;
-        let memory = Self::map(file, len, Access::ReadWrite)?;
-        memory
-            .reserve()
-            .map_err(|errno| refused("fallocate of a file")(errno.into()))?;
+        let file = unnamed(path).map_err(refused("making a file without a name", need))?;
+        retry_on_intr(|| rustix::fs::ftruncate(&file, need)).map_err(refused("ftruncate of a file", need))?;
+        let memory = Self::of_file(file, need, Access::ReadWrite)?;
         if options.prefault {
             memory.populate()?;
         }
@@ -173,10 +208,7 @@ impl SharedMemory {
         let whole = whole.ok_or(MemoryError::Length { len })?;
         let memory = Self::map(file, whole, access)?;
         if access == Access::ReadWrite {
-            memory.reserve().map_err(|errno| match errno {
-                Errno::NOSPC | Errno::DQUOT => MemoryError::DiskFull { need: len },
-                errno => MemoryError::from_errno("fallocate of a file", errno, len),
-            })?;
+            memory.reserve().map_err(refused("fallocate of a file", len))?;
         }
         Ok(memory)
     }

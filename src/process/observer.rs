@@ -6,8 +6,6 @@ use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use rustix::fs::SealFlags;
-
 use super::call::{Answer, call};
 use super::claim::{Swept, sweep};
 use super::directory::{Circle, Missing, RuntimeDirectory};
@@ -15,7 +13,7 @@ use super::error::{DirectoryError, ListError, SystemError};
 use super::geometry;
 use super::name::Name;
 use super::subscribe_error::{ObserveError, SubscribeError};
-use super::subscription::look_into;
+use super::subscription::{look_into, seals_on};
 use super::wire::{Hello, Join, Kind, Role};
 use crate::memory::{Access, SIZE_SEALS, SharedMemory, WRITER_ONLY_SEALS};
 use crate::primitive::Arc;
@@ -92,14 +90,9 @@ fn look(dir: Option<PathBuf>, user: Option<u32>, name: &str) -> Result<Observati
     let mut fds = fds.into_iter();
     let mut next = |word| fds.next().ok_or_else(|| corrupt(word, 0));
     let map = |fd: OwnedFd, len, seals| SharedMemory::from_fd(fd, len, Access::ReadOnly, seals);
-    // A file has no seals.
-    let seals = |seals| {
-        if welcome.durable {
-            SealFlags::empty()
-        } else {
-            seals
-        }
-    };
+    // A file of another user, who could cut it off under a reader, is not mapped.
+    let is_file = welcome.durable && directory.is_own();
+    let seals = |usual| seals_on(is_file, usual);
     let memory = map(
         next("memory descriptor")?,
         welcome.memory_len,

@@ -4,7 +4,7 @@
 
 use std::os::fd::OwnedFd;
 
-use zerocopy::{FromZeros, IntoBytes};
+use zerocopy::IntoBytes;
 
 use super::commit;
 use super::durable::{Cursor, NotLent, PositionFile, Terms};
@@ -14,7 +14,7 @@ use super::socket::{self, Peer};
 use super::wire::{Code, Hello, Join, Kind, Refusal, Role, Welcome};
 use crate::memory::{MemoryError, MemoryOptions, SharedMemory};
 use crate::primitive::Arc;
-use crate::ring::page::{CREDIT_MAGIC, CreditHeader, ENDIAN_MARK, MAJOR, MINOR, PAGE, StreamHeader};
+use crate::ring::page::{CreditHeader, ENDIAN_MARK, PAGE, StreamHeader};
 
 #[derive(Debug)]
 pub(super) struct Offer {
@@ -260,16 +260,9 @@ impl Offer {
     ) -> Result<(SharedMemory, OwnedFd), MemoryError> {
         let page = SharedMemory::create("millstream-credit", PAGE, MemoryOptions::default())?;
         let header = CreditHeader {
-            magic: CREDIT_MAGIC,
-            major: MAJOR,
-            minor: MINOR,
-            header_len: size_of::<CreditHeader>() as u32,
-            epoch: self.header.epoch,
-            start,
-            start_byte,
             window,
             number,
-            ..CreditHeader::new_zeroed()
+            ..CreditHeader::new(self.header.epoch, start, start_byte)
         };
         // All of it lies within the page.
         page.copy_in(0, header.as_bytes());
@@ -312,6 +305,8 @@ fn exhausted(error: impl std::fmt::Display) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use zerocopy::FromZeros;
+
     use super::*;
     use crate::ring::page::KIND_FRAMES;
 

@@ -171,6 +171,11 @@ pub(super) fn look_into(
     }
 }
 
+/// The seals that must be on the memory that a producer passes: none on a file, which has no seals.
+pub(super) fn seals_on(is_file: bool, usual: SealFlags) -> SealFlags {
+    if is_file { SealFlags::empty() } else { usual }
+}
+
 fn attempt(
     path: &Path,
     circle: Circle,
@@ -204,10 +209,9 @@ fn attempt(
     else {
         return Err(miscounted());
     };
-    // A file has no seals. Only who keeps a position under a name is given one; and not by another user, who could cut it off
-    // under a reader.
+    // Only who keeps a position under a name is given a file; and not by another user, who could cut it off under a reader.
     let is_file = welcome.durable && hello.resumable && directory.is_own();
-    let seals = |seals| if is_file { SealFlags::empty() } else { seals };
+    let seals = |usual| seals_on(is_file, usual);
     let memory = SharedMemory::from_fd(
         memory,
         welcome.memory_len,

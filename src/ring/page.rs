@@ -50,8 +50,9 @@
 //! Words that different sides write stand at least 128 bytes apart: two 64-byte lines, because x86-64
 //! prefetches lines in pairs. The padding is written out, so no dependency can move a field.
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
+use super::block::Measured;
 use crate::primitive::atomic::AtomicU64;
 
 /// Bytes of each page.
@@ -133,6 +134,18 @@ pub(crate) struct StreamHeader {
     pub(crate) reserved: [u64; 10],
 }
 
+impl StreamHeader {
+    /// The shape of its blocks, as it says.
+    pub(crate) fn shape(&self) -> Measured {
+        Measured {
+            size: self.element_size as usize,
+            per: self.per_block as usize,
+            first: self.first as usize,
+            stride: self.stride as usize,
+        }
+    }
+}
+
 /// `StreamHeader::flags`: the memory is a file, which outlives the processes.
 pub(crate) const DURABLE: u64 = 1;
 
@@ -155,6 +168,23 @@ pub(crate) struct CreditHeader {
     /// The number of this consumer among several, plus one; 0 of a stream for one consumer. Since 1.1.
     pub(crate) number: u64,
     pub(crate) reserved: [u64; 9],
+}
+
+impl CreditHeader {
+    /// Of a subscription to the stream of this epoch that begins at a position and the bytes before it: without a window yet,
+    /// nor a number.
+    pub(crate) fn new(epoch: u64, start: u64, start_byte: u64) -> Self {
+        Self {
+            magic: CREDIT_MAGIC,
+            major: MAJOR,
+            minor: MINOR,
+            header_len: size_of::<Self>() as u32,
+            epoch,
+            start,
+            start_byte,
+            ..Self::new_zeroed()
+        }
+    }
 }
 
 /// The header of an attention page.

@@ -132,12 +132,7 @@ fn area(memory: &SharedMemory, header: &StreamHeader) -> Result<(*mut u8, usize)
 
 pub(super) fn blocks(memory: &SharedMemory, header: &StreamHeader) -> Result<(Area, Measured), Corruption> {
     let (begin, len) = area(memory, header)?;
-    let shape = Measured {
-        size: header.element_size as usize,
-        per: header.per_block as usize,
-        first: header.first as usize,
-        stride: header.stride as usize,
-    };
+    let shape = header.shape();
     let whole = header.stride.checked_mul(header.blocks) == Some(len as u64);
     if !whole || header.blocks == 0 || shape.per == 0 || !shape.stride.is_multiple_of(8) {
         return Err(Corruption::new("blocks", header.blocks, 1, len as u64));

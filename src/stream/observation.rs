@@ -54,7 +54,8 @@ pub fn observe(name: &str, directory: Option<PathBuf>) -> Result<Observation, Ob
 /// this process.
 ///
 /// # Errors
-/// See [`ObserveError`]. The directory must belong to that user, and the producer must admit this process.
+/// See [`ObserveError`]. The directory must belong to that user, and the producer must admit this process. A durable stream of
+/// another user is refused: its owner could cut the file off under this process.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;

@@ -157,7 +157,7 @@ impl Layout {
         if header.kind == KIND_ELEMENTS && header.base != 0 {
             // What was just laid out fits.
             let area = memory.as_ptr().wrapping_add(header.area_offset as usize);
-            stamp_all(area, header.blocks as usize, shape_of(header), header.base);
+            stamp_all(area, header.blocks as usize, header.shape(), header.base);
         }
         let reach = if header.consumers == 0 { 0 } else { header.base };
         let written = memory.copy_in(0, header.as_bytes())
@@ -165,16 +165,6 @@ impl Layout {
             && memory.store(REACH, reach)
             && memory.store(INTENT, reach);
         debug_assert!(written, "the memory has room for its header and schema");
-    }
-}
-
-/// The shape of a stream's blocks.
-fn shape_of(header: &StreamHeader) -> Measured {
-    Measured {
-        size: header.element_size as usize,
-        per: header.per_block as usize,
-        first: header.first as usize,
-        stride: header.stride as usize,
     }
 }
 
@@ -323,7 +313,7 @@ impl Stream {
         // It lies within the page.
         attention.copy_in(0, attention_header.as_bytes());
         attention.seal_size()?;
-        let shape = shape_of(header);
+        let shape = header.shape();
         let page = self.memory.as_ptr().cast::<StreamPage>();
         // SAFETY: the memory begins with the stream page, of which no reference is made; so many blocks of this shape lie in
         // it, and whoever is given an assembly has the memory.

@@ -130,22 +130,6 @@ impl<T> SourceRef<T> {
         source
     }
 
-    /// The source of a connection that is released by commits, the last of them at `start`.
-    #[cfg(all(target_os = "linux", not(millstream_loom)))]
-    pub(super) fn of_connection(connected: Connected<T>, start: u64) -> Self {
-        let (ring, mut endpoint) = connected;
-        endpoint.set_committed(start);
-        // SAFETY: made for each other.
-        unsafe { Self::new((ring, endpoint), Some(Vec::new()), None, None) }
-    }
-
-    /// Releases what was committed, up to `pos`, which is where the source stands.
-    #[cfg(all(target_os = "linux", not(millstream_loom)))]
-    pub(super) fn release(&mut self, pos: u64) {
-        self.cold.endpoint.set_committed(pos);
-        self.credit();
-    }
-
     /// Takes the next element if there is one. Never waits.
     ///
     /// ```

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::endpoint::{Attention, ConsumerEndpoint, ConsumerLines, ConsumerSettings, Joined};
+use super::source::SourceRef;
 use super::subscribe::sealed;
 use super::{SubscribeError, frame_source, source};
 use crate::element::{Element, Schema};
@@ -168,13 +169,8 @@ fn subscribe_typed<T: Element>(
     deadline: Option<Instant>,
 ) -> Result<Subscription, SubscribeError> {
     let subscription = settings.connect(Kind::Elements, Some(&T::schema()), deadline)?;
-    let shape = Fixed::<T>::measured();
     let header = subscription.header;
-    let same = header.stride == shape.stride as u64
-        && header.per_block as usize == shape.per
-        && header.first as usize == shape.first
-        && header.element_size as usize == shape.size;
-    if same {
+    if header.shape() == Fixed::<T>::measured() {
         Ok(subscription)
     } else {
         Err(SubscribeError::PeerCorrupt {
@@ -217,6 +213,14 @@ pub(super) fn connect_transactional<T: Element>(
         hold,
         start,
     })
+}
+
+/// The source of a connection that is released by commits, the last of them at `start`.
+pub(super) fn released_by_commits<T>(connected: source::Connected<T>, start: u64) -> SourceRef<T> {
+    let (ring, mut endpoint) = connected;
+    endpoint.set_committed(start);
+    // SAFETY: made for each other.
+    unsafe { SourceRef::new((ring, endpoint), Some(Vec::new()), None, None) }
 }
 
 fn connected<T: Element>(settings: &sealed::Subscribe, subscription: Subscription) -> source::Connected<T> {
@@ -263,12 +267,7 @@ pub(super) fn connect_bytes(
         ring.credited(endpoint.mark());
         return Ok((frame_source::Lane::Frames(ring), endpoint, None));
     }
-    let shape = Measured {
-        size: header.element_size as usize,
-        per: header.per_block as usize,
-        first: header.first as usize,
-        stride: header.stride as usize,
-    };
+    let shape = header.shape();
     let corrupt = |word, value| SubscribeError::PeerCorrupt {
         name: settings.name.clone(),
         word,

@@ -10,7 +10,7 @@ use super::end::End;
 use super::error::TimedOut;
 use super::source::{SourceRef, TryNext};
 use super::subscribe::SubscribeBuilder;
-use super::subscribed::{Committing, connect_transactional};
+use super::subscribed::{Committing, connect_transactional, released_by_commits};
 use crate::element::Element;
 use crate::memory::SharedMemory;
 use crate::primitive::Arc;
@@ -130,7 +130,7 @@ impl<T: Element, S: Element> TransactionalBuilder<T, S> {
             }
             Some(Commit { state, .. }) => S::read_from_bytes(state).ok(),
         };
-        let source = SourceRef::of_connection(connected, start);
+        let source = released_by_commits(connected, start);
         Ok(TransactionalSource {
             source,
             page,
@@ -395,5 +395,13 @@ impl<T: Element, S: Element> TransactionalSource<T, S> {
     #[must_use]
     pub fn end(&self) -> Option<End> {
         self.source.end()
+    }
+}
+
+impl<T> SourceRef<T> {
+    /// Releases what was committed, up to `pos`, which is where the source stands.
+    fn release(&mut self, pos: u64) {
+        self.cold.endpoint.set_committed(pos);
+        self.credit();
     }
 }

@@ -5,6 +5,7 @@
 mod life;
 mod power;
 mod refusals;
+mod snapshot;
 #[path = "../processes/stage.rs"]
 mod stage;
 mod successors;

@@ -1,13 +1,13 @@
 //! Files that are not what they should be are refused with what was found, and left as they are.
 
-use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use millstream::{DurableError, PublishBuilder, PublishError, SinkRef};
 use rustix::fs::{CWD, FileType, Mode};
 
+use crate::power::{beside, write};
 use crate::stage::Ground;
 
 /// A stream with some elements released, some held, and a state.
@@ -17,9 +17,7 @@ struct Scene {
 }
 
 fn position(file: &Path) -> PathBuf {
-    let mut name = OsString::from(file);
-    name.push(".position");
-    name.into()
+    beside(file, ".position")
 }
 
 impl Scene {
@@ -67,11 +65,6 @@ impl Scene {
     fn write(&self, offset: u64, bytes: &[u8]) {
         write(&self.file, offset, bytes);
     }
-}
-
-fn write(file: &Path, offset: u64, bytes: &[u8]) {
-    let file = fs::OpenOptions::new().write(true).open(file).unwrap();
-    file.write_all_at(bytes, offset).unwrap();
 }
 
 #[test]
@@ -252,6 +245,21 @@ fn the_positions_file_is_missing_short_or_another_streams() {
         DurableError::Position { why: "is a link", .. }
     ));
     fs::remove_file(&beside).unwrap();
+    for kind in [FileType::Socket, FileType::Fifo] {
+        rustix::fs::mknodat(CWD, &beside, kind, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let error = scene.open().unwrap_err();
+        assert!(
+            matches!(
+                error,
+                PublishError::Durable(DurableError::Position {
+                    why: "is no regular file",
+                    ..
+                })
+            ),
+            "{kind:?}: {error}"
+        );
+        fs::remove_file(&beside).unwrap();
+    }
     let private = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(&beside, &credit[..4095]).unwrap();
     private(&beside);

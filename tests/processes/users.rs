@@ -428,6 +428,13 @@ fn a_file_of_another_user_is_not_mapped() {
     // Its owner could cut it off under a reader.
     let member = commons.start(MEMBERS[0], "user_consumer", &[&"durable", &OWNER]);
     refused(&member, &["NotSealed"]);
+    let looks = |user| {
+        let observer = commons.start(user, "user_observer", &[&"durable", &OWNER]);
+        observer.expect("Ok([\"durable\"])");
+        observer
+    };
+    refused(&looks(MEMBERS[0]), &["NotSealed"]);
+    looks(PRODUCER).expect("Ok(0)");
     commons
         .start(PRODUCER, "user_consumer", &[&"durable", &OWNER])
         .expect("open");

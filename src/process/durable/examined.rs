@@ -174,14 +174,15 @@ impl Examined {
         let Cursor { position, byte } = self.position.released();
         let position = geometry::position_at(&self.memory, &self.header, position, byte);
         let holdings = Holdings::of(&self.memory, &self.header, (position, byte)).map_err(contradiction)?;
-        let next = self.position.cursor().position;
-        if next.wrapping_sub(position) > holdings.position.wrapping_sub(position)
-            && next != self.position.released().position
+        // What was committed was published before.
+        let held = holdings.position.wrapping_sub(position);
+        if let Some(committed) = self.position.committed_ahead()
+            && committed.wrapping_sub(position) > held
         {
             return Err(DurableError::Corrupt {
                 path: path.into(),
                 word: "position of the state",
-                value: next,
+                value: committed,
             });
         }
         Ok((Cursor { position, byte }, holdings))

@@ -6,16 +6,15 @@
 
 #![forbid(unsafe_code)]
 
-use std::ffi::OsString;
 use std::io;
 use std::mem::offset_of;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{Pid, getpid};
-use zerocopy::{FromBytes, FromZeros, IntoBytes};
+use zerocopy::{FromBytes, IntoBytes};
 
 use super::DurableError;
 use super::examined::must_be_ours;
@@ -64,9 +63,7 @@ pub(crate) struct Terms<'a> {
 
 /// The path of the file that goes with the stream at `path`.
 pub(crate) fn beside(path: &Path) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(".position");
-    name.into()
+    file::beside(path, ".position")
 }
 
 /// Removes the position of a stream whose making was interrupted before its own file had a name. Nothing, if somebody makes
@@ -101,15 +98,7 @@ impl PositionFile {
     ) -> Result<Option<(Self, SharedMemory)>, DurableError> {
         let path = beside(stream);
         let page = SharedMemory::create_file(&path, PAGE, MemoryOptions::default())?;
-        let credit = CreditHeader {
-            magic: CREDIT_MAGIC,
-            major: MAJOR,
-            minor: MINOR,
-            header_len: size_of::<CreditHeader>() as u32,
-            epoch: header.epoch,
-            start: header.base,
-            ..CreditHeader::new_zeroed()
-        };
+        let credit = CreditHeader::new(header.epoch, header.base, 0);
         // All of it lies within the page.
         page.copy_in(0, credit.as_bytes());
         page.store(GRANTED, header.base);
@@ -129,11 +118,7 @@ impl PositionFile {
             }
             Err(error) => return Err(refused("naming")(error)),
         }
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let own = format!("/proc/self/fd/{}", page.fd().as_raw_fd());
-        let fd = retry_on_intr(|| rustix::fs::open(&own, flags, Mode::empty()))
-            .map_err(|errno| refused("opening")(errno.into()))?;
-        let readable = SharedMemory::of_file(fd, PAGE as u64, Access::ReadOnly)?;
+        let readable = SharedMemory::of_file(page.reopen_read_only()?, PAGE as u64, Access::ReadOnly)?;
         Ok(Some((Self::new(readable, header), page)))
     }
 
@@ -144,28 +129,12 @@ impl PositionFile {
             path: path.clone(),
             why,
         };
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let opened = retry_on_intr(|| rustix::fs::open(&path, flags, Mode::empty()));
-        let fd = match opened {
-            Ok(fd) => fd,
-            Err(Errno::NOENT) => return Err(wrong("is missing")),
-            Err(Errno::LOOP) => return Err(wrong("is a link")),
-            Err(errno) => {
-                return Err(DurableError::Io {
-                    what: "opening",
-                    path,
-                    source: errno.into(),
-                });
-            }
-        };
-        let stat = rustix::fs::fstat(&fd).map_err(|errno| DurableError::Io {
-            what: "looking at",
+        let found = file::open_for_reading(&path).map_err(|source| DurableError::Io {
+            what: "opening",
             path: path.clone(),
-            source: errno.into(),
+            source,
         })?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(wrong("is no regular file"));
-        }
+        let (fd, stat) = found.file().map_err(wrong)?;
         must_be_ours(&path, &stat)?;
         let have = u64::try_from(stat.st_size).unwrap_or(0);
         if have != PAGE as u64 {
@@ -259,6 +228,13 @@ impl PositionFile {
             position: resumption(&self.page, released.position, self.span),
             ..released
         }
+    }
+
+    /// Where the last commit stands, if that is further on than what was released.
+    pub(super) fn committed_ahead(&self) -> Option<u64> {
+        let released = self.released().position;
+        let next = resumption(&self.page, released, self.span);
+        (next != released).then_some(next)
     }
 
     /// The most that a consumer can have taken and not released.

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use rustix::fs::{FileType, FlockOperation, Mode, OFlags};
+use rustix::fs::FlockOperation;
 use rustix::io::{Errno, retry_on_intr};
 
 use super::examined::Examined;
@@ -12,6 +12,7 @@ use super::snapshot::{self, Snapshot};
 use super::{DurableError, boot};
 use crate::element::Schema;
 use crate::memory::Access;
+use crate::memory::file::{self, Found};
 use crate::ring::page::{BOOT, KIND_ELEMENTS};
 
 /// What the files of a durable stream hold; see [`verify`].
@@ -170,29 +171,23 @@ fn synced(path: &Path, epoch: u64) -> Synced {
 pub fn verify(path: impl AsRef<Path>) -> Result<DurableReport, DurableError> {
     let path = path.as_ref();
     let refused = |what| {
-        move |errno: Errno| DurableError::Io {
+        move |source| DurableError::Io {
             what,
             path: path.into(),
-            source: errno.into(),
+            source,
         }
     };
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let file = match retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())) {
-        Ok(file) => file,
-        Err(Errno::NOENT) => return Err(DurableError::Missing { path: path.into() }),
-        Err(Errno::LOOP | Errno::NXIO) => return Err(DurableError::NotAFile { path: path.into() }),
-        Err(errno) => return Err(refused("opening")(errno)),
+    let (file, stat) = match file::open_for_reading(path).map_err(refused("opening"))? {
+        Found::File(file, stat) => (file, stat),
+        Found::Missing => return Err(DurableError::Missing { path: path.into() }),
+        Found::Link | Found::Foreign => return Err(DurableError::NotAFile { path: path.into() }),
     };
-    let stat = rustix::fs::fstat(&file).map_err(refused("looking at"))?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(DurableError::NotAFile { path: path.into() });
-    }
     // Shared, so that two who verify are not in each other's way; a producer finds the file taken while this one looks.
     let lock = || rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared);
     let in_use = match retry_on_intr(lock) {
         Ok(()) => false,
         Err(Errno::WOULDBLOCK) => true,
-        Err(errno) => return Err(refused("locking")(errno)),
+        Err(errno) => return Err(refused("locking")(errno.into())),
     };
     let examined = Examined::of(path, file, &stat, Access::ReadOnly)?;
     let holdings = examined.holdings(path);
@@ -207,11 +202,7 @@ pub fn verify(path: impl AsRef<Path>) -> Result<DurableReport, DurableError> {
         schema,
         position,
     } = examined;
-    let boot = boot().map_err(|source| DurableError::Io {
-        what: "reading the number of this boot for",
-        path: path.into(),
-        source,
-    })?;
+    let boot = boot().map_err(refused("reading the number of this boot for"))?;
     Ok(DurableReport {
         epoch: header.epoch,
         schema: (header.kind == KIND_ELEMENTS)

@@ -4,7 +4,6 @@
 //! stream. As long as the stream's name is that of the old file, that one says that it is of another boot, so whoever is
 //! interrupted begins again. The epoch stays: the snapshot goes on being this stream's.
 
-use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -132,12 +131,10 @@ fn keep(path: &Path, old: &Stat) -> io::Result<()> {
 }
 
 fn before(path: &Path, number: u32) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(".before-recovery");
-    if number > 0 {
-        name.push(format!(".{number}"));
+    match number {
+        0 => file::beside(path, ".before-recovery"),
+        _ => file::beside(path, &format!(".before-recovery.{number}")),
     }
-    name.into()
 }
 
 /// Gives the file at `path` the name `kept`; false when another file has it. A file that is not there needs no name.

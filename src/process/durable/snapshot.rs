@@ -17,14 +17,12 @@
 
 #![forbid(unsafe_code)]
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
@@ -69,9 +67,7 @@ impl Head {
 
 /// The path of the snapshot of the stream at `path`.
 pub(super) fn beside(path: &Path) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(".synced");
-    name.into()
+    file::beside(path, ".synced")
 }
 
 /// Writes to a file, in whole words, and sums up what it writes.
@@ -126,7 +122,7 @@ pub(super) fn write<E: From<io::Error>>(
     pack: impl FnOnce(&mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), E>,
 ) -> Result<(), E> {
     let path = beside(path);
-    let file = File::from(file::unnamed(&path)?);
+    let file = File::from(file::unnamed(&path).map_err(io::Error::from)?);
     let limit = file::size_limit();
     if limit.is_some_and(|limit| limit < size_of::<Head>() as u64) {
         return Err(io::Error::from(Errno::FBIG).into());
@@ -183,25 +179,15 @@ impl Snapshot {
     /// Opens the snapshot of the stream at `path`.
     pub(super) fn open(path: &Path) -> Result<Self, DurableError> {
         let path = beside(path);
-        let wrong = |why| DurableError::Synced {
+        let found = file::open_for_reading(&path).map_err(|source| DurableError::Io {
+            what: "opening",
+            path: path.clone(),
+            source,
+        })?;
+        let (file, stat) = found.file().map_err(|why| DurableError::Synced {
             path: path.clone(),
             why,
-        };
-        let refused = |what| {
-            let path = path.clone();
-            move |source| DurableError::Io { what, path, source }
-        };
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let file = match retry_on_intr(|| rustix::fs::open(&path, flags, Mode::empty())) {
-            Ok(file) => file,
-            Err(Errno::NOENT) => return Err(wrong("is missing")),
-            Err(Errno::LOOP) => return Err(wrong("is a link")),
-            Err(errno) => return Err(refused("opening")(errno.into())),
-        };
-        let stat = rustix::fs::fstat(&file).map_err(|errno| refused("looking at")(errno.into()))?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(wrong("is no regular file"));
-        }
+        })?;
         must_be_ours(&path, &stat)?;
         let have = u64::try_from(stat.st_size).unwrap_or(0);
         Self::read(&path, File::from(file), have)

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::thread;
 
-use zerocopy::{FromZeros, IntoBytes};
+use zerocopy::IntoBytes;
 
 use super::{Cursor, DurableError, PositionFile, position, snapshot};
 use crate::memory::SharedMemory;
@@ -15,9 +15,7 @@ use crate::process::commit::Commit;
 use crate::process::geometry::{self, GRANTED, Lie, RELEASED, RELEASED_BYTES};
 use crate::ring::Corruption;
 use crate::ring::packing::{Held, Unpacked};
-use crate::ring::page::{
-    CREDIT_MAGIC, CreditHeader, KIND_FRAMES, MAJOR, MINOR, PAGE, SUBSCRIPTION, StreamHeader, SubscriptionLine,
-};
+use crate::ring::page::{CreditHeader, KIND_FRAMES, PAGE, SUBSCRIPTION, StreamHeader, SubscriptionLine};
 
 /// How often a page that its consumer writes is read before it is held to be damaged.
 const LOOKS: u32 = 100_000;
@@ -142,16 +140,7 @@ impl SyncPoint {
     /// The credit page of a consumer that was killed at this moment. It is written meanwhile.
     fn credit(&self, held: &Held) -> Result<Vec<u8>, Lie> {
         let mut page = vec![0; PAGE];
-        let credit = CreditHeader {
-            magic: CREDIT_MAGIC,
-            major: MAJOR,
-            minor: MINOR,
-            header_len: size_of::<CreditHeader>() as u32,
-            epoch: self.header.epoch,
-            start: held.released,
-            start_byte: held.released_byte,
-            ..CreditHeader::new_zeroed()
-        };
+        let credit = CreditHeader::new(self.header.epoch, held.released, held.released_byte);
         page[..size_of::<CreditHeader>()].copy_from_slice(credit.as_bytes());
         let name = self.name(held.released)?;
         let words = [

@@ -62,6 +62,44 @@ fn ended(place: &Place, allowed: &[u64]) -> Result<(), Fault> {
     )))
 }
 
+/// A consumer has taken all that a producer put, and was told that this is all.
+fn all_taken(consumer: &Place, producer: &Place) -> Result<(), Fault> {
+    ended(consumer, &[COMPLETED])?;
+    let (put, taken) = (producer.acked(), consumer.taken());
+    if taken != put {
+        return Err(Fault::lost(format!(
+            "{put} were put, and the consumer came to {taken}"
+        )));
+    }
+    Ok(())
+}
+
+/// Whoever goes on from a consumer that was killed leaves no gap, and does over `again` at most.
+fn goes_on(from: u64, done: u64, again: u64) -> Result<(), Fault> {
+    if from > done {
+        return Err(Fault::lost(format!(
+            "{done} were done, and the next consumer begins at {from}"
+        )));
+    }
+    if done - from > again {
+        return Err(Fault::duplicated(format!(
+            "{done} were done, and the next consumer begins at {from}, more than {again} behind"
+        )));
+    }
+    Ok(())
+}
+
+/// What was being put together is there together.
+fn together(victim: &Place, there: u64) -> Result<(), Fault> {
+    let (acked, more) = (victim.acked(), victim.uncertain());
+    if there != acked && there != acked + more {
+        return Err(Fault::torn(format!(
+            "{acked} and {more} together were put, and {there} are there"
+        )));
+    }
+    Ok(())
+}
+
 /// A producer was killed in a put.
 pub(crate) fn put(ledger: &Ledger) -> Result<(), Fault> {
     all_of(ledger.place(VICTIM), ledger.place(PEER).taken())?;
@@ -71,15 +109,7 @@ pub(crate) fn put(ledger: &Ledger) -> Result<(), Fault> {
 /// A producer was killed in a put of several elements, which are published together.
 pub(crate) fn put_together(ledger: &Ledger) -> Result<(), Fault> {
     put(ledger)?;
-    let (victim, taken) = (ledger.place(VICTIM), ledger.place(PEER).taken());
-    if taken != victim.acked() && taken != victim.acked() + victim.uncertain() {
-        return Err(Fault::torn(format!(
-            "{} and {} together were put, and {taken} taken",
-            victim.acked(),
-            victim.uncertain()
-        )));
-    }
-    Ok(())
+    together(ledger.place(VICTIM), ledger.place(PEER).taken())
 }
 
 /// A producer was killed in ending the stream; its note is the code of an end that it was told to have come about.
@@ -124,26 +154,8 @@ pub(crate) fn evict(ledger: &Ledger) -> Result<(), Fault> {
 /// A consumer that may be resumed was killed; the heir is to go on without a gap, and do over `again` at most.
 fn resumed(ledger: &Ledger, again: u64) -> Result<(), Fault> {
     let (victim, producer, heir) = (ledger.place(VICTIM), ledger.place(PEER), ledger.place(HEIR));
-    let (done, from) = (victim.taken(), heir.first());
-    if from > done {
-        return Err(Fault::lost(format!(
-            "{done} were done, and the heir begins at {from}"
-        )));
-    }
-    if done - from > again {
-        return Err(Fault::duplicated(format!(
-            "{done} were done, and the heir begins at {from}, more than {again} behind"
-        )));
-    }
-    ended(heir, &[COMPLETED])?;
-    if heir.taken() != producer.acked() {
-        return Err(Fault::lost(format!(
-            "{} were put, and the heir came to {}",
-            producer.acked(),
-            heir.taken()
-        )));
-    }
-    Ok(())
+    goes_on(heir.first(), victim.taken(), again)?;
+    all_taken(heir, producer)
 }
 
 /// A window of elements may be open.
@@ -171,35 +183,18 @@ pub(crate) fn left(ledger: &Ledger) -> Result<(), Fault> {
 /// A consumer was killed while it came: the next one gets a whole stream, this or the one after.
 pub(crate) fn came(ledger: &Ledger) -> Result<(), Fault> {
     let (producer, heir) = (ledger.place(PEER), ledger.place(HEIR));
-    ended(heir, &[COMPLETED])?;
     let from = heir.first();
     if from != 0 && from != ANEW {
         return Err(Fault::lost(format!("the heir begins at {from}")));
     }
-    if heir.taken() != producer.acked() {
-        return Err(Fault::lost(format!(
-            "the producer came to {}, and the heir to {}",
-            producer.acked(),
-            heir.taken()
-        )));
-    }
-    Ok(())
+    all_taken(heir, producer)
 }
 
 /// One of several consumers was killed: the producer, the other one and the one after noticed nothing.
 pub(crate) fn went(ledger: &Ledger) -> Result<(), Fault> {
     let producer = ledger.place(PEER);
-    for consumer in [ledger.place(OTHER), ledger.place(HEIR)] {
-        ended(consumer, &[COMPLETED])?;
-        if consumer.taken() != producer.acked() {
-            return Err(Fault::lost(format!(
-                "{} were put, and a consumer came to {}",
-                producer.acked(),
-                consumer.taken()
-            )));
-        }
-    }
-    Ok(())
+    all_taken(ledger.place(OTHER), producer)?;
+    all_taken(ledger.place(HEIR), producer)
 }
 
 /// A producer was killed while it published: its consumer went on with the next, and missed nothing of either. It notes whether
@@ -210,15 +205,7 @@ pub(crate) fn published(ledger: &Ledger) -> Result<(), Fault> {
     if consumer.note() == 1 {
         all_of(victim, consumer.first())?;
     }
-    ended(consumer, &[COMPLETED])?;
-    if consumer.taken() != heir.acked() {
-        return Err(Fault::lost(format!(
-            "the heir came to {}, and the consumer to {}",
-            heir.acked(),
-            consumer.taken()
-        )));
-    }
-    Ok(())
+    all_taken(consumer, heir)
 }
 
 /// A producer was killed while somebody subscribed: who did is with the dead one, or with the next.
@@ -228,51 +215,16 @@ pub(crate) fn accepted(ledger: &Ledger) -> Result<(), Fault> {
         all_of(victim, consumer.taken())?;
         return ended(consumer, &[PEER_GONE]);
     }
-    ended(consumer, &[COMPLETED])?;
-    if consumer.taken() != heir.acked() {
-        return Err(Fault::lost(format!(
-            "the heir came to {}, and the consumer to {}",
-            heir.acked(),
-            consumer.taken()
-        )));
-    }
-    Ok(())
+    all_taken(consumer, heir)
 }
 
 /// A producer of a file was killed: the next one goes on behind what was put, and a consumer at what was released.
 fn reopened_from(ledger: &Ledger, done: u64) -> Result<(), Fault> {
     let (victim, heir) = (ledger.place(VICTIM), ledger.place(HEIR));
     all_of(victim, heir.first())?;
-    resumes_at(heir.note(), done)?;
-    consumed(heir)
-}
-
-/// Where a consumer begins, of whose predecessor so many were done.
-fn resumes_at(from: u64, done: u64) -> Result<(), Fault> {
-    if from > done {
-        return Err(Fault::lost(format!(
-            "{done} were done, and the next consumer begins at {from}"
-        )));
-    }
-    if done - from > WINDOW {
-        return Err(Fault::duplicated(format!(
-            "{done} were done, and the next consumer begins at {from}, more than a window behind"
-        )));
-    }
-    Ok(())
-}
-
-/// An heir has taken what there was, its own elements with it.
-fn consumed(heir: &Place) -> Result<(), Fault> {
-    ended(heir, &[COMPLETED])?;
-    if heir.taken() != heir.acked() {
-        return Err(Fault::lost(format!(
-            "{} were put, and {} taken",
-            heir.acked(),
-            heir.taken()
-        )));
-    }
-    Ok(())
+    goes_on(heir.note(), done, WINDOW)?;
+    // Its own elements with the others.
+    all_taken(heir, heir)
 }
 
 /// Beside a consumer that lived.
@@ -294,14 +246,7 @@ pub(crate) fn reopened(ledger: &Ledger) -> Result<(), Fault> {
 /// What was put together is there together.
 pub(crate) fn reopened_together(ledger: &Ledger) -> Result<(), Fault> {
     reopened(ledger)?;
-    let (victim, from) = (ledger.place(VICTIM), ledger.place(HEIR).first());
-    if from != victim.acked() && from != victim.acked() + victim.uncertain() {
-        return Err(Fault::torn(format!(
-            "{} were put, and the heir begins at {from}",
-            victim.acked()
-        )));
-    }
-    Ok(())
+    together(ledger.place(VICTIM), ledger.place(HEIR).first())
 }
 
 /// Nobody had consumed anything.
@@ -319,8 +264,8 @@ pub(crate) fn both_reopened(ledger: &Ledger) -> Result<(), Fault> {
             heir.first()
         )));
     }
-    resumes_at(heir.note(), victim.taken())?;
-    consumed(heir)
+    goes_on(heir.note(), victim.taken(), WINDOW)?;
+    all_taken(heir, heir)
 }
 
 /// A consumer was killed that commits: it stands at its last commit, or at the one that it was about.
@@ -337,13 +282,5 @@ pub(crate) fn committed(ledger: &Ledger) -> Result<(), Fault> {
             "{done} were committed, and the next one begins at {from}"
         )));
     }
-    ended(heir, &[COMPLETED])?;
-    if heir.taken() != producer.acked() {
-        return Err(Fault::lost(format!(
-            "{} were put, and {} taken",
-            producer.acked(),
-            heir.taken()
-        )));
-    }
-    Ok(())
+    all_taken(heir, producer)
 }

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use millstream::{
-    End, Frame, FrameSource, Gap, JoinPosition, LossySource, Received, SourceRef, SubscribeError, Subscriber,
-    TryNext, subscribe,
+    End, FrameSource, Gap, JoinPosition, LossySource, Received, SourceRef, SubscribeError, Subscriber,
+    TimedOut, TryNext, subscribe,
 };
 
 use crate::element::{Large, Mark, Medium, Sample, Small, read_frame};
@@ -171,6 +171,28 @@ fn soon(millis: u64) -> Instant {
     Instant::now() + Duration::from_millis(millis)
 }
 
+/// What a look found, as a wait of no time says it.
+fn at_once<T>(found: TryNext<T>) -> Result<Option<T>, TimedOut> {
+    match found {
+        TryNext::Item(item) => Ok(Some(item)),
+        TryNext::Empty => Err(TimedOut),
+        TryNext::End(_) => Ok(None),
+    }
+}
+
+/// The step of who took one, if there was one.
+fn one<T>(next: Result<Option<T>, TimedOut>, see: impl FnOnce(T)) -> Step {
+    match next {
+        Ok(Some(item)) => {
+            see(item);
+            Step::Some
+        }
+        Ok(None) => Step::Ended,
+        Err(TimedOut) => Step::Nothing,
+    }
+}
+
+/// The step of who took as many as there were.
 fn some(count: usize, end: Option<End>) -> Step {
     match (count, end) {
         (0, Some(_)) => Step::Ended,
@@ -182,16 +204,9 @@ fn some(count: usize, end: Option<End>) -> Step {
 impl<T: Sample> Intake for SourceRef<T> {
     fn step(&mut self, how: Take, see: &mut dyn FnMut(Seen)) -> Step {
         let next = match how {
-            Take::Next => Iterator::next(self),
-            Take::Deadline(millis) => match self.next_deadline(soon(millis)) {
-                Ok(next) => next,
-                Err(_) => return Step::Nothing,
-            },
-            Take::Try => match self.try_next() {
-                TryNext::Item(element) => Some(element),
-                TryNext::Empty => return Step::Nothing,
-                TryNext::End(_) => None,
-            },
+            Take::Next => Ok(Iterator::next(self)),
+            Take::Deadline(millis) => self.next_deadline(soon(millis)),
+            Take::Try => at_once(self.try_next()),
             Take::Drain(most) => {
                 let count = self.drain(most, |element: T| see(Seen::Element(element.mark())));
                 return some(count, self.end());
@@ -205,13 +220,7 @@ impl<T: Sample> Intake for SourceRef<T> {
                 return some(count, self.end());
             }
         };
-        match next {
-            Some(element) => {
-                see(Seen::Element(element.mark()));
-                Step::Some
-            }
-            None => Step::Ended,
-        }
+        one(next, |element| see(Seen::Element(element.mark())))
     }
 
     fn end(&self) -> Option<End> {
@@ -240,17 +249,10 @@ struct Frames {
 impl Intake for Frames {
     fn step(&mut self, how: Take, see: &mut dyn FnMut(Seen)) -> Step {
         let Self { source, scratch } = self;
-        let next: Option<Frame<'_>> = match how {
-            Take::Next => source.next(),
-            Take::Deadline(millis) => match source.next_deadline(soon(millis)) {
-                Ok(next) => next,
-                Err(_) => return Step::Nothing,
-            },
-            Take::Try => match source.try_next() {
-                TryNext::Item(frame) => Some(frame),
-                TryNext::Empty => return Step::Nothing,
-                TryNext::End(_) => None,
-            },
+        let next = match how {
+            Take::Next => Ok(source.next()),
+            Take::Deadline(millis) => source.next_deadline(soon(millis)),
+            Take::Try => at_once(source.try_next()),
             Take::Drain(most) => {
                 let count = source.drain(most, |frame| see(Seen::Element(read_frame(frame, scratch))));
                 return some(count, source.end());
@@ -262,7 +264,7 @@ impl Intake for Frames {
                 };
                 // What was looked at is what is taken.
                 match source.try_next() {
-                    TryNext::Item(frame) if read_frame(&frame, scratch) == seen => Some(frame),
+                    TryNext::Item(frame) if read_frame(&frame, scratch) == seen => Ok(Some(frame)),
                     other => {
                         let text = format!("peeked at {seen:?}, then took {other:?}");
                         see(Seen::Element(Err(text)));
@@ -271,13 +273,7 @@ impl Intake for Frames {
                 }
             }
         };
-        match next {
-            Some(frame) => {
-                see(Seen::Element(read_frame(&frame, scratch)));
-                Step::Some
-            }
-            None => Step::Ended,
-        }
+        one(next, |frame| see(Seen::Element(read_frame(&frame, scratch))))
     }
 
     fn end(&self) -> Option<End> {
@@ -308,28 +304,15 @@ fn received<T: Sample>(received: Received<T>) -> Seen {
 impl<T: Sample> Intake for LossySource<T> {
     fn step(&mut self, how: Take, see: &mut dyn FnMut(Seen)) -> Step {
         let next = match how {
-            Take::Next => Iterator::next(self),
-            Take::Deadline(millis) => match self.next_deadline(soon(millis)) {
-                Ok(next) => next,
-                Err(_) => return Step::Nothing,
-            },
-            Take::Try | Take::Peek(_) => match self.try_next() {
-                TryNext::Item(element) => Some(element),
-                TryNext::Empty => return Step::Nothing,
-                TryNext::End(_) => None,
-            },
+            Take::Next => Ok(Iterator::next(self)),
+            Take::Deadline(millis) => self.next_deadline(soon(millis)),
+            Take::Try | Take::Peek(_) => at_once(self.try_next()),
             Take::Drain(most) => {
                 let count = self.drain(most, |one| see(received(one)));
                 return some(count, self.end());
             }
         };
-        match next {
-            Some(one) => {
-                see(received(one));
-                Step::Some
-            }
-            None => Step::Ended,
-        }
+        one(next, |next| see(received(next)))
     }
 
     fn end(&self) -> Option<End> {
@@ -353,24 +336,11 @@ impl<T: Sample> Intake for LossySource<T> {
 impl Intake for Subscriber<Small> {
     fn step(&mut self, how: Take, see: &mut dyn FnMut(Seen)) -> Step {
         let next = match how {
-            Take::Next | Take::Drain(_) | Take::Peek(_) => Iterator::next(self),
-            Take::Deadline(millis) => match self.next_deadline(soon(millis)) {
-                Ok(next) => next,
-                Err(_) => return Step::Nothing,
-            },
-            Take::Try => match self.try_next() {
-                TryNext::Item(element) => Some(element),
-                TryNext::Empty => return Step::Nothing,
-                TryNext::End(_) => None,
-            },
+            Take::Next | Take::Drain(_) | Take::Peek(_) => Ok(Iterator::next(self)),
+            Take::Deadline(millis) => self.next_deadline(soon(millis)),
+            Take::Try => at_once(self.try_next()),
         };
-        match next {
-            Some(element) => {
-                see(Seen::Element(element.mark()));
-                Step::Some
-            }
-            None => Step::Ended,
-        }
+        one(next, |element| see(Seen::Element(element.mark())))
     }
 
     fn end(&self) -> Option<End> {
