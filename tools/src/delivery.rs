@@ -9,6 +9,7 @@ use millstream::StreamFault;
 
 use crate::feed::Feed;
 use crate::patience::Patience;
+use crate::report;
 use crate::stop::{Interrupted, SLICE};
 
 /// How long a failed stream stays for a consumer that is just coming.
@@ -21,6 +22,8 @@ const LOOKS: Duration = Duration::from_millis(20);
 pub(crate) struct Delivery {
     pub(crate) name: String,
     pub(crate) directory: Option<PathBuf>,
+    /// This process's, where the directory is for a group.
+    pub(crate) user: Option<u32>,
     /// How long to wait for the consumer; by default as long as it takes.
     pub(crate) linger: Option<Patience>,
     /// What is published stays in a file, for a consumer that comes when this process has gone.
@@ -80,7 +83,7 @@ impl Delivery {
         loop {
             // What it asked for stays, also when it came and left between two looks.
             let asked = feed.sink.demand() > 0;
-            let seen = || millstream::observe(&self.name, self.directory.clone());
+            let seen = || report::look(&self.name, self.user, self.directory.clone());
             if asked || seen().is_ok_and(|seen| seen.consumer().is_some()) {
                 return Ok(true);
             }

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::exit;
 use crate::output::Output;
-use crate::report::{Form, Report, Type, pid};
+use crate::report::{self, Form, Report, Type, pid};
 
 /// Describe one stream: what it carries, how far it is, who takes part
 ///
@@ -20,10 +20,13 @@ pub(crate) struct Arguments {
     /// How to write it
     #[arg(long, value_enum, default_value_t)]
     format: Form,
+    /// Describe the stream of the user with this number, who publishes it for a group of this one's (`pub --group`)
+    #[arg(long, value_name = "UID")]
+    from_user: Option<u32>,
 }
 
 pub(crate) fn run(arguments: &Arguments, directory: Option<PathBuf>) -> anyhow::Result<()> {
-    let report = Report::of(&millstream::observe(&arguments.name, directory)?);
+    let report = Report::of(&report::look(&arguments.name, arguments.from_user, directory)?);
     let mut out = Output::stdout()?;
     match arguments.format {
         Form::Json => {

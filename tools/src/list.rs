@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::exit;
 use crate::output::Output;
-use crate::report::{Form, Report, pid};
+use crate::report::{self, Form, Report, pid};
 
 /// List the streams that are published, one a row
 #[derive(Debug, Args)]
@@ -18,6 +18,9 @@ pub(crate) struct Arguments {
     /// How to write the list; json is one array of what `describe` writes of each
     #[arg(long, value_enum, default_value_t)]
     format: Form,
+    /// List what the user with this number publishes for a group of this one's (`pub --group`)
+    #[arg(long, value_name = "UID")]
+    from_user: Option<u32>,
 }
 
 /// A stream, or why it could not be looked at.
@@ -30,8 +33,12 @@ enum Entry {
 
 pub(crate) fn run(arguments: &Arguments, directory: Option<PathBuf>) -> anyhow::Result<()> {
     let mut entries = Vec::new();
-    for name in millstream::list(directory.clone())? {
-        match millstream::observe(&name, directory.clone()) {
+    let names = match arguments.from_user {
+        None => millstream::list(directory.clone())?,
+        Some(user) => millstream::list_from_user(user, directory.clone())?,
+    };
+    for name in names {
+        match report::look(&name, arguments.from_user, directory.clone()) {
             Ok(seen) => entries.push(Entry::Seen(Box::new(Report::of(&seen)))),
             // It ended between the two looks.
             Err(error) if matches!(error.reason(), SubscribeError::NotFound { .. }) => {}

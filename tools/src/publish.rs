@@ -70,6 +70,12 @@ pub(crate) struct Arguments {
     /// If the machine was restarted since, go back to what was synced last
     #[arg(long, requires = "durable")]
     recover_synced: bool,
+    /// Let members of the group with this number subscribe, and look, besides this user
+    ///
+    /// The directory becomes one for the group: it must be empty, or have been given to that group before. They say whose stream they
+    /// want (`sub --from-user`).
+    #[arg(long, value_name = "GID")]
+    group: Option<u32>,
     /// How long to wait at the end for the consumer, in seconds or `forever`
     /// [default: forever; with --durable, not at all; for one that is just coming to a stream that failed, 2]
     #[arg(long, value_name = "SECONDS")]
@@ -110,6 +116,9 @@ pub(crate) fn run(arguments: Arguments, directory: Option<PathBuf>) -> anyhow::R
     if let Some(file) = &arguments.durable {
         builder = builder.durable(file);
     }
+    if let Some(group) = arguments.group {
+        builder = builder.group(group);
+    }
     if arguments.recover_synced {
         builder = builder.recover_synced();
     }
@@ -122,6 +131,7 @@ pub(crate) fn run(arguments: Arguments, directory: Option<PathBuf>) -> anyhow::R
         name: arguments.name,
         directory,
         linger: arguments.linger,
+        user: arguments.group.map(|_| rustix::process::geteuid().as_raw()),
         is_durable,
     };
 

@@ -1,8 +1,22 @@
 //! What is seen of a stream, in a form for machines.
 
+use std::path::PathBuf;
+
 use clap::ValueEnum;
-use millstream::{Content, Observation, Schema, State};
+use millstream::{Content, Observation, ObserveError, Schema, State};
 use serde::Serialize;
+
+/// Looks at a stream of this user, or of the one that is named.
+pub(crate) fn look(
+    name: &str,
+    user: Option<u32>,
+    directory: Option<PathBuf>,
+) -> Result<Observation, ObserveError> {
+    match user {
+        None => millstream::observe(name, directory),
+        Some(user) => millstream::observe_from_user(name, user, directory),
+    }
+}
 
 /// The forms in which streams are described.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -62,6 +62,9 @@ pub(crate) struct Arguments {
     /// With --follow, the next producer's stream is taken from its oldest element on unless this is `live`.
     #[arg(long, value_name = "POSITION", default_value = "live", value_parser = join_position)]
     from: JoinPosition,
+    /// Take the stream from the user with this number, who publishes it for a group of this one's (`pub --group`)
+    #[arg(long, value_name = "UID")]
+    from_user: Option<u32>,
 }
 
 fn join_position(text: &str) -> Result<JoinPosition, String> {
@@ -159,6 +162,9 @@ impl Taking<'_> {
         }
         if let Some(directory) = directory {
             builder = builder.directory(directory);
+        }
+        if let Some(user) = self.arguments.from_user {
+            builder = builder.from_user(user);
         }
         if let Some(subscription) = &self.arguments.resume {
             builder = builder.resumable(subscription);

@@ -27,6 +27,30 @@ fn lines_round_trip() {
 }
 
 #[test]
+fn for_a_group_and_from_a_user() {
+    use std::os::unix::fs::MetadataExt;
+    let place = Place::new();
+    let file = place.file("input", b"one\ntwo\n");
+    let own = std::fs::metadata(&file).unwrap();
+    let (user, group) = (own.uid().to_string(), own.gid().to_string());
+    let publisher = place.start(&["pub", "lines", &file, "--group", &group]);
+    place.await_seen(&["describe", "lines", "--from-user", &user], |_| true);
+    let directory = std::fs::metadata(place.run_dir()).unwrap();
+    assert_eq!((directory.mode() & 0o7777, directory.gid()), (0o750, own.gid()));
+    for look in [&["list"][..], &["describe", "lines"]] {
+        let seen = place.run(&[look, &["--from-user", &user]].concat());
+        assert!(seen.code(0).text().contains("lines"), "{look:?}");
+        let refused = place.run(&[look, &["--from-user", "4000000"]].concat());
+        refused.code(1).says("4000000");
+    }
+    let refused = place.run(&["sub", "lines", "--from-user", "4000000", "--wait", "0"]);
+    refused.code(1).says("4000000");
+    let taken = place.run(&["sub", "lines", "--from-user", &user]);
+    assert_eq!(taken.code(0).stdout, b"one\ntwo\n");
+    publisher.wait().code(0);
+}
+
+#[test]
 fn frames_as_json_csv_and_raw() {
     let place = Place::new();
     let file = place.file("input", b"a\"b\n\nx,y\n\xff\n");

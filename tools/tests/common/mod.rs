@@ -108,9 +108,18 @@ impl Place {
         name: &str,
         seen: impl Fn(&serde_json::Value) -> bool,
     ) -> serde_json::Value {
+        self.await_seen(&["describe", name], seen)
+    }
+
+    /// As `await_described`, by these arguments.
+    pub fn await_seen(
+        &self,
+        describe: &[&str],
+        seen: impl Fn(&serde_json::Value) -> bool,
+    ) -> serde_json::Value {
         let end = std::time::Instant::now() + PATIENCE;
         loop {
-            let outcome = self.run(&["describe", name, "--format", "json"]);
+            let outcome = self.run(&[describe, &["--format", "json"]].concat());
             if outcome.status.success() {
                 let value = serde_json::from_slice(&outcome.stdout).unwrap();
                 if seen(&value) {
@@ -119,7 +128,7 @@ impl Place {
             }
             assert!(
                 std::time::Instant::now() < end,
-                "{name} never got there: {outcome:?}"
+                "{describe:?} never got there: {outcome:?}"
             );
             thread::yield_now();
         }
