@@ -92,6 +92,9 @@ impl<T> Clone for Settings<T> {
 impl<T: Send + 'static> StreamProducer<T> {
     /// Elements that wait in each sink's buffer beyond what was asked for, exactly. Without this, or with 0, any number.
     ///
+    /// Of several sinks the first is asked. What another one gives in its place the first may still put, and that then waits beside its
+    /// buffer until more is asked for.
+    ///
     /// ```
     /// use std::time::Duration;
     /// use millstream::{ActorSystem, GetSink, SinkRef, stream_producer};
