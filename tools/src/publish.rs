@@ -61,7 +61,8 @@ pub(crate) struct Arguments {
     max_frame: usize,
     /// Keep the stream in this file, and go on where it stopped if it is there
     ///
-    /// What is published stays there for a consumer that comes later, under the name by which it resumes (`sub --resume`).
+    /// What is published stays there for a consumer that comes later, under the name by which it resumes (`sub --resume`). It holds as
+    /// many as --buffer-size says; more wait for that consumer.
     #[arg(long, value_name = "FILE")]
     durable: Option<PathBuf>,
     /// Have the disk keep what was published, before the command ends (FILE.synced)
