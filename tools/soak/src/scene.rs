@@ -245,10 +245,12 @@ impl Stage<'_> {
         let finishing = self.ledger.is_finishing();
         for actor in &mut self.actors {
             actor.go_on_if_due();
+            let mut has_vanished = false;
             if let Some(status) = actor.ended()? {
                 let code = status.code();
                 if code == Some(VANISHED.into()) {
                     self.tally.add(Count::Vanished, 1);
+                    has_vanished = true;
                 } else if code == Some(FAULTY.into()) {
                     return Ok(false);
                 } else if code != Some(0) || !finishing {
@@ -257,7 +259,8 @@ impl Stage<'_> {
                     return Ok(false);
                 }
             }
-            if !finishing {
+            // A producer that vanished before it knew of the end has the last stream still to bring.
+            if !finishing || has_vanished {
                 actor.start_if_due()?;
             }
         }
