@@ -180,7 +180,8 @@ fn round_trips(mut ping: SinkRef<Quote>, mut pong: SourceRef<Quote>, cores: Opti
     println!("\n── Round trips of {} bytes ──", size_of::<Quote>());
     let mut times = Histogram::<u64>::new_with_max(60_000_000_000, 3)?;
     let begun = Instant::now();
-    for sequence in 0..WARM_UP + ROUND_TRIPS {
+    let mut sequence = 0;
+    while times.len() < ROUND_TRIPS && begun.elapsed() < PATIENCE {
         let sent = Instant::now();
         ping.put(Quote::nth(sequence))?;
         let Some(back) = pong.next() else {
@@ -190,12 +191,10 @@ fn round_trips(mut ping: SinkRef<Quote>, mut pong: SourceRef<Quote>, cores: Opti
         if back.sequence != sequence {
             return Err(format!("quote {sequence} came back as {}", back.sequence).into());
         }
-        if sequence >= WARM_UP {
+        if sequence >= WARM_UP || begun.elapsed() > PATIENCE / 3 {
             times.record(took.as_nanos() as u64)?;
         }
-        if sequence > WARM_UP && begun.elapsed() > PATIENCE {
-            break;
-        }
+        sequence += 1;
     }
     ping.complete()?;
     let at = |quantile| times.value_at_quantile(quantile);

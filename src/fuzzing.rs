@@ -26,6 +26,11 @@ pub fn seal(file: &mut [u8]) {
     crate::process::fuzzing::seal(file);
 }
 
+/// Writes the length and the sum that a snapshot of a durable stream ought to have into its head.
+pub fn seal_snapshot(snapshot: &mut [u8]) {
+    crate::process::fuzzing::seal_snapshot(snapshot);
+}
+
 /// Walks through an area of frames of at most `longest` bytes, beginning at the frame `pos` and `byte` bytes on.
 pub fn frames(area: &[u8], longest: usize, pos: u64, byte: u64) {
     const WORD: usize = size_of::<u64>();

@@ -135,7 +135,7 @@ pub use millstream_derive::element;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub use process::{
     DirectoryError, DurableError, DurableReport, InvalidName, ListError, ObserveError, PublishError,
-    SubscribeError, SyncError, Synced, SyncedReport, SystemError, verify, verify_synced,
+    Recovery, SubscribeError, SyncError, Synced, SyncedReport, SystemError, verify, verify_synced,
 };
 pub use ring::{Corruption, JoinPosition, OnNoConsumer};
 pub use stream::{

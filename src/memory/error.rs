@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::io;
+use std::path::PathBuf;
 
 use rustix::io::Errno;
 
@@ -46,6 +47,16 @@ pub enum MemoryError {
     DiskFull {
         /// Bytes asked for.
         need: u64,
+    },
+    /// The directory of a durable stream's file, in which no file can be made.
+    #[error(
+        "no file can be made in the directory {path:?} ({source}): make it, let this user write there, or take another path"
+    )]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
     },
     /// The limit on the size of a file, which counts for shared memory too.
     #[error("{need} bytes of shared memory exceed the file size limit of {limit}: raise `ulimit -f`")]

@@ -193,7 +193,15 @@ impl SharedMemory {
         {
             return Err(MemoryError::FileSizeLimit { need, limit });
         }
-        let file = unnamed(path).map_err(refused("making a file without a name", need))?;
+        let file = unnamed(path).map_err(|errno| match errno {
+            Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::OPNOTSUPP => {
+                MemoryError::Directory {
+                    path: directory_of(path).into(),
+                    source: errno.into(),
+                }
+            }
+            errno => refused("making a file without a name", need)(errno),
+        })?;
         retry_on_intr(|| rustix::fs::ftruncate(&file, need)).map_err(refused("ftruncate of a file", need))?;
         let memory = Self::of_file(file, need, Access::ReadWrite)?;
         if options.prefault {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FileType, FlockOperation, Mode, OFlags};
+use rustix::fs::{FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{Pid, getpid};
 
@@ -32,7 +32,7 @@ pub(super) struct Claim {
     directory: Arc<RuntimeDirectory>,
     name: Name,
     /// Holds the lock.
-    _lock: OwnedFd,
+    lock: OwnedFd,
     /// A forked child inherits the lock, and must not remove its parent's files.
     pid: Pid,
 }
@@ -93,14 +93,11 @@ impl Claim {
                 });
             }
             // Somebody may have removed the file between opening and locking, and a third one made another.
-            let same = directory
-                .look(&file)?
-                .is_some_and(|stat| (stat.st_dev, stat.st_ino) == (locked.st_dev, locked.st_ino));
-            if same && locked.st_nlink > 0 {
+            if is_named(directory, &file, &locked)? && locked.st_nlink > 0 {
                 return Ok(Some(Self {
                     directory: Arc::clone(directory),
                     name: name.clone(),
-                    _lock: lock,
+                    lock,
                     pid: getpid(),
                 }));
             }
@@ -113,16 +110,30 @@ impl Claim {
     }
 }
 
+/// Whether the name is that of the file of which the system says this.
+fn is_named(directory: &RuntimeDirectory, file: &str, stat: &Stat) -> Result<bool, SystemError> {
+    let named = directory.look(file)?;
+    Ok(named.is_some_and(|named| (named.st_dev, named.st_ino) == (stat.st_dev, stat.st_ino)))
+}
+
 impl Drop for Claim {
     fn drop(&mut self) {
         if self.pid != getpid() {
             return;
         }
-        // The lock file goes last: while it is there, and locked, nobody touches the socket.
-        let removed = self
-            .directory
-            .remove(&self.name.socket_file())
-            .and_then(|()| self.directory.remove(&self.name.lock_file()));
+        let (file, directory) = (self.name.lock_file(), &self.directory);
+        let is_ours = rustix::fs::fstat(&self.lock)
+            .map_err(|errno| SystemError::new("looking at the lock file", &directory.at(&file), errno))
+            .and_then(|stat| is_named(directory, &file, &stat));
+        let removed = match is_ours {
+            // The lock file goes last: while it is there, and locked, nobody touches the socket.
+            Ok(true) => directory
+                .remove(&self.name.socket_file())
+                .and_then(|()| directory.remove(&file)),
+            // Somebody deleted it under us: what has the name now is another's.
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
+        };
         if let Err(error) = removed {
             log::warn!("millstream leaves the files of {:?}: {error}", self.name);
         }
@@ -330,8 +341,8 @@ mod tests {
         fs::remove_file(directory.at("quotes.lock")).unwrap();
         let claim = Claim::take(&directory, &name).unwrap();
         assert_ne!(
-            rustix::fs::fstat(&zombie._lock).unwrap().st_ino,
-            rustix::fs::fstat(&claim._lock).unwrap().st_ino
+            rustix::fs::fstat(&zombie.lock).unwrap().st_ino,
+            rustix::fs::fstat(&claim.lock).unwrap().st_ino
         );
     }
 

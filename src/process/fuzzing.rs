@@ -30,6 +30,11 @@ pub(crate) fn seal(file: &mut [u8]) {
     file[..bytes.len()].copy_from_slice(bytes);
 }
 
+/// Makes the length and the sum in the head of a snapshot right again.
+pub(crate) fn seal_snapshot(snapshot: &mut [u8]) {
+    super::durable::seal_snapshot(snapshot);
+}
+
 /// Shared memory that shows whatever it is given, byte for byte.
 #[derive(Debug)]
 pub(crate) struct Pages(SharedMemory);

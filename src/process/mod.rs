@@ -44,7 +44,9 @@ mod tests;
 
 pub(crate) use commit::{Commit, store as commit};
 pub(crate) use durable::{Cursor, DurableFiles, Hold, PositionFile, SyncPoint, sum as durable_sum};
-pub use durable::{DurableError, DurableReport, SyncError, Synced, SyncedReport, verify, verify_synced};
+pub use durable::{
+    DurableError, DurableReport, Recovery, SyncError, Synced, SyncedReport, verify, verify_synced,
+};
 pub use error::{DirectoryError, ListError, PublishError, SystemError};
 pub use name::InvalidName;
 pub(crate) use name::check as check_name;

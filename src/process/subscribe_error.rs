@@ -101,7 +101,7 @@ pub enum SubscribeError {
     },
     /// What was committed under this subscription is a state of another type.
     #[error(
-        "the state that subscription {subscription:?} of {name:?} has committed is of another type: take the type that it was committed with, or another name"
+        "the state that subscription {subscription:?} of {name:?} has committed is of another type: take the type that it was committed with, or begin anew: under another name or, of a durable stream, which has one, with another file"
     )]
     StateType {
         /// The stream.
@@ -115,7 +115,7 @@ pub enum SubscribeError {
     },
     /// The state belongs to another position than the one at which the subscription goes on: somebody consumed without committing.
     #[error(
-        "the state that subscription {subscription:?} of {name:?} has committed belongs to position {state}, and the subscription goes on at {position}: somebody consumed under this name without committing; take another name"
+        "the state that subscription {subscription:?} of {name:?} has committed belongs to position {state}, and the subscription goes on at {position}: somebody consumed under this name without committing; begin anew: under another name or, of a durable stream, which has one, with another file"
     )]
     StatePosition {
         /// The stream.

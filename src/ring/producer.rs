@@ -168,11 +168,11 @@ impl<S: Shape> Producer<S> {
         at
     }
 
-    /// Gives up the element published last, which the consumer will not take, and closes the ring.
+    /// Gives up the `count` elements published last, which the consumer will not take, and closes the ring.
     #[inline(always)]
-    pub(crate) fn retract(&mut self) {
+    pub(crate) fn retract(&mut self, count: u64) {
         // Computed from what is there by now: else every put would keep the position before it.
-        self.pos = keep_value(self.pos).wrapping_sub(1);
+        self.pos = keep_value(self.pos).wrapping_sub(count);
         self.set_limit(self.pos);
     }
 

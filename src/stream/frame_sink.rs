@@ -380,7 +380,7 @@ impl FrameSink {
         };
         match &mut self.lane {
             Lane::Frames(ring) => ring.retract(),
-            Lane::Records(ring) => ring.retract(),
+            Lane::Records(ring) => ring.retract(1),
         }
         Err(reason)
     }

@@ -8,7 +8,8 @@ use crate::element::Schema;
 use crate::primitive::atomic::Ordering;
 use crate::process;
 use crate::ring::page::{
-    CreditPage, END_COMPLETED, END_FAILED, END_OPEN, KIND_FRAMES, StreamPage, WORD_CLOSED, WORD_PARKED,
+    CreditPage, DURABLE, END_COMPLETED, END_FAILED, END_OPEN, KIND_FRAMES, StreamPage, WORD_CLOSED,
+    WORD_PARKED,
 };
 
 /// A published stream, looked at without taking part. Looking again is [`refresh`](Self::refresh).
@@ -278,6 +279,21 @@ impl Observation {
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.seen.epoch
+    }
+
+    /// Whether the stream is in a file, and outlives its processes; see [`durable`](crate::PublishBuilder::durable).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (path, file) = (&dir.path().join("run"), dir.path().join("ticks"));
+    /// let sink = millstream::publish::<u64>("ticks").durable(file).directory(path).open()?;
+    /// assert!(millstream::observe("ticks", Some(path.into()))?.is_durable());
+    /// # drop(sink);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_durable(&self) -> bool {
+        self.seen.header.flags & DURABLE != 0
     }
 
     /// Position after the newest element published.

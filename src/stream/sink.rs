@@ -261,7 +261,7 @@ impl<T> SinkRef<T> {
         if self.ring.watch.disturbed()
             && let Some(reason) = self.attend()
         {
-            self.ring.retract();
+            self.ring.retract(1);
             let at = self.ring.retracted(at);
             // SAFETY: written just now; the consumer closed without taking it and takes nothing any more, and the
             // position is given up, so the element is ours alone again.
@@ -350,7 +350,10 @@ impl<T> SinkRef<T> {
             .min(usize::try_from(self.ring.free()).unwrap_or(usize::MAX));
         // SAFETY: as many slots are free, and the slice has as many elements, which are `Copy`.
         unsafe { self.ring.put_all(elements.as_ptr().cast(), count) };
-        self.published(count)
+        self.published(count).inspect_err(|(taken, _)| {
+            // The caller has these yet, and there is nothing to drop in what is `Copy`.
+            self.ring.retract((count - taken) as u64);
+        })
     }
 
     /// Publishes `count` written elements. Returns how many of them travel, which is all or, when the consumer

@@ -280,7 +280,7 @@ impl<T> SourceRef<T> {
         self.cold.endpoint.granted().wrapping_add(elsewhere)
     }
 
-    fn is_ready(&mut self) -> bool {
+    pub(super) fn is_ready(&mut self) -> bool {
         self.ring.ready()
     }
 

@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 use std::time::Instant;
 
 use super::end::End;
+use super::endpoint::Vacancy;
 use super::error::TimedOut;
 use super::source::{SourceRef, TryNext};
 use super::subscribe::SubscribeBuilder;
@@ -17,7 +18,7 @@ use crate::primitive::Arc;
 use crate::process::{Commit, Hold, InvalidName, SubscribeError, commit};
 use crate::ring::page::LARGEST_STATE;
 
-/// The consumer has taken a whole window and committed none of it, so nothing more can come.
+/// The consumer has taken a whole window since its last commit, and gets nothing more before the next one.
 ///
 /// ```
 /// let error = millstream::Uncommitted { elements: 16 };
@@ -42,7 +43,7 @@ pub struct Uncommitted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NextError {
-    /// Nothing can come before a commit.
+    /// Nothing more before a commit.
     #[error(transparent)]
     Uncommitted(#[from] Uncommitted),
     /// The deadline passed.
@@ -151,7 +152,8 @@ impl<T: Element, S: Element> TransactionalBuilder<T, S> {
 /// been processed once. What a consumer does outside of its state (an order sent, a row written) can happen again for what was
 /// taken since the last commit; the [position](Self::position) tells it apart.
 ///
-/// Nothing is released but by a commit, so a window is the most that can be taken between two.
+/// Nothing is released but by a commit, and its window (`initial_demand`) is the most that can be taken between two, and that comes
+/// again to a successor: who commits every hundredth element asks for 100 or more.
 ///
 /// ```
 /// #[millstream::element]
@@ -297,7 +299,7 @@ impl<T: Element, S: Element> TransactionalSource<T, S> {
         self.source.release(position);
     }
 
-    /// Takes the next element if there is one. Never waits.
+    /// Takes the next element if there is one. Never waits. `Empty` also where a whole window waits to be committed.
     ///
     /// ```
     /// use millstream::TryNext;
@@ -312,13 +314,16 @@ impl<T: Element, S: Element> TransactionalSource<T, S> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_next(&mut self) -> TryNext<T> {
+        if self.uncommitted() >= self.window {
+            return self.source.ended_or_empty();
+        }
         self.source.try_next()
     }
 
     /// Takes the next element, waiting for it. `None` when the stream has ended.
     ///
     /// # Errors
-    /// When there is none and a whole window waits to be committed, so that none can come.
+    /// When a whole window waits to be committed, and the stream has not ended.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -369,7 +374,7 @@ impl<T: Element, S: Element> TransactionalSource<T, S> {
 
     /// The next element or the end, if it is there; `None` if it may be waited for.
     fn ready_or_open(&mut self) -> Result<Option<Option<T>>, Uncommitted> {
-        match self.source.try_next() {
+        match self.try_next() {
             TryNext::Item(element) => Ok(Some(Some(element))),
             TryNext::End(_) => Ok(Some(None)),
             TryNext::Empty => match self.uncommitted() {
@@ -399,6 +404,18 @@ impl<T: Element, S: Element> TransactionalSource<T, S> {
 }
 
 impl<T> SourceRef<T> {
+    /// The end, if the next thing to come is that, or nothing.
+    fn ended_or_empty(&mut self) -> TryNext<T> {
+        while !self.is_ready() {
+            match self.vacant() {
+                Vacancy::Appeared => {}
+                Vacancy::Empty => return TryNext::Empty,
+                Vacancy::Ended => return self.ended(),
+            }
+        }
+        TryNext::Empty
+    }
+
     /// Releases what was committed, up to `pos`, which is where the source stands.
     fn release(&mut self, pos: u64) {
         self.cold.endpoint.set_committed(pos);

@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 mod life;
+mod position;
 mod power;
 mod refusals;
 mod snapshot;

@@ -223,6 +223,14 @@ fn a_damaged_state_is_refused() {
         assert!(matches!(error, DurableError::Corrupt { .. }), "{offset}: {error}");
         write(&beside, offset, &credit[offset as usize..][..1]);
     }
+    // A position without the name whose it is would be nobody's for ever.
+    write(&beside, 384, &[0; 8]);
+    let error = scene.refusal();
+    assert!(
+        matches!(error, DurableError::Corrupt { word, value: 0, .. } if word.contains("name")),
+        "{error}"
+    );
+    write(&beside, 384, &credit[384..392]);
     assert_eq!(scene.open().unwrap().position(), 40);
 }
 
@@ -337,13 +345,16 @@ fn a_place_that_cannot_have_it_is_told_and_nothing_is_left() {
     let error = scene
         .ground
         .publish::<u64>("x")
-        .durable(nowhere)
+        .durable(&nowhere)
         .open()
         .unwrap_err();
     assert!(matches!(error, PublishError::Durable(_)), "{error}");
+    let directory = format!("{:?}", nowhere.parent().unwrap());
+    assert!(error.to_string().contains(&directory), "{error}");
     // A position that an interrupted making left is in nobody's way.
     let fresh = scene.ground.beside("fresh");
-    fs::copy(position(&scene.file), position(&fresh)).unwrap();
+    drop(scene.ground.publish::<u64>("x").durable(&fresh).open().unwrap());
+    fs::remove_file(&fresh).unwrap();
     let mut sink = scene.ground.publish::<u64>("x").durable(&fresh).open().unwrap();
     sink.put(1).unwrap();
     assert_eq!(millstream::verify(&fresh).unwrap().published, 1);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use millstream::{DurableError, PublishError, Synced, verify, verify_synced};
+use millstream::{DurableError, PublishError, SyncError, Synced, verify, verify_synced};
 use rustix::fs::{CWD, FileType, Mode};
 
 use crate::power::{beside, restart, write};
@@ -180,4 +180,47 @@ fn a_snapshot_that_is_missing_anothers_or_no_file_is_refused() {
     fs::remove_file(&position).unwrap();
     assert_eq!(scene.builder::<u64>().open().unwrap().position(), 10);
     assert!(position.exists());
+}
+
+#[test]
+fn a_sync_writes_over_nothing_that_is_not_this_streams() {
+    let scene = Scene::new();
+    let snapshot = beside(&scene.file, ".synced");
+    let mut old = scene.builder::<u64>().open().unwrap();
+    old.put(0).unwrap();
+    let foreign = b"accounts that were synced: 1, 2, 3\n";
+    fs::write(&snapshot, foreign).unwrap();
+    let refused = old.sync().unwrap_err();
+    assert!(
+        matches!(&refused, SyncError::Durable(DurableError::Foreign { path, .. }) if *path == snapshot),
+        "{refused}"
+    );
+    assert!(fs::read(&snapshot).unwrap() == foreign);
+    fs::remove_file(&snapshot).unwrap();
+    assert_eq!(old.sync().unwrap(), 1);
+    // The files are put aside while their producer lives, and another one begins anew in their place.
+    let aside = scene.file.with_file_name("aside");
+    fs::rename(&scene.file, &aside).unwrap();
+    assert!(old.sync().is_err());
+    fs::rename(beside(&scene.file, ".position"), beside(&aside, ".position")).unwrap();
+    let begin_anew = || scene.ground.publish::<u64>("others").durable(&scene.file).open();
+    // Its first sync would write over the last that there may be.
+    let refused = begin_anew().unwrap_err();
+    assert!(
+        matches!(&refused, PublishError::Durable(DurableError::Synced { path, .. }) if *path == snapshot),
+        "{refused}"
+    );
+    fs::rename(&snapshot, beside(&aside, ".synced")).unwrap();
+    let mut new = begin_anew().unwrap();
+    new.put_slice(&[7; 5]).unwrap();
+    assert_eq!(new.sync().unwrap(), 5);
+    let refused = old.sync().unwrap_err();
+    assert!(refused.to_string().contains("has its name"), "{refused}");
+    assert_eq!(verify_synced(&scene.file).unwrap().published, 5);
+    // The streams themselves go on.
+    old.put(1).unwrap();
+    new.put(7).unwrap();
+    drop((old, new));
+    assert_eq!(verify(&aside).unwrap().published, 2);
+    assert_eq!(verify(&scene.file).unwrap().published, 6);
 }

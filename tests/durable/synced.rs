@@ -18,7 +18,7 @@ pub(crate) const ROLES: &[(&str, Role)] =
 
 /// A stream of some kind.
 pub(crate) struct Scene {
-    ground: Ground,
+    pub(crate) ground: Ground,
     pub(crate) file: PathBuf,
 }
 
@@ -128,7 +128,11 @@ fn goes_back<T: Element + Copy + PartialEq + Debug>(base: u64, make: impl Fn(u64
         assert_eq!(sink.position(), position);
         assert_eq!((source.position(), source.state()), (committed, state));
         for at in 0..position.wrapping_sub(committed) {
-            assert_eq!(source.try_next(), TryNext::Item(make(committed.wrapping_add(at))));
+            let next = committed.wrapping_add(at);
+            if source.uncommitted() == 32 {
+                source.commit(&next);
+            }
+            assert_eq!(source.try_next(), TryNext::Item(make(next)));
         }
         assert_eq!(source.try_next(), TryNext::Empty);
         let kept = names(&scene.file)
@@ -378,6 +382,7 @@ fn a_consumer_goes_on_while_the_stream_is_synced_and_each_sync_is_of_one_moment(
             assert_eq!(sums, Sums::of(source.position()), "state and position agree");
             while let TryNext::Item(element) = source.try_next() {
                 sums.add(element);
+                source.commit(&sums);
             }
             assert_eq!(sums, Sums::of(next));
         }

@@ -19,6 +19,9 @@ pub(crate) const CONTROL: usize = 128;
 pub(crate) const GRANTED: usize = 256;
 pub(crate) const RELEASED: usize = 264;
 pub(crate) const RELEASED_BYTES: usize = 272;
+/// How many commits there were, and the slot of the first.
+const COMMITS: usize = 512;
+const COMMIT_1: usize = 2304;
 const ATTENTION: usize = 128;
 pub(crate) const END_KIND: usize = 384;
 pub(crate) const END_POSITION: usize = 392;
@@ -121,12 +124,21 @@ fn producer(stage: &Stage) {
         let line = stage.hear();
         let (verb, words) = line.split_once(' ').unwrap_or((&line, ""));
         match verb {
-            "elements" | "records" | "frames" => {
+            "elements" | "records" | "frames" | "several" => {
                 name = words.into();
                 held = match verb {
                     "elements" => {
                         Held::Elements(stage.ground.publish::<u64>(words).max_demand(64).open().unwrap())
                     }
+                    "several" => Held::Elements(
+                        stage
+                            .ground
+                            .publish::<u64>(words)
+                            .consumers(3)
+                            .max_demand(64)
+                            .open()
+                            .unwrap(),
+                    ),
                     "records" => Held::Records(
                         stage
                             .ground
@@ -152,6 +164,17 @@ fn producer(stage: &Stage) {
                         Held::Elements(sink) => drop(sink.try_put(element)),
                         Held::Records(sink) => drop(sink.try_put([element; 20])),
                         Held::Frames(sink) => drop(sink.try_put(&[element as u8; 24])),
+                        Held::Nothing => {}
+                    }
+                }
+            }
+            // A consumer's credit is known to the producer a moment after the subscription returned.
+            "deliver" => {
+                for element in 0..words.parse().unwrap() {
+                    match &mut held {
+                        Held::Elements(sink) => sink.put_deadline(element, soon()).unwrap(),
+                        Held::Records(sink) => sink.put_deadline([element; 20], soon()).unwrap(),
+                        Held::Frames(sink) => sink.put_deadline(&[element as u8; 24], soon()).unwrap(),
                         Held::Nothing => {}
                     }
                 }
@@ -353,6 +376,100 @@ fn a_resumable_consumer_that_leaves_lies_behind_ends_the_stream() {
             ),
             "{offset} {value}: {refused:?}"
         );
+    }
+}
+
+/// Sum of a commit's words as its writer makes it, of a state without bytes and a type of zeroes.
+fn sum_of_commit(position: u64) -> u64 {
+    [position, 0, 0, 0]
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |sum, word| {
+            let sum = (sum ^ word).wrapping_mul(0x0000_0100_0000_01b3);
+            sum ^ (sum >> 32)
+        })
+}
+
+#[test]
+fn a_commit_that_cannot_be_right_is_not_gone_on_from() {
+    let ground = Ground::new();
+    // At 8 nothing was published behind it, and nothing is wrong.
+    for (position, right) in [
+        (8, true),
+        (9, false),
+        (20, false),
+        (1 << 40, false),
+        (u64::MAX, false),
+    ] {
+        let mut sink = ground.publish::<u64>("lies").buffer_size(64).open().unwrap();
+        let mut hostile = ground.start("scribbling_resumable", &[]);
+        hostile.expect("HERE");
+        for element in 0..8 {
+            sink.put_deadline(element, soon()).unwrap();
+        }
+        let sum = sum_of_commit(position);
+        let words = format!("{COMMIT_1} {position} {} {sum} {COMMITS} 1", COMMIT_1 + 32);
+        assert_eq!(hostile.ask(words), "ok");
+        hostile.kill();
+        let successor = ground
+            .subscribe::<u64>("lies")
+            .resumable("night")
+            .wait_for(std::time::Duration::from_secs(2))
+            .open();
+        let came = successor.map(|mut source| {
+            let refused = (8..40).find_map(|element| sink.put_deadline(element, soon()).err());
+            let mut taken = Vec::new();
+            while let Ok(Some(element)) = source.next_deadline(Instant::now()) {
+                taken.push(element);
+            }
+            (source.position(), refused, taken)
+        });
+        match came {
+            Ok((_, None, taken)) if right => assert!(taken.into_iter().eq(8..40)),
+            // Of one that was published before the successor was let in nobody can tell that it was none.
+            Ok((_, None, taken)) => {
+                let first = taken.first().copied().unwrap_or(40);
+                assert!(first == 0 || first == position, "{position}: {first}");
+                assert!(taken.into_iter().eq(first..40), "{position}");
+            }
+            Ok((_, Some(PutDeadlineError::Closed(_, CloseReason::PeerCorrupt(_))), taken)) => {
+                assert!(!right && taken.is_empty(), "{position}: {taken:?}");
+            }
+            other => panic!("{position}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn headers_are_not_read_again_once_they_were_checked() {
+    let ground = Ground::new();
+    let mut hostile = ground.start("scribbling_producer", &[]);
+    for (round, value) in [0, u64::MAX, 1 << 63, 0x5555_5555_5555_5555]
+        .into_iter()
+        .enumerate()
+    {
+        for kind in ["elements", "frames"] {
+            let name = format!("{kind}{round}");
+            assert_eq!(hostile.ask(format!("{kind} {name}")), "ok");
+            assert_eq!(hostile.ask("deliver 3"), "ok");
+            let words: String = (0..256).step_by(8).map(|at| format!(" {at} {value}")).collect();
+            if kind == "elements" {
+                let mut source = ground.subscribe::<u64>(&name).initial_demand(64).open().unwrap();
+                assert_eq!(source.next(), Some(0));
+                assert_eq!(hostile.ask(format!("write{words}")), "ok");
+                assert_eq!(hostile.ask("deliver 20"), "ok");
+                let all: Vec<u64> = source.by_ref().take(22).collect();
+                assert!(all.into_iter().eq((1..3).chain(0..20)));
+            } else {
+                let mut source = ground.subscribe::<[u8]>(&name).initial_demand(64).open().unwrap();
+                assert_eq!(source.next().as_deref(), Some(&[0; 24][..]));
+                assert_eq!(hostile.ask(format!("write{words}")), "ok");
+                assert_eq!(hostile.ask("deliver 20"), "ok");
+                for byte in (1..3).chain(0..20) {
+                    assert_eq!(source.next().as_deref(), Some(&[byte; 24][..]));
+                }
+            }
+            assert_eq!(hostile.ask("drop"), "ok");
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Instant;
 use millstream::{DirectoryError, PublishError, SubscribeError, SystemError};
 use rustix::net::{AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, SocketAddrUnix, SocketType};
 
-use crate::stage::{Ground, Random};
+use crate::stage::{Ground, LONGEST, Random};
 
 #[millstream::element(name = "market.Quote")]
 struct Quote {
@@ -347,4 +347,52 @@ fn a_name_is_published_once_and_its_holder_is_told() {
     assert_eq!(producer.ask("put 0 1"), "ok");
     let mut source = ground.subscribe::<u64>("numbers").open().unwrap();
     assert_eq!(source.next(), Some(0));
+}
+
+/// As somebody does who tidies up by hand, or a system that deletes what it takes for old.
+#[test]
+fn a_name_whose_files_were_deleted_is_free_and_stays_with_who_takes_it() {
+    let ground = Ground::new();
+    for files in [&["numbers.lock"][..], &["numbers.lock", "numbers.sock"]] {
+        let publish = || ground.publish::<u64>("numbers").open();
+        let subscribe = || ground.subscribe::<u64>("numbers").open();
+        let mut old = publish().unwrap();
+        let mut of_old = subscribe().unwrap();
+        for file in files {
+            fs::remove_file(ground.dir.join(file)).unwrap();
+        }
+        let mut new = publish().unwrap();
+        let mut of_new = subscribe().unwrap();
+        // Each pair goes on, and they are not crossed.
+        for element in 0..10 {
+            old.put(element).unwrap();
+            new.put(100 + element).unwrap();
+            assert_eq!(of_old.next(), Some(element));
+            assert_eq!(of_new.next(), Some(100 + element));
+        }
+        drop(old);
+        assert!(of_old.next().is_none());
+        drop(of_old);
+        assert_eq!(ground.files().len(), 2, "the name is that of the living");
+        assert!(matches!(publish(), Err(PublishError::NameTaken { .. })));
+        drop((new, of_new));
+        assert_eq!(ground.files().len(), 0);
+    }
+}
+
+#[test]
+fn streams_outlive_their_directory_and_the_next_ones_have_a_new_one() {
+    let ground = Ground::new();
+    let mut old = ground.start("producer", &[]);
+    assert_eq!(old.ask("open numbers"), "ok");
+    let mut source = ground.subscribe::<u64>("numbers").reconnect().open().unwrap();
+    fs::remove_dir_all(&ground.dir).unwrap();
+    assert_eq!(old.ask("put 0 1"), "ok");
+    let deadline = Instant::now() + LONGEST;
+    assert_eq!(source.next_deadline(deadline), Ok(Some(0)));
+    old.kill();
+    let mut new = ground.publish::<u64>("numbers").open().unwrap();
+    new.put(2).unwrap();
+    assert_eq!(source.next_deadline(deadline), Ok(Some(2)));
+    assert_eq!(source.epoch(), 1);
 }

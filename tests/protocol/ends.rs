@@ -23,6 +23,7 @@ protocol! {
     c24_complete_does_not_wait
     c24_complete_and_drain_waits
     c24_complete_and_drain_says_what_is_left
+    what_a_batch_gives_back_was_not_put
     c25_a_dropped_sink_is_a_failure_after_its_elements
     c25_a_dropped_sink_can_complete
     c27_completion_is_seen_by_a_late_reader
@@ -250,6 +251,24 @@ fn c24_complete_and_drain_says_what_is_left<S: Setting>() {
     );
     drop(source);
     assert_eq!(sink.complete_and_drain(never), left);
+}
+
+fn what_a_batch_gives_back_was_not_put<S: Setting>() {
+    let reason = CloseReason::Cancelled;
+    let (mut sink, mut source) = S::pair(Config::new(8, 8).each());
+    sink.put_slice(&[1, 2, 3]).unwrap();
+    assert_eq!(source.next(), Some(1));
+    source.cancel();
+    let given_back = sink.put_slice(&[4, 5, 6, 7]);
+    assert_eq!(given_back, Err(PutSliceError { written: 0, reason }));
+    assert_eq!(sink.position(), 3);
+    assert_eq!(
+        sink.complete_and_drain(Instant::now()),
+        Err(NotDrained {
+            left: 2,
+            reason: Some(reason)
+        })
+    );
 }
 
 fn c25_a_dropped_sink_is_a_failure_after_its_elements<S: Setting>() {

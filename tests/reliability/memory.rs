@@ -13,6 +13,7 @@ pub(crate) const ROLES: &[(&str, Role)] = &[
     ("few_addresses", few_addresses),
     ("small_group", small_group),
     ("full_disks", full_disks),
+    ("full_disk_of_files", full_disk_of_files),
     ("small_files", small_files),
 ];
 
@@ -208,7 +209,8 @@ fn mount(at: &Path, options: &str) {
     assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
 }
 
-fn full_disks(stage: &Stage) {
+/// What this process mounts from here on is seen by nobody else.
+fn leave_namespace() {
     // SAFETY: a process with several threads may leave its mount namespace; it shares no other state by this.
     let alone = unsafe { libc::unshare(libc::CLONE_NEWNS) };
     assert_eq!(alone, 0, "{}", std::io::Error::last_os_error());
@@ -223,7 +225,93 @@ fn full_disks(stage: &Stage) {
         )
     };
     assert_eq!(private, 0, "{}", std::io::Error::last_os_error());
+}
 
+#[test]
+fn a_full_or_closed_disk_refuses_a_durable_stream_and_leaves_nothing() {
+    if is_root("a_full_or_closed_disk_refuses_a_durable_stream_and_leaves_nothing") {
+        let ground = Ground::new();
+        let scene = ground.start("full_disk_of_files", &[]);
+        scene.expect("done");
+        scene.finish();
+    }
+}
+
+fn full_disk_of_files(stage: &Stage) {
+    leave_namespace();
+    let ground = &stage.ground;
+    let disk = ground.beside("disk");
+    fs::create_dir(&disk).unwrap();
+    mount(&disk, "size=1m,nr_inodes=16,mode=700");
+    let names = || fs::read_dir(&disk).unwrap().count();
+    let publish = |name: &str, elements: usize| {
+        let builder = ground.publish::<u64>(name).durable(disk.join(name));
+        builder.buffer_size(Buffer::Bounded(elements)).open()
+    };
+    let mut running = publish("running", 1 << 14).unwrap();
+    let before = names();
+    let error = publish("large", 1 << 17).map(drop).unwrap_err();
+    assert!(error.to_string().contains("not to be had"), "{error}");
+    assert_eq!((names(), ground.files().len()), (before, 2), "{error}");
+    // What a stream has of the disk is its own, however full it gets.
+    let filler = disk.join("filler");
+    let mut byte = fs::File::create(&filler).unwrap();
+    while std::io::Write::write_all(&mut byte, &[1; 512]).is_ok() {}
+    for element in 0..1 << 14 {
+        running.put(element).unwrap();
+    }
+    let error = running.sync().unwrap_err();
+    assert!(error.to_string().contains("No space"), "{error}");
+    let error = publish("small", 1).map(drop).unwrap_err();
+    assert!(error.to_string().contains("not to be had"), "{error}");
+    drop(running);
+    // It is opened again all the same.
+    assert_eq!(publish("running", 1 << 14).unwrap().position(), 1 << 14);
+    drop(byte);
+    fs::remove_file(&filler).unwrap();
+    assert_eq!((names(), ground.files().len()), (before, 0));
+    // Names have run out.
+    let mut file = 0;
+    while fs::write(disk.join(file.to_string()), "").is_ok() {
+        file += 1;
+    }
+    let error = publish("small", 1).map(drop).unwrap_err();
+    assert!(error.to_string().contains("not to be had"), "{error}");
+    for name in 0..file {
+        fs::remove_file(disk.join(name.to_string())).unwrap();
+    }
+    assert_eq!((names(), ground.files().len()), (before, 0));
+    // Nothing may be written there any more.
+    mount_again(&disk, libc::MS_RDONLY);
+    for name in ["running", "small"] {
+        let error = publish(name, 1 << 14).map(drop).unwrap_err();
+        assert!(error.to_string().contains("Read-only file system"), "{error}");
+    }
+    mount_again(&disk, 0);
+    let mut running = publish("running", 1 << 14).unwrap();
+    running.sync().unwrap();
+    assert_eq!(running.position(), 1 << 14);
+    say("done");
+}
+
+/// Changes how a file system is mounted.
+fn mount_again(at: &Path, flags: libc::c_ulong) {
+    let at = std::ffi::CString::new(at.to_str().unwrap()).unwrap();
+    // SAFETY: strings that end, and are alive; the other two are not looked at.
+    let done = unsafe {
+        libc::mount(
+            std::ptr::null(),
+            at.as_ptr(),
+            std::ptr::null(),
+            libc::MS_REMOUNT | flags,
+            std::ptr::null(),
+        )
+    };
+    assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+}
+
+fn full_disks(stage: &Stage) {
+    leave_namespace();
     // Nowhere is a byte left that others could use; streams have memory of their own.
     mount(Path::new("/dev/shm"), "size=4k");
     fs::write("/dev/shm/full", [1; 4096]).unwrap();

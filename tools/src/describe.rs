@@ -56,6 +56,7 @@ fn text(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
         }
         Type::Unknown => line("type", &"unknown")?,
     }
+    line("durable", &if report.durable { "yes" } else { "no" })?;
     line("published", &report.position.published)?;
     line("granted", &position(report.position.granted))?;
     line("released", &position(report.position.released))?;

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::exit;
 use crate::output::Output;
 use crate::report::{self, Form, Report, pid};
+use crate::wording::Verb;
 
 /// List the streams that are published, one a row
 #[derive(Debug, Args)]
@@ -44,7 +45,7 @@ pub(crate) fn run(arguments: &Arguments, directory: Option<PathBuf>) -> anyhow::
             Err(error) if matches!(error.reason(), SubscribeError::NotFound { .. }) => {}
             Err(error) => entries.push(Entry::Unseen {
                 name,
-                error: error.to_string(),
+                error: Verb::List.words(&error.to_string()),
             }),
         }
     }

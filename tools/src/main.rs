@@ -10,6 +10,7 @@ mod doctor;
 mod exit;
 mod feed;
 mod format;
+mod kind;
 mod lines;
 mod list;
 mod output;
@@ -22,6 +23,7 @@ mod stop;
 mod subscribe;
 mod timestamp;
 mod verify;
+mod wording;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -52,6 +54,7 @@ enum Verb {
 
 fn main() -> ExitCode {
     let Command { verb, directory } = Command::parse();
+    let speaking = verb.word();
     let outcome = match verb {
         Verb::Pub(arguments) => publish::run(arguments, directory),
         Verb::Sub(arguments) => subscribe::run(arguments, directory),
@@ -60,5 +63,18 @@ fn main() -> ExitCode {
         Verb::Verify(arguments) => verify::run(&arguments),
         Verb::Doctor(arguments) => doctor::run(&arguments, directory),
     };
-    exit::code(outcome)
+    exit::code(speaking, outcome)
+}
+
+impl Verb {
+    fn word(&self) -> wording::Verb {
+        match self {
+            Self::Pub(_) => wording::Verb::Pub,
+            Self::Sub(_) => wording::Verb::Sub,
+            Self::List(_) => wording::Verb::List,
+            Self::Describe(_) => wording::Verb::Describe,
+            Self::Verify(_) => wording::Verb::Verify,
+            Self::Doctor(_) => wording::Verb::Doctor,
+        }
+    }
 }

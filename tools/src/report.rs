@@ -37,6 +37,8 @@ pub(crate) struct Report {
     pub(crate) epoch: String,
     #[serde(rename = "type")]
     pub(crate) kind: Type,
+    /// Whether it is in a file, and outlives its processes.
+    pub(crate) durable: bool,
     pub(crate) position: Position,
     pub(crate) demand: u64,
     pub(crate) buffered: u64,
@@ -111,6 +113,7 @@ impl Report {
             state: state(seen.state()),
             epoch: format!("{:016x}", seen.epoch()),
             kind: Type::of(&seen.content()),
+            durable: seen.is_durable(),
             position: Position {
                 published: seen.position(),
                 granted: consumer.map(|consumer| consumer.granted),

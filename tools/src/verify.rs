@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::Args;
-use millstream::{DurableError, DurableReport, Synced, SyncedReport, verify, verify_synced};
+use millstream::{DurableError, DurableReport, Recovery, Synced, SyncedReport, verify, verify_synced};
 use serde::Serialize;
 
 use crate::exit;
+use crate::kind;
 use crate::output::Output;
 use crate::report::{Form, Type};
+use crate::wording::Verb;
 
 /// Look whether the files of a durable stream are whole
 ///
@@ -67,6 +69,11 @@ struct Snapshot {
     bytes: u64,
     released: u64,
     published: u64,
+    /// When `pub --recover-synced` goes back to it.
+    recovery: String,
+    /// What to do with it.
+    #[serde(skip)]
+    advice: String,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -97,47 +104,75 @@ impl Findings {
             synced: None,
         };
         match verify(file) {
-            Ok(report) => findings.take(file, &report),
+            Ok(report) => findings.take(file, report),
             Err(error) => {
-                findings.synced = verify_synced(file).ok().map(Snapshot::of);
-                findings.advice = findings.advice_on(&error);
-                findings.errors.push(error.to_string());
+                findings.synced = verify_synced(file).ok().map(|synced| Snapshot::of(file, synced));
+                findings.refuse(file, &error);
             }
         }
         findings.whole = findings.errors.is_empty();
         findings
     }
 
-    fn take(&mut self, file: &Path, report: &DurableReport) {
+    fn take(&mut self, file: &Path, report: DurableReport) {
         match &report.synced {
-            Synced::Whole(synced) => self.synced = Some(Snapshot::of(synced.clone())),
+            Synced::Whole(synced) => self.synced = Some(Snapshot::of(file, synced.clone())),
             Synced::Refused(why) => {
                 self.errors
                     .push(format!("what was synced last cannot be gone back to: {why}"));
-                self.advice = Some("let its producer `sync` again, which replaces it".into());
+                self.advice = Some("publish with `pub --sync`, which replaces it".into());
             }
             _ => {}
         }
         if report.other_boot {
             let error = DurableError::OtherBoot { path: file.into() };
-            self.errors.push(error.to_string());
+            self.errors.push(Verb::Verify.words(&error.to_string()));
             self.advice = Some(match &self.synced {
-                Some(synced) => synced.advice(),
+                Some(synced) => synced.advice.clone(),
                 None => "it was never synced: begin anew with other files, or these deleted".into(),
             });
         }
-        self.stream = Some(Stream::of(report));
+        self.stream = Some(Stream::of(&report));
+    }
+
+    /// What is said of a file that is no stream that can be opened.
+    fn refuse(&mut self, file: &Path, error: &DurableError) {
+        let of_stream = match error {
+            DurableError::Foreign { found, .. } => beside(file, found),
+            _ => None,
+        };
+        let (said, advice) = match (error, of_stream) {
+            (_, Some((what, stream))) => (
+                format!("{file:?} is {what} the stream in {stream:?}, and not a stream"),
+                Some(format!(
+                    "millstream verify {}, which looks at both",
+                    stream.display()
+                )),
+            ),
+            // Whatever it is: it may be precious.
+            (DurableError::NotAFile { .. }, None) => not_a_file(file),
+            _ => {
+                let said = Verb::Verify.words(&error.to_string());
+                match self.advice_on(error) {
+                    Some(advice) => (found_alone(&said).into(), Some(advice)),
+                    None => (said, None),
+                }
+            }
+        };
+        self.errors.push(said);
+        self.advice = advice;
     }
 
     fn advice_on(&self, error: &DurableError) -> Option<String> {
         match error {
-            // Nothing is wrong with the files.
-            DurableError::Missing { .. }
-            | DurableError::WrongOwner { .. }
+            // Nothing is wrong with the files, as far as that says.
+            DurableError::WrongOwner { .. }
             | DurableError::WrongMode { .. }
             | DurableError::Version { .. }
-            | DurableError::NotAFile { .. } => None,
-            _ => self.synced.as_ref().map(Snapshot::advice),
+            | DurableError::NotAFile { .. }
+            | DurableError::Memory(_)
+            | DurableError::Io { .. } => None,
+            _ => self.synced.as_ref().map(|synced| synced.advice.clone()),
         }
     }
 
@@ -190,6 +225,50 @@ impl Findings {
     }
 }
 
+/// What was found, without the library's advice, which does not know of the snapshot: who deletes the file may lose that, too.
+fn found_alone(said: &str) -> &str {
+    [
+        "; take it from a copy, or delete it",
+        ": put it back beside the stream, or delete both",
+        ": look at the path, or publish a durable stream there",
+        "; take another path",
+    ]
+    .iter()
+    .find_map(|advice| said.strip_suffix(advice))
+    .unwrap_or(said)
+}
+
+/// What a file that begins so is, by its name, and beside which stream.
+fn beside(file: &Path, begins: &[u8]) -> Option<(&'static str, PathBuf)> {
+    let is_likely = begins.iter().zip(b"\x89ML").all(|(found, own)| found == own);
+    let what = match file.extension()?.to_str()? {
+        "position" => "the position of the consumer of",
+        "synced" => "what was synced last of",
+        _ => return None,
+    };
+    is_likely.then(|| (what, file.with_extension("")))
+}
+
+fn not_a_file(path: &Path) -> (String, Option<String>) {
+    let what = path.symlink_metadata().map(|found| kind::word(found.file_type()));
+    let what = what.unwrap_or("no regular file");
+    let advice = match path.read_link() {
+        Ok(target) => {
+            // Where it points is said from its own directory.
+            let target = path.parent().unwrap_or(Path::new("")).join(target);
+            format!(
+                "a durable stream is not taken through a link: millstream verify {}",
+                target.display()
+            )
+        }
+        Err(_) => "give the file of a stream, as it was given to `pub --durable`".into(),
+    };
+    (
+        format!("{path:?} is {what}, and a durable stream is a regular file"),
+        Some(advice),
+    )
+}
+
 impl Stream {
     fn of(report: &DurableReport) -> Self {
         Self {
@@ -216,19 +295,41 @@ impl Stream {
 }
 
 impl Snapshot {
-    fn of(report: SyncedReport) -> Self {
+    fn of(file: &Path, report: SyncedReport) -> Self {
+        let position = report.published;
+        let (recovery, advice) = match &report.recovery {
+            Recovery::Now => (
+                "now".into(),
+                format!(
+                    "publish with `pub --recover-synced`, which goes back to position {position}: what was published after that \
+                     is lost, and the files as they are stay beside it ({}.before-recovery)",
+                    file.display()
+                ),
+            ),
+            Recovery::AfterRestart => (
+                "after a restart".into(),
+                format!(
+                    "put the files back from a copy of all of them. Without one leave them as they are: `pub --recover-synced` \
+                     goes back to position {position}, but only when the machine has been restarted"
+                ),
+            ),
+            Recovery::Never(why) => (
+                format!("never: {why}"),
+                format!(
+                    "put the files back from a copy of all of them, or delete them all to begin anew. What was synced, up to \
+                     position {position}, is in {}.synced, and `pub --recover-synced` cannot go back to it: {why}",
+                    file.display()
+                ),
+            ),
+            other => (format!("{other:?}"), format!("what was synced: {other:?}")),
+        };
         Self {
             epoch: format!("{:016x}", report.epoch),
             bytes: report.bytes,
             released: report.released,
             published: report.published,
+            recovery,
+            advice,
         }
-    }
-
-    fn advice(&self) -> String {
-        format!(
-            "publish with `recover_synced` (`pub --recover-synced`), which goes back to position {} if the machine was restarted since",
-            self.published
-        )
     }
 }

@@ -194,6 +194,16 @@ fn what_the_dead_left_is_named_and_swept_and_nothing_else() {
     dead.kill();
     assert!(!dead.wait().status.success());
     drop(unread);
+    let (seen, code) = diagnosis(&place, &[]);
+    let stale = check(&seen, "directory", "stale");
+    assert_eq!(
+        (&stale["state"], code),
+        (&json!("note"), i32::from(seen["attention"] != 0))
+    );
+    assert!(
+        stale["advice"].as_str().unwrap().starts_with("harmless"),
+        "{stale}"
+    );
     let dir = place.run_dir();
     fs::write(dir.join("notes.txt"), "mine").unwrap();
     fs::create_dir(dir.join("folder.lock")).unwrap();
@@ -214,7 +224,7 @@ fn what_the_dead_left_is_named_and_swept_and_nothing_else() {
     );
     assert_eq!(names[1]["pid"], living.id());
     let stale = check(&seen, "directory", "stale");
-    assert_eq!(stale["state"], "attention");
+    assert_eq!(stale["state"], "note");
     assert!(stale["advice"].as_str().unwrap().contains("--sweep"), "{stale}");
     let foreign = check(&seen, "directory", "foreign");
     assert_eq!(foreign["found"], "folder.lock (a directory), notes.txt (a file)");
@@ -334,7 +344,12 @@ fn a_directory_for_a_group_is_looked_at_too() {
         (&json!("0750"), &json!(group))
     );
     assert_eq!(check(&seen, "directory", "access")["state"], "ok");
-    assert_eq!((&directory["names"][0]["life"], code), (&json!("stale"), 1));
+    assert_eq!(directory["names"][0]["life"], "stale");
+    assert_eq!(
+        code,
+        i32::from(seen["attention"] != 0),
+        "what is stale is no fault"
+    );
     assert_eq!(directory["names"][1]["life"], "live");
     let (seen, _) = diagnosis(&place, &["--sweep"]);
     assert_eq!(seen["swept"], json!(["dead"]));
@@ -367,7 +382,20 @@ fn tight_limits_need_attention_and_do_not_kill() {
         (code, &check(&seen, "memory", "file size")["state"]),
         (1, &json!("attention"))
     );
-    assert_eq!(check(&seen, "kernel", "memfd_create")["state"], "attention");
+    for name in ["memfd_create", "fallocate of a memfd", "lock of a file"] {
+        let refused = check(&seen, "kernel", name);
+        assert_eq!(refused["state"], "attention");
+        let advice = refused["advice"].as_str().unwrap();
+        assert!(
+            advice.contains("ulimit -f") && !advice.contains("sandbox"),
+            "{refused}"
+        );
+    }
+    let unexecutable = check(&seen, "kernel", "memfd that is never executed");
+    assert!(
+        unexecutable["advice"].as_str().unwrap().contains("ulimit -f"),
+        "{unexecutable}"
+    );
 }
 
 #[test]
@@ -409,11 +437,18 @@ fn calls_that_are_refused_are_named_with_what_they_cost() {
         ("fallocate", "ENOSYS", "fallocate of a memfd", "sandbox"),
         ("eventfd2", "EPERM", "epoll and eventfd", "sandbox"),
         ("flock", "ENOSYS", "lock of a file", "sandbox"),
+        ("memfd_create", "EMFILE", "memfd_create", "ulimit -n"),
+        ("memfd_create", "ENFILE", "memfd_create", "fs.file-max"),
+        ("memfd_create", "ENOMEM", "memfd_create", "control group"),
+        ("fallocate", "ENOSPC", "fallocate of a memfd", "no room"),
     ] {
         let injection = format!("inject={call}:error={errno}");
         let (seen, code) = diagnosis_by(&mut strace(&["-e", &format!("trace={call}"), "-e", &injection]));
         let found = check(&seen, "kernel", name);
         assert_eq!((code, &found["state"]), (1, &json!("attention")), "{found}");
-        assert!(found["advice"].as_str().unwrap().contains(words), "{found}");
+        let advice = found["advice"].as_str().unwrap();
+        assert!(advice.contains(words), "{found}");
+        let is_limit = ["EMFILE", "ENFILE", "ENOMEM", "ENOSPC"].contains(&errno);
+        assert!(!is_limit || !advice.contains("sandbox"), "{found}");
     }
 }

@@ -37,7 +37,10 @@ fn a_stream_is_listed_and_described() {
         (&json!(16), &json!(9))
     );
     assert_eq!(seen["producer"]["pid"], publisher.id());
-    assert_eq!(seen["consumer"], Value::Null);
+    assert_eq!(
+        (&seen["consumer"], &seen["durable"]),
+        (&Value::Null, &json!(false))
+    );
     assert_eq!(seen["epoch"].as_str().unwrap().len(), 16);
     assert!(seen["memory"].as_u64().unwrap() > 4096);
     let kind = &seen["type"];
@@ -72,6 +75,7 @@ fn a_stream_is_listed_and_described() {
     let text = text.code(0).text();
     assert!(text.contains("buffered     3 of 16\n"), "{text}");
     assert!(text.contains("consumer     none\n"), "{text}");
+    assert!(text.contains("durable      no\n"), "{text}");
     assert!(text.contains("fx { ts: i64 @0, bid: f64 @8 }"), "{text}");
 
     place.run(&["sub", "fx", "--initial-demand", "9"]).code(0);
@@ -172,15 +176,25 @@ fn there_is_nothing() {
     place
         .run(&["describe", "nobody"])
         .code(1)
-        .says("millstream: nobody publishes \"nobody\"");
+        .says("millstream: nobody publishes \"nobody\"")
+        .says(": start the producer\n");
     place
         .run(&["sub", "nobody", "--wait", "0"])
         .code(1)
-        .says("millstream: nobody publishes \"nobody\"");
+        .says("millstream: nobody publishes \"nobody\"")
+        .says("or give it time with `--wait`\n");
     place
         .run(&["sub", "nobody", "--wait", "0.01"])
         .code(1)
         .says("the deadline passed");
+    place
+        .run(&["pub", "lines", "--buffer-size", "0"])
+        .code(1)
+        .says("give a size with `--buffer-size`\n");
+    place
+        .run(&["pub", "lines", "--max-frame", "99999999999"])
+        .code(1)
+        .says("lower `--max-frame`\n");
 }
 
 #[test]

@@ -26,6 +26,28 @@ fn lines_round_trip() {
     assert!(place.left().is_empty(), "{:?}", place.left());
 }
 
+/// Pasted into one shell, in an empty folder.
+#[test]
+fn the_readme_s_commands() {
+    let place = Place::new();
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+    let mut blocks = readme
+        .split("```sh\n")
+        .filter_map(|text| text.split("```").next());
+    let block = blocks.find(|block| block.contains("millstream pub")).unwrap();
+    let outcome = place.shell(block);
+    let text = outcome.code(0).text();
+    for line in [
+        "1\n2\n3\n",
+        "{\"ts\":2,\"bid\":142.52,\"ask\":142.53}\n",
+        "whole        yes\n",
+        "held         100 elements",
+        "98\n99\n100\n",
+    ] {
+        assert!(text.contains(line), "{line:?} in:\n{text}");
+    }
+}
+
 #[test]
 fn for_a_group_and_from_a_user() {
     use std::os::unix::fs::MetadataExt;

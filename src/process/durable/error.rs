@@ -59,7 +59,10 @@ pub enum DurableError {
         mode: u32,
     },
     /// The file does not begin as a stream does.
-    #[error("{path:?} is no stream of millstream: it begins with {found:02x?}; take another path")]
+    #[error(
+        "{path:?} is no stream of millstream: it {}; take another path",
+        begins(found)
+    )]
     Foreign {
         /// The path.
         path: PathBuf,
@@ -191,6 +194,14 @@ pub enum DurableError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+fn begins(found: &[u8]) -> String {
+    if found.is_empty() {
+        "is empty".into()
+    } else {
+        format!("begins with {found:02x?}")
+    }
 }
 
 fn list(differences: &[String]) -> String {

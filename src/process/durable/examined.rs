@@ -82,9 +82,8 @@ pub(super) fn must_be(
 }
 
 impl Examined {
-    /// Looks at an open file: whose it is, what it begins with, how long it is, and then at each word.
+    /// Looks at an open file: what it begins with, whose it is, how long it is, and then at each word.
     pub(super) fn of(path: &Path, fd: OwnedFd, stat: &Stat, access: Access) -> Result<Self, DurableError> {
-        must_be_ours(path, stat)?;
         let have = u64::try_from(stat.st_size).unwrap_or(0);
         // Read rather than mapped: the file may be shorter.
         let mut head = [0; size_of::<StreamHeader>()];
@@ -100,6 +99,8 @@ impl Examined {
                 found: begins.to_vec(),
             });
         }
+        // Only now: nobody should change whose a file is that is something else.
+        must_be_ours(path, stat)?;
         let truncated = |need| DurableError::Truncated {
             path: path.into(),
             have,

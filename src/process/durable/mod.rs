@@ -29,7 +29,9 @@ use zerocopy::{FromBytes, IntoBytes};
 pub use error::DurableError;
 use examined::{Examined, must_be};
 pub(crate) use position::{Cursor, Hold, NotLent, PositionFile, Terms};
-pub use report::{DurableReport, Synced, SyncedReport, verify, verify_synced};
+pub use report::{DurableReport, Recovery, Synced, SyncedReport, verify, verify_synced};
+#[cfg(fuzzing)]
+pub(in crate::process) use snapshot::seal as seal_snapshot;
 pub use synced::SyncError;
 pub(crate) use synced::SyncPoint;
 
@@ -104,8 +106,8 @@ impl DurableFiles {
                 }
                 Opened::Locked => return Err(DurableError::Taken { path: path.into() }),
                 Opened::Foreign => return Err(DurableError::NotAFile { path: path.into() }),
-                // Whoever asks to go back to a snapshot that is there does not want to begin anew.
-                Opened::Missing if recover && snapshot::beside(path).exists() => {
+                // It may be the last that there is of the stream, and the first sync of a new one would write over it.
+                Opened::Missing if snapshot::beside(path).exists() => {
                     return Err(DurableError::Synced {
                         path: snapshot::beside(path),
                         why: "is there and the stream is not",

@@ -11,7 +11,7 @@ use std::mem::offset_of;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{Pid, getpid};
 use zerocopy::{FromBytes, IntoBytes};
@@ -25,7 +25,7 @@ use crate::process::commit::{Commit, resumption};
 use crate::process::geometry::{CONTROL, GRANTED, Lie, RELEASED, RELEASED_BYTES};
 use crate::process::name::Name;
 use crate::ring::page::{
-    CREDIT_MAGIC, CreditHeader, MAJOR, MINOR, PAGE, SUBSCRIPTION, StreamHeader, SubscriptionLine,
+    COMMITS, CREDIT_MAGIC, CreditHeader, MAJOR, MINOR, PAGE, SUBSCRIPTION, StreamHeader, SubscriptionLine,
 };
 
 /// Where a consumer goes on: a position, and the bytes before it in a stream of frames.
@@ -67,7 +67,7 @@ pub(crate) fn beside(path: &Path) -> PathBuf {
 }
 
 /// Removes the position of a stream whose making was interrupted before its own file had a name. Nothing, if somebody makes
-/// it at this moment.
+/// it at this moment. Whatever else lies there is not this crate's to remove.
 fn remove_leftover(path: &Path, stream: &Path) -> Result<(), DurableError> {
     let refused = |what| {
         move |source| DurableError::Io {
@@ -77,8 +77,12 @@ fn remove_leftover(path: &Path, stream: &Path) -> Result<(), DurableError> {
         }
     };
     match file::open_locked(path).map_err(refused("opening"))? {
-        // Under the lock nobody makes a stream of this name: who does has its own position there, locked.
-        Opened::File(_lock, stat) if stat.st_nlink > 0 && !stream.exists() => {
+        // Somebody may have replaced the file between opening and locking. Under the lock of what is named nobody makes a stream
+        // of this name: who does has its own position there, locked.
+        Opened::File(file, stat)
+            if file::is_named(path, &stat).map_err(refused("looking at"))? && !stream.exists() =>
+        {
+            must_be_leftover(path, &file, &stat)?;
             match rustix::fs::unlink(path) {
                 Ok(()) | Err(Errno::NOENT) => Ok(()),
                 Err(errno) => Err(refused("removing")(errno.into())),
@@ -87,6 +91,35 @@ fn remove_leftover(path: &Path, stream: &Path) -> Result<(), DurableError> {
         Opened::Foreign => Err(DurableError::NotAFile { path: path.into() }),
         Opened::File(..) | Opened::Missing | Opened::Locked => Ok(()),
     }
+}
+
+/// Refuses a file that is not as [`PositionFile::create`] leaves it when it is interrupted.
+fn must_be_leftover(path: &Path, file: &OwnedFd, stat: &Stat) -> Result<(), DurableError> {
+    let mut page = vec![0; PAGE];
+    let read =
+        retry_on_intr(|| rustix::io::pread(file, &mut page[..], 0)).map_err(|errno| DurableError::Io {
+            what: "reading",
+            path: path.into(),
+            source: errno.into(),
+        })?;
+    page.truncate(read);
+    if !page.starts_with(&CREDIT_MAGIC) {
+        page.truncate(CREDIT_MAGIC.len());
+        return Err(DurableError::Foreign {
+            path: path.into(),
+            found: page,
+        });
+    }
+    must_be_ours(path, stat)?;
+    let word = |at: usize| page.get(at..at + 8).unwrap_or_default();
+    let is_begun = read < PAGE || [SUBSCRIPTION, COMMITS].iter().any(|at| word(*at) != [0; 8]);
+    if is_begun || word(RELEASED) != word(offset_of!(CreditHeader, start)) {
+        return Err(DurableError::Position {
+            path: path.into(),
+            why: "is there and the stream is not",
+        });
+    }
+    Ok(())
 }
 
 impl PositionFile {
@@ -187,7 +220,14 @@ impl PositionFile {
             value,
         };
         Commit::last(&found.page).map_err(corrupt)?;
-        found.name().map_err(corrupt)?;
+        let name = found.name().map_err(corrupt)?;
+        // Otherwise no consumer could ever be told from a stranger.
+        if name.is_empty() && found.is_begun() {
+            return Err(corrupt(Lie {
+                word: "name of the subscription",
+                value: 0,
+            }));
+        }
         let Cursor { position, byte } = found.released();
         if (position.wrapping_sub(header.base) as i64) < 0 {
             return Err(corrupt(Lie {
@@ -244,7 +284,7 @@ impl PositionFile {
 
     /// How many states were committed.
     pub(crate) fn commits(&self) -> u64 {
-        self.page.load(crate::ring::page::COMMITS).unwrap_or(0)
+        self.page.load(COMMITS).unwrap_or(0)
     }
 
     /// The name of the subscription whose position it is; empty before the first.
@@ -267,9 +307,9 @@ impl PositionFile {
         }
     }
 
-    /// Whether anything was released.
+    /// Whether anything was released or committed, which then is the position, or the state, of one name.
     pub(crate) fn is_begun(&self) -> bool {
-        self.cursor().position != self.base
+        self.commits() > 0 || self.cursor().position != self.base
     }
 
     /// The page, for reading.
@@ -302,11 +342,14 @@ impl PositionFile {
         page.store(RELEASED_BYTES, byte);
         page.store(RELEASED, position);
         page.store(GRANTED, position);
-        let name = terms.subscription.as_bytes();
-        // Without a length there is no name, whatever a kill leaves.
-        page.store(SUBSCRIPTION, 0);
-        page.copy_in(SUBSCRIPTION + offset_of!(SubscriptionLine, name), name);
-        page.store(SUBSCRIPTION, name.len() as u64);
+        // A name that stands stays: a kill in its writing would leave a position that is nobody's.
+        if !self.name().is_ok_and(|name| name == terms.subscription) {
+            let name = terms.subscription.as_bytes();
+            // Without a length there is no name, whatever a kill leaves.
+            page.store(SUBSCRIPTION, 0);
+            page.copy_in(SUBSCRIPTION + offset_of!(SubscriptionLine, name), name);
+            page.store(SUBSCRIPTION, name.len() as u64);
+        }
         Ok(page.into_fd())
     }
 }

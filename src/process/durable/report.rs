@@ -7,9 +7,9 @@ use std::path::Path;
 use rustix::fs::FlockOperation;
 use rustix::io::{Errno, retry_on_intr};
 
-use super::examined::Examined;
+use super::examined::{Examined, must_be_ours};
 use super::snapshot::{self, Snapshot};
-use super::{DurableError, boot};
+use super::{DurableError, DurableFiles, boot};
 use crate::element::Schema;
 use crate::memory::Access;
 use crate::memory::file::{self, Found};
@@ -110,6 +110,34 @@ pub struct SyncedReport {
     pub released: u64,
     /// Where the producer stood: what lies between is in the snapshot.
     pub published: u64,
+    /// When a producer goes back to it.
+    pub recovery: Recovery,
+}
+
+/// When a producer that says [`recover_synced`](crate::PublishBuilder::recover_synced) goes back to a whole snapshot; see
+/// [`verify_synced`].
+///
+/// ```
+/// use millstream::Recovery;
+/// # let dir = tempfile::tempdir()?;
+/// # let (run, file) = (dir.path().join("run"), dir.path().join("orders"));
+/// let mut sink = millstream::publish::<u64>("orders").durable(&file).directory(run).open()?;
+/// sink.sync()?;
+/// drop(sink);
+/// assert_eq!(millstream::verify_synced(&file)?.recovery, Recovery::AfterRestart);
+/// std::fs::remove_file(&file)?;
+/// assert!(matches!(millstream::verify_synced(&file)?.recovery, Recovery::Never(_)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Recovery {
+    /// As soon as it opens the stream, whose file is of another run of the machine.
+    Now,
+    /// Once the machine has been restarted: the file is of this run. Damaged or not, it is not gone back from before.
+    AfterRestart,
+    /// Not with the file as it is, for this reason.
+    Never(String),
 }
 
 /// Looks at every byte of the snapshot beside the durable stream at `path`, and changes nothing. For a stream that is
@@ -128,15 +156,47 @@ pub struct SyncedReport {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn verify_synced(path: impl AsRef<Path>) -> Result<SyncedReport, DurableError> {
+    let path = path.as_ref();
     let Snapshot {
         header, held, bytes, ..
-    } = Snapshot::open(path.as_ref())?;
+    } = Snapshot::open(path)?;
     Ok(SyncedReport {
         epoch: header.epoch,
         bytes,
         released: held.released,
         published: held.published,
+        recovery: recovery(path, header.epoch),
     })
+}
+
+/// When the stream at `path` is gone back from to a snapshot of this epoch, by the rules of who opens it.
+fn recovery(path: &Path, epoch: u64) -> Recovery {
+    let never = |why: &str| Recovery::Never(why.into());
+    let (file, stat) = match file::open_for_reading(path) {
+        Ok(Found::File(file, stat)) => (file, stat),
+        Ok(Found::Missing) => return never("the stream's own file is missing"),
+        Ok(Found::Link | Found::Foreign) => {
+            return never("there is no regular file in place of the stream's own");
+        }
+        Err(error) => return never(&format!("the stream's own file cannot be opened: {error}")),
+    };
+    if let Err(error) = must_be_ours(path, &stat) {
+        return never(&error.to_string());
+    }
+    let looked = boot().and_then(|boot| {
+        let is_other = DurableFiles::is_of_other_boot(&file, &boot)?;
+        Ok((is_other, DurableFiles::epoch_of(&file)?))
+    });
+    match looked {
+        Err(error) => never(&format!("the stream's own file cannot be read: {error}")),
+        Ok((_, Some(found))) if found != epoch => never("it belongs to another stream"),
+        Ok((true, _)) => Recovery::Now,
+        // It is neither this run's nor another's.
+        Ok((false, _)) if u64::try_from(stat.st_size).unwrap_or(0) < (BOOT + 16) as u64 => {
+            never("the stream's own file is too short to say which run of the machine it is of")
+        }
+        Ok((false, _)) => Recovery::AfterRestart,
+    }
 }
 
 /// What there is for a stream of this epoch.

@@ -28,7 +28,7 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 use super::examined::must_be_ours;
 use super::{DurableError, sum};
-use crate::memory::file;
+use crate::memory::file::{self, Found};
 use crate::process::geometry::{self, Lie, RELEASED, RELEASED_BYTES};
 use crate::ring::checksum::{checksum, go_on, words};
 use crate::ring::packing::Held;
@@ -110,6 +110,34 @@ impl Summing<'_> {
         self.chunk.clear();
         Ok(())
     }
+}
+
+/// Refuses to have a snapshot put in place of something that is none.
+pub(super) fn must_not_replace_foreign(path: &Path) -> Result<(), DurableError> {
+    let path = beside(path);
+    let reading = |what| {
+        let path = path.clone();
+        move |source| DurableError::Io { what, path, source }
+    };
+    let mut begins = [0; MAGIC.len()];
+    let read = match file::open_for_reading(&path).map_err(reading("opening"))? {
+        Found::Missing => return Ok(()),
+        found => {
+            let (file, _) = found.file().map_err(|why| DurableError::Synced {
+                path: path.clone(),
+                why,
+            })?;
+            retry_on_intr(|| rustix::io::pread(&file, &mut begins, 0))
+        }
+    };
+    let read = read.map_err(|errno| reading("reading")(errno.into()))?;
+    if begins == MAGIC {
+        return Ok(());
+    }
+    Err(DurableError::Foreign {
+        path: path.clone(),
+        found: begins[..read].to_vec(),
+    })
 }
 
 /// Writes a snapshot beside the stream at `path` and puts it in place of the one before. `pack` writes the elements.
@@ -321,4 +349,17 @@ fn sum_of_rest(file: &mut File, len: u64) -> io::Result<u64> {
     }
     file.seek(SeekFrom::Start(size_of::<Head>() as u64))?;
     Ok(sum)
+}
+
+/// Makes the sum of a snapshot right again, for a fuzz target.
+#[cfg(fuzzing)]
+pub(in crate::process) fn seal(snapshot: &mut [u8]) {
+    let Some((head, rest)) = snapshot.split_at_mut_checked(size_of::<Head>()) else {
+        return;
+    };
+    if let Ok(mut whole) = Head::read_from_bytes(head) {
+        whole.bytes = (head.len() + rest.len()) as u64;
+        whole.checksum = whole.sum(checksum(words(rest)));
+        head.copy_from_slice(whole.as_bytes());
+    }
 }

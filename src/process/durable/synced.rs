@@ -76,7 +76,9 @@ impl SyncPoint {
 
     /// Writes the snapshot of a stream that was published up to here.
     pub(crate) fn sync(&mut self, published: Cursor) -> Result<(), DurableError> {
+        self.must_be_named()?;
         if !self.settled {
+            snapshot::must_not_replace_foreign(&self.path)?;
             self.settle()?;
         }
         let corrupt = |Lie { word, value }| DurableError::Corrupt {
@@ -111,6 +113,26 @@ impl SyncPoint {
                 source,
             },
         })
+    }
+
+    /// What lies beside the path is this stream's to write as long as the path is that of its file.
+    fn must_be_named(&self) -> Result<(), DurableError> {
+        let named = rustix::fs::fstat(self.memory.fd())
+            .map_err(io::Error::from)
+            .and_then(|stat| file::is_named(&self.path, &stat));
+        let gone = || {
+            io::Error::new(
+                io::ErrorKind::NotFound,
+                "it was removed, or another file has its name",
+            )
+        };
+        named
+            .and_then(|is_named| is_named.then_some(()).ok_or_else(gone))
+            .map_err(|source| DurableError::Io {
+                what: "syncing",
+                path: self.path.clone(),
+                source,
+            })
     }
 
     fn contradiction(&self, corruption: Corruption) -> DurableError {
@@ -174,7 +196,7 @@ impl SyncPoint {
         Ok(page)
     }
 
-    /// The name of the subscription, which the background thread writes again for each consumer that comes.
+    /// The name of the subscription, which the background thread writes when the first consumer comes.
     fn name(&self, released: u64) -> Result<String, Lie> {
         let is_begun = released != self.header.base;
         for _ in 0..LOOKS {
@@ -184,7 +206,6 @@ impl SyncPoint {
             }
             thread::yield_now();
         }
-        // A producer before this one was killed while it wrote the name.
         self.position.name()
     }
 

@@ -1,6 +1,15 @@
 //! A consumer that writes what it likes into the words that it shares with the producer.
 
-use crate::stage::{Actor, Ground, eventually, soon, strategy};
+use std::time::Instant;
+
+use millstream::End;
+
+use crate::stage::{Actor, Ground, LONGEST, eventually, soon, strategy};
+
+/// In the page of a stream for several.
+const REACH: usize = 768;
+const INTENT: usize = 776;
+const EVICTED: usize = 896;
 
 #[test]
 fn whoever_writes_nonsense_is_dismissed_and_the_others_go_on() {
@@ -84,4 +93,54 @@ fn a_flood_of_the_attention_word_takes_nothing_from_anybody() {
             consumer.finish();
         }
     }
+}
+
+#[test]
+fn a_producer_of_several_that_lies_hurts_only_its_own_stream() {
+    let ground = Ground::new();
+    let mut hostile = ground.start("scribbling_producer", &[]);
+    let values = [0, 1, 5, 63, 65, 1000, 1 << 40, i64::MAX as u64, 1 << 63, u64::MAX];
+    for word in [REACH, INTENT, EVICTED] {
+        for value in values {
+            let name = format!("several{word}-{value}");
+            let what = format!("{word} {value}");
+            assert_eq!(hostile.ask(format!("several {name}")), "ok");
+            let mut gating = ground.subscribe::<u64>(&name).open().unwrap();
+            let mut lossy = ground.subscribe::<u64>(&name).lossy().open().unwrap();
+            assert_eq!(hostile.ask("put 5"), "ok");
+            let until = || Instant::now() + LONGEST;
+            assert_eq!(gating.next_deadline(until()), Ok(Some(0)), "{what}");
+            assert_eq!(hostile.ask(format!("write {word} {value}")), "ok");
+            assert_eq!(hostile.ask("put 3"), "ok");
+            // Who comes now either gets in or is told.
+            let late = ground
+                .subscribe::<u64>(&name)
+                .wait_for(LONGEST / 30)
+                .lossy()
+                .open();
+            drop(late);
+            assert_eq!(hostile.ask("put 3"), "ok");
+            assert_eq!(hostile.ask("drop"), "ok");
+            let mut taken = 1;
+            while gating.next_deadline(until()).unwrap().is_some() {
+                taken += 1;
+                assert!(taken <= 11, "{what}");
+            }
+            let mut taken = 0;
+            while lossy.next().is_some() {
+                taken += 1;
+                assert!(taken <= 11, "{what}");
+            }
+            for end in [gating.end(), lossy.end()] {
+                assert!(
+                    matches!(
+                        end,
+                        Some(End::Failed(_) | End::PeerCorrupt(_) | End::PeerGone | End::Evicted)
+                    ),
+                    "{what}: {end:?}"
+                );
+            }
+        }
+    }
+    assert_eq!(hostile.ask("elements other"), "ok");
 }

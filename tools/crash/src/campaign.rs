@@ -141,7 +141,7 @@ fn tell(operation: &Operation, point: u64, killed: Option<&Killed>, fault: &Faul
         },
         match operation.by {
             By::Instruction => "instructions",
-            By::Store => "stores to shared memory",
+            By::Store | By::Lending => "stores to shared memory",
             By::SystemCall => "stops at system calls",
         },
     );

@@ -130,7 +130,7 @@ mod command {
         let mut rows = Vec::new();
         let count = chosen.len();
         for (index, operation) in chosen.into_iter().enumerate() {
-            if operation.by == By::Store
+            if matches!(operation.by, By::Store | By::Lending)
                 && let Err(why) = &watched
             {
                 println!(

@@ -91,6 +91,8 @@ operations! {
     "durable-open": Producer by SystemCall, durable::open, [], durable::reopens::<7>, AtOnce => reopened_alone;
     "durable-reopen": Producer by SystemCall, durable::reopen, [durable::put_and_vanish], durable::reopens::<7>, After => reopened_alone;
     "durable-subscribe": Consumer by SystemCall, durable::subscribe, [durable::feed], heirs::resumes::<7>, AtOnce => resumed_within_window;
+    "durable-accept": Producer by SystemCall, durable::lend, [durable::subscribe_twice], durable::reopens::<7>, After => reopened_beside;
+    "durable-lend": Producer by Lending, durable::lend, [durable::subscribe_twice], durable::reopens::<7>, After => reopened_beside;
     "open": Producer by SystemCall, producers::open, [consumers::connect], heirs::heir_that_serves, AtOnce => published;
     "accept": Producer by SystemCall, producers::accept, [consumers::call], heirs::heir_that_may_serve, AtOnce => accepted;
     "close": Producer by SystemCall, producers::close, [consumers::follow::<7>], heirs::heir, Either => complete;
@@ -100,6 +102,7 @@ operations! {
     "drop": Consumer by SystemCall, consumers::forsake, [producers::outlive], heirs::subscribes, AtOnce => left;
     "reconnect": Consumer by SystemCall, consumers::reconnect, [producers::second_of_two, producers::first_of_two], heirs::subscribes, AtOnce => came;
     "broadcast-join": Consumer by SystemCall, consumers::subscribe, [producers::outlive_several, consumers::follow_the_peer], heirs::joins, AtOnce => went;
+    "broadcast-resume": Consumer by SystemCall, consumers::resume, [producers::feed_several, consumers::vanish], heirs::resumes::<7>, AtOnce => resumed_within_window;
     "broadcast-leave": Consumer by SystemCall, consumers::leave, [producers::outlive_several, consumers::follow_beside], heirs::joins, AtOnce => went;
 }
 

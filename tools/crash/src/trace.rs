@@ -24,6 +24,8 @@ pub(crate) enum By {
     Instruction,
     /// Stores to the words that a consumer shares with its producer: of long ways, on which few of them are.
     Store,
+    /// The same by any of its threads, of the page that a producer lends the consumer of a durable stream.
+    Lending,
     SystemCall,
 }
 
@@ -169,7 +171,8 @@ impl Children {
         let killed = match by {
             By::Instruction => self.walk(pid, at, until, None),
             By::Store => self.walk(pid, at, until, Some(Watched::default())),
-            By::SystemCall => self.call(pid, at, until),
+            By::Lending => self.call(pid, at, until, Some(HashMap::new())),
+            By::SystemCall => self.call(pid, at, until, None),
         }?;
         self.kill(pid, until)?;
         Ok(killed)
@@ -213,7 +216,14 @@ impl Children {
         })
     }
 
-    fn call(&mut self, pid: Pid, at: u64, until: Instant) -> Result<Killed, Fault> {
+    /// By stops at system calls; or by the stores to what is `watched` in each thread, if that is given.
+    fn call(
+        &mut self,
+        pid: Pid,
+        at: u64,
+        until: Instant,
+        mut watched: Option<HashMap<Pid, Watched>>,
+    ) -> Result<Killed, Fault> {
         let options =
             Options::PTRACE_O_EXITKILL | Options::PTRACE_O_TRACECLONE | Options::PTRACE_O_TRACESYSGOOD;
         self.begin(pid, until, options)?;
@@ -223,9 +233,18 @@ impl Children {
         loop {
             let (thread, signal) = match self.news(None, until)? {
                 WaitStatus::PtraceSyscall(thread) => {
-                    if counting {
+                    if let Some(watched) = &mut watched {
+                        watched.entry(thread).or_default().look_again(thread)?;
+                    } else if counting {
                         done += 1;
                         place = system_call(thread, thread == pid);
+                    }
+                    (thread, None)
+                }
+                WaitStatus::Stopped(thread, Signal::SIGTRAP) if watched::is_store(thread) => {
+                    if counting {
+                        done += 1;
+                        place = instruction(thread);
                     }
                     (thread, None)
                 }

@@ -243,6 +243,11 @@ pub(crate) fn reopened(ledger: &Ledger) -> Result<(), Fault> {
     reopened_from(ledger, consumer.taken())
 }
 
+/// Beside a consumer that may not have come back.
+pub(crate) fn reopened_beside(ledger: &Ledger) -> Result<(), Fault> {
+    reopened_from(ledger, ledger.place(PEER).taken())
+}
+
 /// What was put together is there together.
 pub(crate) fn reopened_together(ledger: &Ledger) -> Result<(), Fault> {
     reopened(ledger)?;

@@ -16,6 +16,8 @@ const ATTENTION: [u8; 4] = *b"\x89MLA";
 /// Of a credit page: control, granted, released. Of an attention page: its one word.
 const CREDIT_WORDS: &[usize] = &[128, 256, 264];
 const ATTENTION_WORDS: &[usize] = &[128];
+/// Of a credit page that is a file, which a producer lends: start, released, its bytes, and the length of the name.
+const LENT_WORDS: &[usize] = &[24, 264, 272, 384];
 
 /// What of a traced thread is watched.
 #[derive(Debug, Default)]
@@ -32,7 +34,7 @@ impl Watched {
 
     /// Whether the thread has stopped after a store.
     pub(crate) fn is_stored_by(&mut self, pid: Pid) -> Result<bool, Fault> {
-        let stored = ptrace::getsiginfo(pid).is_ok_and(|info| info.si_code == TRAP_HWBKPT);
+        let stored = is_store(pid);
         if !stored {
             self.look_again(pid)?;
         }
@@ -50,17 +52,28 @@ impl Watched {
     }
 }
 
+/// Whether a thread that was stopped by a trap has just stored to a word that is watched.
+pub(crate) fn is_store(pid: Pid) -> bool {
+    ptrace::getsiginfo(pid).is_ok_and(|info| info.si_code == TRAP_HWBKPT)
+}
+
 /// Where the words are in the thread's memory.
 fn shared_words(pid: Pid) -> Result<Vec<usize>, Fault> {
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps"))?;
-    let shared = maps
-        .lines()
-        .filter(|line| line.contains(" rw-s ") && line.contains("/memfd:"));
+    let shared = maps.lines().filter(|line| line.contains(" rw-s "));
     let mut words = Vec::new();
-    for page in shared.filter_map(|line| usize::from_str_radix(line.split('-').next()?, 16).ok()) {
+    for line in shared {
+        let Some(page) = line
+            .split('-')
+            .next()
+            .and_then(|page| usize::from_str_radix(page, 16).ok())
+        else {
+            continue;
+        };
         let head = ptrace::read(pid, std::ptr::without_provenance_mut(page))?.to_le_bytes();
         let offsets = match head.first_chunk() {
-            Some(&CREDIT) => CREDIT_WORDS,
+            Some(&CREDIT) if line.contains("/memfd:") => CREDIT_WORDS,
+            Some(&CREDIT) => LENT_WORDS,
             Some(&ATTENTION) => ATTENTION_WORDS,
             _ => continue,
         };

@@ -58,7 +58,8 @@ operations! {
     a_producer_killed_in_opening_a_file_leaves_it_whole: "durable-open", "durable-reopen";
     a_consumer_of_a_file_killed_with_its_producer_is_resumed: "durable-next", "durable-subscribe";
     a_consumer_killed_in_a_commit_stands_at_one_commit_or_the_next: "commit", "durable-commit";
-    a_consumer_killed_in_resuming_is_resumed_all_the_same: "resume", "resume-stores";
+    a_consumer_killed_in_resuming_is_resumed_all_the_same: "resume", "resume-stores", "broadcast-resume";
+    a_producer_of_a_file_killed_in_lending_its_position_leaves_it_whole: "durable-accept", "durable-lend";
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Any packets, in any order, to a producer that lives: the first byte says which stream, then each packet has its length
-//! before it. Whatever comes, the producer goes on and an honest consumer gets in afterwards.
+//! before it. Whatever comes, the producer goes on and an honest consumer gets in afterwards. Each input has a stream of its own, for one
+//! that asks for a resumable place gets it, and keeps it.
 #![no_main]
 
 #[path = "../shared/honest.rs"]
@@ -7,30 +8,13 @@
 mod honest;
 
 use std::path::PathBuf;
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use millstream::{OnNoConsumer, SinkRef, publish, subscribe};
+use millstream::{OnNoConsumer, publish, subscribe};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketType};
-
-struct Stage {
-    dir: PathBuf,
-    several: SinkRef<u64>,
-}
-
-fn stage() -> &'static Mutex<Stage> {
-    static STAGE: OnceLock<Mutex<Stage>> = OnceLock::new();
-    STAGE.get_or_init(|| {
-        let dir = honest::run_dir();
-        let several = publish::<u64>("several")
-            .consumers(4)
-            .on_no_consumer(OnNoConsumer::Drop);
-        let several = several.directory(&dir).open().unwrap();
-        Mutex::new(Stage { dir, several })
-    })
-}
 
 /// An answer is taken, or the hang-up, or nothing after a moment.
 fn hear(socket: &rustix::fd::OwnedFd) -> bool {
@@ -52,15 +36,19 @@ fuzz_target!(|data: &[u8]| {
     let Some((which, mut rest)) = data.split_first() else {
         return;
     };
-    let mut stage = stage().lock().unwrap();
-    let dir = stage.dir.clone();
-    let mut only = None;
-    let name = if which % 2 == 0 {
-        only = Some(publish::<u64>("only").directory(&dir).open().unwrap());
-        "only"
-    } else {
-        "several"
+    static DIR: OnceLock<PathBuf> = OnceLock::new();
+    let dir = DIR.get_or_init(honest::run_dir);
+    let is_for_several = which % 2 != 0;
+    let (name, builder) = match is_for_several {
+        false => ("only", publish::<u64>("only")),
+        true => (
+            "several",
+            publish::<u64>("several")
+                .consumers(4)
+                .on_no_consumer(OnNoConsumer::Drop),
+        ),
     };
+    let mut sink = builder.directory(dir).open().unwrap();
     let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).unwrap();
     let address = SocketAddrUnix::new(dir.join(format!("{name}.sock"))).unwrap();
     rustix::net::connect(&socket, &address).unwrap();
@@ -73,13 +61,12 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     drop(socket);
-    let _ = stage.several.try_put(1);
-    if let Some(mut sink) = only {
-        let _ = sink.try_put(1);
+    let _ = sink.try_put(1);
+    if !is_for_several {
         return;
     }
     let honest = subscribe::<u64>("several")
-        .directory(&dir)
+        .directory(dir)
         .wait_for(Duration::from_secs(5))
         .open()
         .unwrap();

@@ -11,7 +11,7 @@ use crate::tally::Tally;
 /// The driver's memory may grow by this much after its first scenes: what an allocator keeps, and no more.
 const GROWTH: u64 = 32 << 20;
 /// How long a thread whose work is done may take to be gone.
-const SETTLING: Duration = Duration::from_secs(10);
+pub(crate) const SETTLING: Duration = Duration::from_secs(10);
 
 /// What is there at one moment.
 #[derive(Clone, Debug)]

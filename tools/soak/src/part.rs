@@ -4,12 +4,13 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use millstream::WaitStrategy;
 
+use crate::census::SETTLING;
 use crate::ledger::{Ledger, Slot};
 use crate::line::Kind;
 use crate::random::Random;
@@ -109,15 +110,7 @@ impl Part {
             Role::Consumer => consumer::consume(&scene, &mut random)?,
             Role::Vandal => vandal::vandalise(&scene, &mut random)?,
         }
-        let after = Holdings::now()?;
-        if after == before {
-            Ok(())
-        } else {
-            Err(Fault::new(
-                "leaked",
-                format!("it began with {before:?} and ended with {after:?}"),
-            ))
-        }
+        before.are_again()
     }
 }
 
@@ -191,6 +184,25 @@ impl Holdings {
             threads: count("/proc/self/task")?,
             memories: maps.matches("/memfd:").count(),
         })
+    }
+
+    /// Whether all that was taken since has been given back.
+    fn are_again(&self) -> Result<(), Fault> {
+        let end = Instant::now() + SETTLING;
+        loop {
+            let now = Self::now()?;
+            if now == *self {
+                return Ok(());
+            }
+            // A thread that was joined may stand in the list for a moment.
+            if Instant::now() > end {
+                return Err(Fault::new(
+                    "leaked",
+                    format!("it began with {self:?} and ended with {now:?}"),
+                ));
+            }
+            std::thread::yield_now();
+        }
     }
 }
 

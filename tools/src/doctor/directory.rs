@@ -14,7 +14,9 @@ use rustix::io::Errno;
 use serde::Serialize;
 
 use super::check::{Check, State};
+use crate::kind;
 use crate::report::{Report, pid};
+use crate::wording::Verb;
 
 /// A name that nobody publishes, to have the library say what it thinks of the directory.
 const NOBODY: &str = "millstream-doctor";
@@ -139,7 +141,11 @@ impl Directory {
         self.checks.push(match error.as_ref().map(ObserveError::reason) {
             None | Some(SubscribeError::NotFound { .. }) if stat.is_ok() => Check::ok("access", whose),
             None | Some(SubscribeError::NotFound { .. }) => missing(&self.path),
-            Some(error) => Check::attention("access", "it cannot be used", error.to_string()),
+            Some(error) => Check::attention(
+                "access",
+                "it cannot be used",
+                Verb::Doctor.words(&error.to_string()),
+            ),
         });
     }
 
@@ -152,7 +158,7 @@ impl Directory {
                 Some(name) => files.entry(name).or_default().push(lossy(&entry.file_name())),
                 None => self.foreign.push(Foreign {
                     path: entry.path(),
-                    kind: word(kind),
+                    kind: kind::word(kind),
                 }),
             }
         }
@@ -186,7 +192,7 @@ impl Directory {
             }
             Err(error) => Ok(fs::metadata(&lock).ok().map(|lock| Life::Silent {
                 holders: holders(&lock),
-                error: error.to_string(),
+                error: Verb::Doctor.words(&error.to_string()),
             })),
         }
     }
@@ -199,10 +205,11 @@ impl Directory {
         self.checks.push(if stale.is_empty() {
             Check::ok("stale", "nothing of dead publishers")
         } else {
-            Check::attention(
+            // In nobody's way.
+            Check::note(
                 "stale",
                 format!("left by publishers that died: {}", stale.join(", ")),
-                "millstream doctor --sweep removes them; so does whoever comes to such a name, which is free",
+                "harmless: such a name is free, and who publishes under it takes it; millstream doctor --sweep removes them",
             )
         });
         for name in &self.names {
@@ -299,22 +306,6 @@ fn name_of(file: &OsString, kind: FileType) -> Option<String> {
 
 fn lossy(file: &OsStr) -> String {
     file.to_string_lossy().into_owned()
-}
-
-fn word(kind: FileType) -> &'static str {
-    if kind.is_dir() {
-        "a directory"
-    } else if kind.is_symlink() {
-        "a link"
-    } else if kind.is_socket() {
-        "a socket"
-    } else if kind.is_fifo() {
-        "a pipe"
-    } else if kind.is_file() {
-        "a file"
-    } else {
-        "a device"
-    }
 }
 
 /// Whether somebody holds the lock of a name. The look takes it for a moment, shared: a publisher that comes just then tries again.

@@ -48,6 +48,32 @@ pub(crate) fn checks() -> Vec<Check> {
     ]
 }
 
+/// What there is no more of, when that is why a call was refused: then the kernel has the call, and no sandbox is in the way.
+fn exhausted(errno: Errno) -> Option<&'static str> {
+    Some(match errno {
+        Errno::FBIG => {
+            "the limit of the file size refuses it, as shared memory counts as a file: raise it (ulimit -f)"
+        }
+        Errno::NOSPC | Errno::DQUOT => "there is no room for shared memory, or on its file system: free some",
+        Errno::NOMEM | Errno::NOBUFS => {
+            "the machine, or this control group, has no memory for it: free some, or raise the limit"
+        }
+        Errno::MFILE => "this process has all the descriptors that it may have: raise the limit (ulimit -n)",
+        Errno::NFILE => {
+            "all processes together have all the descriptors there are: raise fs.file-max (sysctl), or end some"
+        }
+        _ => return None,
+    })
+}
+
+/// What to do about a refused call that is needed.
+fn remedy(errno: Errno, since: &str) -> String {
+    match exhausted(errno) {
+        Some(cause) => cause.into(),
+        None => format!("{since} has it; {SANDBOX}"),
+    }
+}
+
 /// A call without which nothing can be published or subscribed.
 fn needed(name: &str, tried: Result<(), Errno>, since: &str) -> Check {
     match tried {
@@ -55,7 +81,7 @@ fn needed(name: &str, tried: Result<(), Errno>, since: &str) -> Check {
         Err(errno) => Check::attention(
             name,
             format!("refused: {errno}"),
-            format!("no stream between processes without it: {since} has it; {SANDBOX}"),
+            format!("no stream between processes without it: {}", remedy(errno, since)),
         ),
     }
 }
@@ -64,7 +90,11 @@ fn needed(name: &str, tried: Result<(), Errno>, since: &str) -> Check {
 fn useful(name: &str, tried: Result<(), Errno>, without: &str) -> Check {
     match tried {
         Ok(()) => Check::ok(name, "works"),
-        Err(errno) => Check::note(name, format!("refused: {errno}"), without),
+        Err(errno) => Check::note(
+            name,
+            format!("refused: {errno}"),
+            exhausted(errno).unwrap_or(without),
+        ),
     }
 }
 
@@ -188,7 +218,8 @@ fn fence(name: &str, register: MembarrierCommand, issue: MembarrierCommand, sinc
             name,
             format!("refused: {errno}"),
             format!(
-                "every put carries a full fence without it, and is slower by an order of magnitude: {since} has it; {SANDBOX}"
+                "every put carries a full fence without it, and is slower by an order of magnitude: {}",
+                remedy(errno, since)
             ),
         ),
     }

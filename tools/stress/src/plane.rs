@@ -1,6 +1,7 @@
 //! Every step of the control plane between two endpoints, once: what strace fails the system calls of.
 //! `millstream-plane DIRECTORY MILLISECONDS` publishes in the directory, subscribes, leaves, resumes, joins, is looked at, and ends. No wait in
-//! it lasts longer than the milliseconds.
+//! it lasts longer than the milliseconds. In the directory `DIRECTORY.files` it has a durable stream, which stays: it goes on with what the run
+//! before has left there, commits, syncs, opens it again, and goes back to the sync as after a restart of the machine.
 //!
 //! It ends with 0 if all went well; with 3 if some step was refused, and says by which error; with 4 if an element was lost, doubled or out
 //! of its order without any error.
@@ -8,8 +9,13 @@
 #![forbid(unsafe_code)]
 
 use std::fmt::{Debug, Display};
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +24,8 @@ use millstream::{End, PublishBuilder, SourceRef, SubscribeBuilder, WaitStrategy}
 const ELEMENTS: u64 = 12;
 /// What the first of two subscriptions of one name takes, before it leaves.
 const FIRST: u64 = 5;
+/// Where the file of a durable stream says which run of the machine wrote it.
+const BOOT: u64 = 2944;
 
 /// Where streams are published, and how long a wait may last.
 struct Ground {
@@ -65,27 +73,32 @@ fn main() -> ExitCode {
             Err(panic) => std::panic::resume_unwind(panic),
         },
         Err(error) => {
-            println!("refused: starting a thread: {error}");
+            say(&format!("refused: starting a thread: {error}"));
             ExitCode::from(3)
         }
     }
 }
 
+/// The system may refuse this, too; the exit code says as much.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
 fn all(ground: &Ground) -> u8 {
     // A mark in what strace writes: what comes before it is not this program's.
     let _ = std::fs::metadata("/millstream-plane-begins");
-    let steps: [fn(&Ground) -> Outcome; 4] = [resumed, several, frames, looked_at];
+    let steps: [fn(&Ground) -> Outcome; 5] = [resumed, several, frames, looked_at, kept];
     let mut worst = 0;
     for step in steps {
         // A step that was refused does not keep the next from its turn: the process is to be usable still.
         match step(ground) {
             Ok(()) => {}
             Err(Trouble::Refused(why)) => {
-                println!("refused: {why}");
+                say(&format!("refused: {why}"));
                 worst = worst.max(3);
             }
             Err(Trouble::Wrong(why)) => {
-                println!("WRONG: {why}");
+                say(&format!("WRONG: {why}"));
                 worst = worst.max(4);
             }
         }
@@ -289,6 +302,116 @@ fn looked_at(ground: &Ground) -> Outcome {
             "the position observed is {}",
             seen.position()
         )));
+    }
+    Ok(())
+}
+
+/// A durable stream in whatever state the run before has left it. Each element is the number of its position.
+fn kept(ground: &Ground) -> Outcome {
+    let directory = ground.directory.with_extension("files");
+    std::fs::create_dir_all(&directory).map_err(refused("making a directory"))?;
+    let file = directory.join("orders");
+    let open = || {
+        publish(ground, "kept")
+            .durable(&file)
+            .recover_synced()
+            .buffer_size(64)
+            .max_demand(16)
+            .open()
+    };
+    let mut sink = open().map_err(refused("opening a file"))?;
+    let begun = sink.position();
+    let synced = begun + FIRST;
+    let published = begun + ELEMENTS;
+    let committed = Arc::new(AtomicU64::new(0));
+    let sink = both(
+        move || {
+            for element in begun..published {
+                sink.put_deadline(element, ground.deadline())
+                    .map_err(refused("putting into a file"))?;
+                if element + 1 == synced {
+                    sink.sync().map_err(refused("syncing"))?;
+                }
+            }
+            Ok(sink)
+        },
+        || commit(ground, published, &committed),
+    )?;
+    let position = sink.position();
+    drop(sink);
+    let reopened = open().map_err(refused("opening a file again"))?;
+    if (position, reopened.position()) != (published, published) {
+        return Err(Trouble::Wrong(format!(
+            "{published} was published, the sink said {position}, and it is opened at {}",
+            reopened.position()
+        )));
+    }
+    drop(reopened);
+    let report = millstream::verify(&file).map_err(refused("verifying"))?;
+    if report.released != committed.load(Ordering::Relaxed) {
+        return Err(Trouble::Wrong(format!(
+            "{} was committed, and {} is released",
+            committed.load(Ordering::Relaxed),
+            report.released
+        )));
+    }
+    let stream = OpenOptions::new().write(true).open(&file);
+    stream
+        .and_then(|stream| stream.write_all_at(&[7; 16], BOOT))
+        .map_err(refused("writing another boot"))?;
+    let recovered = open().map_err(refused("going back"))?;
+    if recovered.position() != synced {
+        return Err(Trouble::Wrong(format!(
+            "it went back to {}, and {synced} was synced",
+            recovered.position()
+        )));
+    }
+    drop(recovered);
+    for entry in std::fs::read_dir(&directory).map_err(refused("looking at what is left"))? {
+        let name = entry.map_err(refused("looking at what is left"))?.file_name();
+        let name = name.to_string_lossy();
+        if name.contains("before-recovery") {
+            std::fs::remove_file(directory.join(&*name)).map_err(refused("removing what was kept"))?;
+        } else if !["orders", "orders.position", "orders.synced"].contains(&&*name) {
+            return Err(Trouble::Wrong(format!("{name} is left")));
+        }
+    }
+    Ok(())
+}
+
+/// Takes and commits up to `until`. The state is the position.
+fn commit(ground: &Ground, until: u64, committed: &AtomicU64) -> Outcome {
+    let mut source = subscribe(ground, "kept")
+        .resumable("book")
+        .initial_demand(16)
+        .transactional::<u64>()
+        .open()
+        .map_err(refused("subscribing to a file"))?;
+    if source.state().unwrap_or(0) != source.position() {
+        return Err(Trouble::Wrong(format!(
+            "the state {:?} stands at {}",
+            source.state(),
+            source.position()
+        )));
+    }
+    while source.position() < until {
+        let expected = source.position();
+        match source.next_deadline(ground.deadline()) {
+            Ok(Some(element)) if element == expected => source.commit(&(expected + 1)),
+            Ok(Some(element)) => {
+                return Err(Trouble::Wrong(format!(
+                    "element {element} came in the place of {expected}"
+                )));
+            }
+            Ok(None) => {
+                return Err(Trouble::Refused(format!(
+                    "committing element {expected}: {:?}",
+                    source.end()
+                )));
+            }
+            Err(error) => return Err(refused("committing")(error)),
+        }
+        committed.store(source.committed(), Ordering::Relaxed);
     }
     Ok(())
 }

@@ -73,8 +73,13 @@ impl Place {
     /// The command, with `line` as its arguments.
     pub fn command(&self, line: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_millstream"));
-        command.args(line).env("MILLSTREAM_DIR", self.run_dir());
+        command.args(line);
+        self.prepared(command)
+    }
+
+    fn prepared(&self, mut command: Command) -> Command {
         command
+            .env("MILLSTREAM_DIR", self.run_dir())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -95,6 +100,20 @@ impl Place {
 
     pub fn run(&self, line: &[&str]) -> Outcome {
         self.start(line).wait()
+    }
+
+    /// Commands for a shell that ends with the first that fails; `millstream` is the command.
+    pub fn shell(&self, commands: &str) -> Outcome {
+        let binary = std::path::Path::new(env!("CARGO_BIN_EXE_millstream"));
+        let mut path = binary.parent().unwrap().as_os_str().to_owned();
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap());
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-ec", commands])
+            .current_dir(self.dir.path())
+            .env("PATH", path);
+        Running::of(self.prepared(shell).spawn().unwrap()).wait()
     }
 
     /// What the runtime directory holds.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use millstream::{End, FrameSink, PublishBuilder, SinkRef, Travel};
+use millstream::{End, FrameSink, PublishBuilder, SinkRef, SubscribeError, Travel};
 
 use super::consumers::resumable;
 use super::producers::FED;
@@ -170,6 +170,58 @@ pub(crate) fn feed(stage: &Stage<'_>) -> Result<(), Fault> {
     }
     sink.complete_and_drain(soon())?;
     drop(sink);
+    held.are_again()
+}
+
+/// Lends the page to one that has released something before.
+pub(crate) fn lend(stage: &Stage<'_>) -> Result<(), Fault> {
+    let mut sink = publish::<Element>(stage).open()?;
+    for position in 0..BEFORE {
+        sink.put(Pattern::at(position))?;
+        stage.own().set_acked(position + 1);
+    }
+    stage.reach(1);
+    stage.wait_for(PEER, 2)?;
+    mark();
+    stage.reach(2);
+    stage.wait_for(PEER, 3)?;
+    mark();
+    let stayed = stage.stay();
+    drop(sink);
+    stayed
+}
+
+/// Takes some, and comes back while its producer is killed.
+pub(crate) fn subscribe_twice(stage: &Stage<'_>) -> Result<(), Fault> {
+    let held = Holdings::now()?;
+    stage.wait_for(VICTIM, 1)?;
+    let mut source = resumable::<Element>(stage).open()?;
+    let mut sequence = Sequence::from(source.position());
+    for element in source.by_ref().take(3) {
+        sequence.take(element.position())?;
+    }
+    stage.own().set_taken(sequence.next);
+    drop(source);
+    stage.reach(2);
+    stage.wait_for(VICTIM, 2)?;
+    let end = soon();
+    let source = loop {
+        match resumable::<Element>(stage).open() {
+            Ok(source) => break Some(source),
+            // The producer has not heard of the end of the first one.
+            Err(SubscribeError::AlreadySubscribed { .. }) if std::time::Instant::now() < end => {}
+            Err(SubscribeError::PeerGone { .. } | SubscribeError::NotFound { .. }) => break None,
+            Err(error) => return Err(error.into()),
+        }
+    };
+    if let Some(mut source) = source {
+        stage.reach(3);
+        for element in source.by_ref() {
+            sequence.take(element.position())?;
+            stage.own().set_taken(sequence.next);
+        }
+        stage.own().set_end(end_code(source.end().as_ref()));
+    }
     held.are_again()
 }
 

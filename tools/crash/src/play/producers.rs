@@ -251,11 +251,26 @@ pub(crate) fn rendezvous(stage: &Stage<'_>) -> Result<(), Fault> {
 /// Feeds a consumer that is killed and one that resumes it.
 pub(crate) fn feed<const N: usize>(stage: &Stage<'_>) -> Result<(), Fault> {
     let held = Holdings::now()?;
-    let builder = stage
-        .publish::<[u64; N]>()
-        .buffer_size(8)
-        .sink_wait(WaitStrategy::park());
-    let mut sink = builder.open()?;
+    let builder = stage.publish::<[u64; N]>();
+    fed(
+        stage,
+        builder.buffer_size(8).sink_wait(WaitStrategy::park()).open()?,
+        held,
+    )
+}
+
+/// As [`feed`], where several may consume.
+pub(crate) fn feed_several(stage: &Stage<'_>) -> Result<(), Fault> {
+    let held = Holdings::now()?;
+    let builder = stage.publish::<[u64; 7]>().consumers(4);
+    fed(
+        stage,
+        builder.buffer_size(8).sink_wait(WaitStrategy::park()).open()?,
+        held,
+    )
+}
+
+fn fed<const N: usize>(stage: &Stage<'_>, mut sink: SinkRef<[u64; N]>, held: Holdings) -> Result<(), Fault> {
     stage.reach(1);
     for position in 0..FED {
         sink.put_deadline(Pattern::at(position), soon())?;
