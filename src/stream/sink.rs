@@ -392,6 +392,10 @@ impl<T> SinkRef<T> {
 #[cold]
 #[inline(never)]
 fn roomier<T>(endpoint: &mut ProducerEndpoint, mut ring: Producer<Fixed<T>>) -> Producer<Fixed<T>> {
+    if let Some(limit) = endpoint.credited(ring.pos(), &ring.watch) {
+        ring.set_limit(limit);
+        return ring;
+    }
     if endpoint.grows() {
         return grown(endpoint, ring, 1);
     }
@@ -414,6 +418,10 @@ fn awaited<T>(
     mut ring: Producer<Fixed<T>>,
     deadline: Option<Instant>,
 ) -> (Granted, Producer<Fixed<T>>) {
+    if let Some(limit) = endpoint.credited(ring.pos(), &ring.watch) {
+        ring.set_limit(limit);
+        return (Granted::Room, ring);
+    }
     if endpoint.grows() {
         ring = grown(endpoint, ring, 1);
         if !ring.is_full() {
