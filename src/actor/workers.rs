@@ -351,7 +351,11 @@ impl SystemBuilder {
         all.sort_unstable();
         all.dedup();
         let has_room = held.len() <= all.len() && named.len() == pinned;
-        if self.strategy != WaitStrategy::BusySpin || has_room {
+        let spins = matches!(
+            self.strategy,
+            WaitStrategy::BusySpin | WaitStrategy::Gather { .. }
+        );
+        if !spins || has_room {
             return (self.strategy, None);
         }
         let downgrade = Downgrade::Yields {
