@@ -63,13 +63,13 @@ const OPERATIONS: [Operation; 19] = [
     Operation::new("peek of 64 and release, 56 B", 54.0, |n| {
         counted_peek(filled::<7>(n), n)
     }),
-    Operation::new("put, next and credit, 8 B, ring of 64", 55.0, |n| {
+    Operation::new("put, next and credit, 8 B, ring of 64", 50.0, |n| {
         counted_turns(ends::<1>(SMALL), n)
     }),
-    Operation::new("put, next and credit, 56 B, ring of 64", 90.0, |n| {
+    Operation::new("put, next and credit, 56 B, ring of 64", 85.0, |n| {
         counted_turns(ends::<7>(SMALL), n)
     }),
-    Operation::new("put, drain and credit, 8 B, ring of 64", 52.0, |n| {
+    Operation::new("put, drain and credit, 8 B, ring of 64", 45.0, |n| {
         counted_drains(ends::<1>(SMALL), n)
     }),
 ];

@@ -350,6 +350,12 @@ impl ConsumerEndpoint {
         self.credit(pos, 0)
     }
 
+    /// Whether an element at `pos` may be taken, and no credit is due before it.
+    #[inline]
+    pub(super) fn is_settled(&self, pos: u64) -> bool {
+        self.released == pos && self.holding == 0 && self.open(pos) > 0
+    }
+
     /// What there is at `pos`, where the hot look found nothing. `there` looks again, with Acquire.
     pub(super) fn vacant(&mut self, pos: u64, there: impl Fn() -> Result<bool, Corruption>) -> Vacancy {
         if self.ended.is_some() {
