@@ -276,3 +276,15 @@ fn c22_an_element_is_never_lost_or_doubled_by_a_close() {
         }
     });
 }
+
+#[test]
+fn frames_that_are_there_after_the_end_are_not_waited_for() {
+    within(|| {
+        let (mut sink, mut source) = millstream::channel::<[u8]>().build().unwrap();
+        sink.put(&[1; 8]).unwrap();
+        source.cancel();
+        assert!(source.next().is_none());
+        assert!(!source.wait_readable());
+        assert_eq!(source.end(), Some(End::Cancelled));
+    });
+}

@@ -353,7 +353,7 @@ impl ConsumerEndpoint {
     /// Whether an element at `pos` may be taken, and no credit is due before it.
     #[inline]
     pub(super) fn is_settled(&self, pos: u64) -> bool {
-        self.released == pos && self.holding == 0 && self.open(pos) > 0
+        self.ended.is_none() && self.released == pos && self.holding == 0 && self.open(pos) > 0
     }
 
     /// What there is at `pos`, where the hot look found nothing. `there` looks again, with Acquire.
