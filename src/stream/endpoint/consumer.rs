@@ -350,10 +350,10 @@ impl ConsumerEndpoint {
         self.credit(pos, 0)
     }
 
-    /// Whether an element at `pos` may be taken, and no credit is due before it.
+    /// Whether an element at `pos` may be taken, no credit is due before it, and nobody but the producer may have said anything.
     #[inline]
     pub(super) fn is_settled(&self, pos: u64) -> bool {
-        self.ended.is_none() && self.released == pos && self.holding == 0 && self.open(pos) > 0
+        self.ended.is_none() && !self.heeds && self.released == pos && self.holding == 0 && self.open(pos) > 0
     }
 
     /// What there is at `pos`, where the hot look found nothing. `there` looks again, with Acquire.
