@@ -64,7 +64,8 @@ impl ProducerEndpoint {
         let [ledger] = self.ledgers.as_mut_slice() else {
             return None;
         };
-        if self.grower.is_some() || watch.disturbed() {
+        // A watch that was made before this side closed the stream does not know of it.
+        if self.closed.is_some() || self.grower.is_some() || watch.disturbed() {
             return None;
         }
         let granted = ledger.refresh_granted(pos).ok()?;
