@@ -351,11 +351,7 @@ impl SystemBuilder {
         all.sort_unstable();
         all.dedup();
         let has_room = held.len() <= all.len() && named.len() == pinned;
-        let spins = matches!(
-            self.strategy,
-            WaitStrategy::BusySpin | WaitStrategy::Gather { .. }
-        );
-        if !spins || has_room {
+        if !self.strategy.keeps_the_core() || has_room {
             return (self.strategy, None);
         }
         let downgrade = Downgrade::Yields {

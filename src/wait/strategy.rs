@@ -75,6 +75,14 @@ impl WaitStrategy {
     pub const fn park() -> Self {
         Self::SpinThenPark { spins: 0, yields: 0 }
     }
+
+    /// Whether it never gives its core to another thread.
+    pub(crate) const fn keeps_the_core(self) -> bool {
+        match self {
+            Self::BusySpin | Self::Gather { .. } => true,
+            Self::SpinThenYield { .. } | Self::SpinThenPark { .. } => false,
+        }
+    }
 }
 
 impl Default for WaitStrategy {

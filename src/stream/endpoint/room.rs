@@ -58,7 +58,7 @@ impl ProducerEndpoint {
     }
 
     /// How far the producer may go from `pos` by the credit of its one consumer, if that is any further and nothing else is to
-    /// be attended to, as its watch says: what [`room`](Self::room) finds, for a third of its instructions.
+    /// be attended to, as its watch says: what [`room`](Self::room) finds, in half the instructions of a put that waits.
     #[inline(always)]
     pub(crate) fn credited(&mut self, pos: u64, watch: &Watch) -> Option<u64> {
         let [ledger] = self.ledgers.as_mut_slice() else {
@@ -152,23 +152,31 @@ impl ProducerEndpoint {
     #[cold]
     #[inline(never)]
     pub(crate) fn wait_room(&mut self, pos: u64, deadline: Option<Instant>) -> (Granted, Room) {
-        let mut room = self.room(pos);
-        if room.limit != pos {
-            return (Granted::Room, room);
-        }
-        let granted = self.wait(deadline, |endpoint| {
-            room = endpoint.room(pos);
-            room.limit != pos
-        });
-        (granted, room)
+        self.wait_until(pos, deadline, |_, room| room.limit != pos)
     }
 
     /// As [`wait_room`](Self::wait_room), but where there is no consumer there is none to wait for.
     pub(crate) fn wait_asked(&mut self, pos: u64, deadline: Option<Instant>) -> (Granted, Room) {
+        self.wait_until(pos, deadline, |endpoint, room| {
+            room.limit != pos || endpoint.listeners() == 0
+        })
+    }
+
+    /// Looks for room at `pos` until it is `enough`.
+    #[inline(always)]
+    fn wait_until(
+        &mut self,
+        pos: u64,
+        deadline: Option<Instant>,
+        enough: impl Fn(&Self, Room) -> bool,
+    ) -> (Granted, Room) {
         let mut room = self.room(pos);
+        if enough(self, room) {
+            return (Granted::Room, room);
+        }
         let granted = self.wait(deadline, |endpoint| {
             room = endpoint.room(pos);
-            room.limit != pos || endpoint.listeners() == 0
+            enough(endpoint, room)
         });
         (granted, room)
     }
