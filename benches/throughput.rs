@@ -76,7 +76,6 @@ fn elements(words: usize, capacity: usize, options: &Options) -> Group<f64> {
     let ways = [
         (Put::One, Take::Next),
         (Put::One, Take::Drain),
-        (Put::One, Take::Gather),
         (Put::Slice, Take::Drain),
         (Put::Claim, Take::Peek),
     ];
@@ -104,7 +103,7 @@ fn elements(words: usize, capacity: usize, options: &Options) -> Group<f64> {
         let flow = flow(put, take);
         let trusts: &[(Trust, &str)] = match take {
             Take::Peek => &[(Trust::Copied, " (copied)"), (Trust::InPlace, " (in place)")],
-            Take::Next | Take::Drain | Take::Gather => &[(Trust::Copied, "")],
+            Take::Next | Take::Drain => &[(Trust::Copied, "")],
         };
         for (trust, note) in trusts.iter().copied() {
             let name = format!("{BETWEEN}{put}/{take}{note}");

@@ -72,7 +72,7 @@ fn flow<const W: usize>(capacity: usize, take: Take, count: u64) -> Taken {
             // SAFETY: the only consumer.
             Take::Next => unsafe { next::<W>(lines, step, &released, count) },
             // SAFETY: as above.
-            Take::Drain | Take::Peek | Take::Gather => unsafe { drain::<W>(lines, step, &released, count) },
+            Take::Drain | Take::Peek => unsafe { drain::<W>(lines, step, &released, count) },
         },
     )
 }

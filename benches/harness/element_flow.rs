@@ -60,18 +60,6 @@ pub(crate) enum Take {
     Next,
     Drain,
     Peek,
-    /// Drains, and lets elements gather where there are none.
-    Gather,
-}
-
-impl Take {
-    /// How the consumer waits.
-    fn strategy(self) -> WaitStrategy {
-        match self {
-            Self::Next | Self::Drain | Self::Peek => WaitStrategy::BusySpin,
-            Self::Gather => WaitStrategy::Gather { pauses: 32 },
-        }
-    }
 }
 
 impl fmt::Display for Take {
@@ -80,7 +68,6 @@ impl fmt::Display for Take {
             Self::Next => "next",
             Self::Drain => "drain",
             Self::Peek => "peek",
-            Self::Gather => "gathered",
         })
     }
 }
@@ -114,7 +101,7 @@ impl Flow {
     /// Million elements a second in one process.
     pub(crate) fn within(self, count: u64) -> f64 {
         for_width!(self.words, W => {
-            let builder = stream::channel::<Words<W>>(self.capacity, self.take.strategy());
+            let builder = stream::channel::<Words<W>>(self.capacity, WaitStrategy::BusySpin);
             let (sink, source) = builder.build().expect("a ring of this size can be made");
             let taken = side_by_side(
                 move || produce(sink, self.put, self.capacity, count),
@@ -130,7 +117,7 @@ impl Flow {
         let role: [&dyn ToString; 5] = [&Self::ROLE, &self.words, &self.capacity, &self.put, &count];
         let mut producer = ground.start(&role);
         let rate = for_width!(self.words, W => {
-            let wait = self.take.strategy();
+            let wait = WaitStrategy::BusySpin;
             let consumer = || {
                 let builder = stream::subscribe::<Words<W>>(ground.dir(), NAME, self.capacity, wait, trust);
                 let source = builder.open().expect("the other process publishes");
@@ -236,7 +223,6 @@ pub(crate) fn consume<const W: usize>(source: SourceRef<Words<W>>, take: Take, c
         Take::Next => take_next(source),
         Take::Drain => take_drain(source, count),
         Take::Peek => take_peek(source, count),
-        Take::Gather => take_gathered(source),
     }
 }
 
@@ -283,20 +269,6 @@ fn take_peek<const W: usize>(source: SourceRef<Words<W>>, count: u64) -> Taken {
             total = total.wrapping_add(sum(element));
         }
         taken += peek.release_all() as u64;
-    }
-    Taken {
-        sum: black_box(total),
-        time: from.elapsed(),
-    }
-}
-
-#[inline(never)]
-fn take_gathered<const W: usize>(source: SourceRef<Words<W>>) -> Taken {
-    let mut source = source;
-    let mut total = sum(&source.next().expect("there is a first element"));
-    let from = Instant::now();
-    while source.wait_readable() {
-        source.drain(4096, |element| total = total.wrapping_add(sum(&element)));
     }
     Taken {
         sum: black_box(total),

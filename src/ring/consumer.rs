@@ -3,6 +3,7 @@
 use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence};
 
 use super::block::{Place, Shape};
+use super::telescope::{Spot, Telescope};
 
 /// The consumer's cursors.
 #[derive(Clone, Debug)]
@@ -147,6 +148,22 @@ impl<S: Shape> Consumer<S> {
     #[inline(always)]
     pub(crate) fn highest_stamp(&self) -> u64 {
         self.place.edge(self.shape, self.pos)
+    }
+
+    /// Blocks of the ring.
+    pub(crate) fn blocks(&self) -> usize {
+        self.place.blocks(self.shape)
+    }
+
+    /// Where it stands.
+    #[inline(always)]
+    pub(crate) fn spot(&self) -> Spot {
+        Spot::of(&self.place, self.shape, self.pos)
+    }
+
+    /// Looks `blocks` ahead of where it stands, at least one and fewer than there are.
+    pub(crate) fn telescope(&self, blocks: usize) -> Telescope {
+        Telescope::new(&self.place, self.shape, blocks)
     }
 
     /// Slots of the ring.

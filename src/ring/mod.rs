@@ -18,6 +18,7 @@ mod producer;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) mod recovery;
 mod straggler;
+mod telescope;
 
 pub(crate) use consumer::{Consumer, Filled, Run};
 pub use credit::Corruption;
@@ -32,3 +33,4 @@ pub(crate) use lobby::{Entry, Lobby, News, NotHeld, Refused};
 pub use lobby::{JoinPosition, OnNoConsumer};
 pub(crate) use producer::{Producer, Walk, Watch};
 pub(crate) use straggler::{Sight, Straggler};
+pub(crate) use telescope::{Spot, Telescope};

@@ -11,13 +11,14 @@ use std::time::Instant;
 use super::canceller::Canceller;
 use super::end::End;
 use super::endpoint::{ConsumerEndpoint, Vacancy, Waited};
+use super::headway::Headway;
 use super::lanes::Lanes;
 use super::peek::Scratch;
 use super::reconnect::{Followed, Reconnect, Tried};
 use super::source::{Connected, is_there};
 use crate::primitive::Arc;
 use crate::ring::block::{Fixed, Place};
-use crate::ring::{Consumer, Corruption, HeapRing};
+use crate::ring::{Consumer, Corruption, HeapRing, Spot};
 
 /// Whether the next element is there: at the cursors, or where its place was put aside, or where the stream goes on.
 fn is_anywhere<T>(
@@ -36,6 +37,8 @@ fn is_anywhere<T>(
 /// What a source needs beside its cursors.
 pub(super) struct ColdSource<T> {
     pub(super) endpoint: Box<ConsumerEndpoint>,
+    /// Of a source that is not special, how far it stays behind.
+    headway: Headway,
     /// Where `peek` copies elements to that another process could still write; `None` where it need not.
     pub(super) scratch: Option<Scratch<T>>,
     pub(super) reconnect: Option<Reconnect<Connected<T>>>,
@@ -60,13 +63,19 @@ pub(crate) type Hook = Box<dyn FnOnce(&End) + Send>;
 
 impl<T> ColdSource<T> {
     pub(super) fn new(
+        ring: &Consumer<Fixed<T>>,
         endpoint: Box<ConsumerEndpoint>,
         scratch: Option<Scratch<T>>,
         reconnect: Option<Reconnect<Connected<T>>>,
         unbounded: Option<Arc<HeapRing<T>>>,
     ) -> Self {
+        let mut headway = Headway::of(ring);
+        if unbounded.is_some() {
+            headway.stop();
+        }
         Self {
             endpoint,
+            headway,
             scratch,
             reconnect,
             special: unbounded.is_some(),
@@ -84,6 +93,7 @@ impl<T> ColdSource<T> {
     pub(super) fn set_lanes(&mut self, lanes: Lanes<T>) {
         self.endpoint.heed();
         self.special = true;
+        self.headway.stop();
         self.lanes = Some(Box::new(lanes));
     }
 
@@ -95,14 +105,36 @@ impl<T> ColdSource<T> {
 
     /// Sets the position at which credit is to be given back; where that is here, nothing more was asked for, and the
     /// source pauses: at no cost to the hot path, its cursors look at a place where nothing comes.
-    #[inline(always)]
+    #[inline]
     pub(super) fn set_mark(&mut self, ring: &mut Consumer<Fixed<T>>, mark: u64) {
+        let mark = self.headway.nearer(ring.pos(), mark);
+        self.set_near_mark(ring, mark);
+    }
+
+    /// As [`set_mark`](Self::set_mark), where the next look ahead is no nearer.
+    #[inline(always)]
+    pub(super) fn set_near_mark(&mut self, ring: &mut Consumer<Fixed<T>>, mark: u64) {
         ring.set_mark(mark);
         let pos = ring.pos();
         if mark == pos {
             let place = self.put_aside(ring.place(), pos);
             ring.set_place(place);
         }
+    }
+
+    /// What is due where the mark was reached: credit, or a look ahead. Returns the next mark, or the position of the cursors where
+    /// the source pauses.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn passed(&mut self, pos: u64, spot: Spot) -> u64 {
+        let mut mark = self.endpoint.mark();
+        if pos.wrapping_sub(mark) as i64 >= 0 {
+            mark = self.endpoint.credit_taken(pos);
+        }
+        if self.headway.look(pos, spot, self.endpoint.idle_looks()) {
+            return pos;
+        }
+        self.headway.nearer(pos, mark)
     }
 
     /// Puts the place of the next element aside, unless that was done. Gives one at which nothing comes.
@@ -185,7 +217,6 @@ impl<T> ColdSource<T> {
             return (vacancy, self.endpoint.mark(), ring);
         }
         let ring = self.taken_up(ring);
-        let ring = self.moved_on(ring);
         let (endpoint, there) = self.around(&ring);
         let (vacancy, mark) = endpoint.vacant_mark(ring.pos(), there);
         (vacancy, mark, ring)
@@ -203,7 +234,6 @@ impl<T> ColdSource<T> {
             return self.wait_at_lanes(ring, deadline);
         }
         let ring = self.taken_up(ring);
-        let ring = self.moved_on(ring);
         let (endpoint, there) = self.around(&ring);
         let (waited, mark) = endpoint.wait_mark(ring.pos(), deadline, there);
         (waited, mark, ring)
@@ -223,20 +253,23 @@ impl<T> ColdSource<T> {
             return (vacancy, news, self.endpoint.mark(), ring);
         }
         let ring = self.taken_up(ring);
-        let ring = self.moved_on(ring);
         let (endpoint, there) = self.around(&ring);
         let (vacancy, mark) = endpoint.arm(ring.pos(), waker, there);
         (vacancy, false, mark, ring)
     }
 
-    /// The cursors at the place that was put aside, unless it waits for demand.
+    /// The cursors at the place that was put aside, unless it waits for demand, or where the stream goes on.
     fn taken_up(&mut self, mut ring: Consumer<Fixed<T>>) -> Consumer<Fixed<T>> {
         if self.endpoint.open(ring.pos()) > 0
             && let Some(place) = self.aside.take()
         {
             ring.set_place(place);
+            if self.headway.is_due() && self.endpoint.end().is_none() {
+                self.endpoint.settle(ring.pos());
+                self.headway.keep(ring.spot());
+            }
         }
-        ring
+        self.moved_on(ring)
     }
 
     /// Whether the next element is there, wherever it comes.
@@ -356,6 +389,7 @@ impl<T> ColdSource<T> {
                 #[cfg(all(target_os = "linux", not(millstream_loom)))]
                 self.be_cancellable();
                 self.aside = None;
+                self.headway = Headway::of(&ring);
                 let mark = self.endpoint.mark();
                 self.set_mark(&mut ring, mark);
                 Followed::Yes(ring)

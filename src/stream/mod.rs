@@ -22,6 +22,7 @@ mod frame_error;
 mod frame_sink;
 #[cfg(not(millstream_loom))]
 mod frame_source;
+mod headway;
 mod lane;
 mod lanes;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]

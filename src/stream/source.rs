@@ -121,7 +121,7 @@ impl<T> SourceRef<T> {
     ) -> Self {
         let (ring, endpoint) = connected;
         let mark = endpoint.mark();
-        let cold = ColdSource::new(endpoint, scratch, reconnect, unbounded);
+        let cold = ColdSource::new(&ring, endpoint, scratch, reconnect, unbounded);
         let mut source = Self {
             ring,
             cold: ManuallyDrop::new(Box::new(cold)),
@@ -284,7 +284,7 @@ impl<T> SourceRef<T> {
         self.ring.ready()
     }
 
-    #[inline(always)]
+    #[inline]
     pub(super) fn set_mark(&mut self, mark: u64) {
         self.cold.set_mark(&mut self.ring, mark);
     }
@@ -337,17 +337,18 @@ impl<T> SourceRef<T> {
             keep_branch();
             // SAFETY: as the caller promises.
             let element = unsafe { self.ring.take(|at| at.cast::<T>().read()) };
-            self.credit();
+            self.passed();
             return element;
         }
         // SAFETY: ready, and each element is read out once.
         unsafe { self.ring.take(|at| at.cast::<T>().read()) }
     }
 
+    /// Does what is due at the mark.
     #[inline(always)]
-    pub(super) fn credit(&mut self) {
-        let mark = self.cold.endpoint.credit_taken(self.ring.pos());
-        self.set_mark(mark);
+    fn passed(&mut self) {
+        let mark = self.cold.passed(self.ring.pos(), self.ring.spot());
+        self.cold.set_near_mark(&mut self.ring, mark);
     }
 
     #[inline(always)]
@@ -395,7 +396,7 @@ impl<T> Drop for Due<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
         if self.0.ring.past_mark() {
-            self.0.credit();
+            self.0.passed();
         }
     }
 }

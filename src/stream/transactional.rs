@@ -419,6 +419,7 @@ impl<T> SourceRef<T> {
     /// Releases what was committed, up to `pos`, which is where the source stands.
     fn release(&mut self, pos: u64) {
         self.cold.endpoint.set_committed(pos);
-        self.credit();
+        let mark = self.cold.endpoint.credit_taken(self.ring.pos());
+        self.set_mark(mark);
     }
 }

@@ -20,35 +20,10 @@ use crate::primitive::{hint, thread};
 #[non_exhaustive]
 pub enum WaitStrategy {
     /// Looks again and again without a pause: the lowest latency, and a core of its own.
+    ///
+    /// Of a stream that carries as much as it can, a consumer leaves the ring alone for up to a microsecond, whatever its
+    /// strategy, where it has come right behind its producer: both are faster for it (`docs/performance.md`).
     BusySpin,
-    /// Leaves the stream's memory alone for `pauses` of the processor's pause hint, then looks again and again as
-    /// [`BusySpin`](Self::BusySpin) does: more throughput, for a latency of up to that pause.
-    ///
-    /// A consumer that is faster than its producer otherwise looks at the very cache line that is about to be written, and
-    /// takes it away from its writer each time. What gathers meanwhile crosses at the speed of the memory: of elements
-    /// of 64 bytes and more nearly twice as many a second (`docs/performance.md`). It pauses once in each wait that finds
-    /// nothing, and no clock is read meanwhile, so a deadline may be missed by that much. A pause is 15 to 40 ns. No gain is in it
-    /// where less fits into the ring than comes in that time.
-    ///
-    /// ```
-    /// use millstream::WaitStrategy;
-    /// let (mut sink, mut source) = millstream::channel::<[u64; 16]>()
-    ///     .buffer_size(1024)
-    ///     .source_wait(WaitStrategy::Gather { pauses: 32 })
-    ///     .build()?;
-    /// sink.put([1; 16])?;
-    /// sink.complete()?;
-    /// let mut sum = 0;
-    /// while source.wait_readable() {
-    ///     source.drain(1024, |element| sum += element[0]);
-    /// }
-    /// assert_eq!(sum, 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    Gather {
-        /// Pause hints after a look that found nothing.
-        pauses: u32,
-    },
     /// Spins `spins` times with the processor's pause hint, then gives the core away between looks.
     SpinThenYield {
         /// Looks before the first yield.
@@ -79,7 +54,7 @@ impl WaitStrategy {
     /// Whether it never gives its core to another thread.
     pub(crate) const fn keeps_the_core(self) -> bool {
         match self {
-            Self::BusySpin | Self::Gather { .. } => true,
+            Self::BusySpin => true,
             Self::SpinThenYield { .. } | Self::SpinThenPark { .. } => false,
         }
     }
@@ -127,13 +102,6 @@ impl Turns {
                 #[cfg(millstream_loom)]
                 hint::spin_loop();
             }
-            WaitStrategy::Gather { pauses } => {
-                if taken == 0 {
-                    (0..pauses).for_each(|_| hint::spin_loop());
-                }
-                #[cfg(millstream_loom)]
-                hint::spin_loop();
-            }
             WaitStrategy::SpinThenYield { spins } => {
                 if taken < spins {
                     hint::spin_loop();
@@ -158,7 +126,7 @@ impl Turns {
     #[inline]
     pub(crate) fn is_round(&self) -> bool {
         match self.strategy {
-            WaitStrategy::BusySpin | WaitStrategy::Gather { .. } => self.taken & 127 == 0,
+            WaitStrategy::BusySpin => self.taken & 127 == 0,
             // Yielding and parking take longer than the look.
             WaitStrategy::SpinThenYield { spins } | WaitStrategy::SpinThenPark { spins, .. } => {
                 self.taken & 15 == 0 || self.taken >= spins

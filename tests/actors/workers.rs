@@ -220,7 +220,6 @@ fn workers_that_could_not_be_pinned_do_not_spin_on_the_cores_of_others() {
 fn every_wait_strategy_hears_of_work() {
     for strategy in [
         WaitStrategy::BusySpin,
-        WaitStrategy::Gather { pauses: 8 },
         WaitStrategy::SpinThenYield { spins: 3 },
         WaitStrategy::SpinThenPark { spins: 3, yields: 2 },
         WaitStrategy::park(),

@@ -38,9 +38,6 @@ protocol! {
     c50_concurrent_streams_are_independent
     rendezvous
     waiting_busy_busy
-    waiting_busy_gather
-    waiting_gather_gather
-    waiting_gather_park
     waiting_busy_yield
     waiting_busy_park
     waiting_yield_busy
@@ -53,7 +50,6 @@ protocol! {
 }
 
 const BUSY: WaitStrategy = WaitStrategy::BusySpin;
-const GATHER: WaitStrategy = WaitStrategy::Gather { pauses: 32 };
 const YIELD: WaitStrategy = WaitStrategy::SpinThenYield { spins: 20 };
 const PARK: WaitStrategy = WaitStrategy::park();
 
@@ -69,9 +65,6 @@ macro_rules! waiting {
 
 waiting! {
     waiting_busy_busy BUSY, BUSY;
-    waiting_busy_gather BUSY, GATHER;
-    waiting_gather_gather GATHER, GATHER;
-    waiting_gather_park GATHER, PARK;
     waiting_busy_yield BUSY, YIELD;
     waiting_busy_park BUSY, PARK;
     waiting_yield_busy YIELD, BUSY;

@@ -7,6 +7,7 @@
 mod batches;
 mod close;
 mod credit;
+mod distance;
 mod drops;
 mod elements;
 mod ends;

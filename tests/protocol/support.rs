@@ -222,9 +222,8 @@ pub(crate) fn taken(source: &mut Source) -> Vec<u64> {
 }
 
 /// Strategies that differ in how they wait.
-pub(crate) const STRATEGIES: [WaitStrategy; 5] = [
+pub(crate) const STRATEGIES: [WaitStrategy; 4] = [
     WaitStrategy::BusySpin,
-    WaitStrategy::Gather { pauses: 16 },
     WaitStrategy::SpinThenYield { spins: 20 },
     WaitStrategy::park(),
     WaitStrategy::SpinThenPark {

@@ -243,7 +243,6 @@ fn cells(group: &str, setting: Setting, task: Task, entries: &[Entry]) -> Vec<Ce
         Setting::Within if small => vec![
             cell("put/next", &|entry| entry.name == "put/next", &all),
             cell("put/drain", &|entry| entry.name == "put/drain", &all),
-            cell("put/gathered", &|entry| entry.name == "put/gathered", &all),
             cell("batches", &|entry| entry.batch, &all),
         ],
         Setting::Between if small => vec![

@@ -72,7 +72,7 @@ impl Bound {
 
 const MEDIAN: Measure = Measure::At(0.5);
 const TAIL: Measure = Measure::At(0.99);
-const PUTS: [&str; 3] = ["put/next", "put/drain", "put/gathered"];
+const PUTS: [&str; 2] = ["put/next", "put/drain"];
 const BATCHES: [&str; 3] = ["put_slice/drain", "claim/peek", "claim/peek copied"];
 const PUSH: &str = "rtrb push/pop";
 

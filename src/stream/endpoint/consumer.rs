@@ -217,8 +217,14 @@ impl ConsumerEndpoint {
         pos: u64,
         there: impl Fn() -> Result<bool, Corruption>,
     ) -> (Vacancy, u64) {
+        self.patience.count_look();
         let vacancy = self.vacant(pos, there);
         (vacancy, self.mark())
+    }
+
+    /// Looks so far that found nothing to take, in waits or out of them.
+    pub(crate) fn idle_looks(&self) -> u64 {
+        self.patience.turns()
     }
 
     /// As [`wait`](Self::wait), with the position at which to give credit again.
@@ -356,6 +362,16 @@ impl ConsumerEndpoint {
         self.ended.is_none() && !self.heeds && self.released == pos && self.holding == 0 && self.open(pos) > 0
     }
 
+    /// Releases all before `pos`. Whoever finds nothing, or waits, has worked on everything before, and a producer without credit
+    /// gets some: neither waits for the other.
+    #[inline]
+    pub(crate) fn settle(&mut self, pos: u64) {
+        if self.released != pos || self.holding != 0 {
+            self.holding = 0;
+            self.credit(pos, 0);
+        }
+    }
+
     /// What there is at `pos`, where the hot look found nothing. `there` looks again, with Acquire.
     pub(super) fn vacant(&mut self, pos: u64, there: impl Fn() -> Result<bool, Corruption>) -> Vacancy {
         if self.ended.is_some() {
@@ -366,12 +382,7 @@ impl ConsumerEndpoint {
             self.close(End::Cancelled, pos);
             return Vacancy::Ended;
         }
-        // Whoever finds nothing has worked on everything before, so all of it is released, and a producer
-        // without credit gets some: neither waits for the other.
-        if self.released != pos || self.holding != 0 {
-            self.holding = 0;
-            self.credit(pos, 0);
-        }
+        self.settle(pos);
         match self.look(pos, there) {
             Ok(vacancy) => vacancy,
             Err(corruption) => {

@@ -14,6 +14,8 @@ pub(crate) struct Patience {
     idle: Option<Duration>,
     /// Time spent waiting at a position without getting anything, in waits that ran into their deadlines.
     idled: (u64, Duration),
+    /// Turns of all waits, and looks of who did not wait, that found nothing.
+    turns: u64,
 }
 
 /// What is waited at: one ring, or all the lanes of a source.
@@ -34,7 +36,18 @@ impl Patience {
             strategy,
             idle,
             idled: (0, Duration::ZERO),
+            turns: 0,
         }
+    }
+
+    /// Turns of all waits, and looks of who did not wait, that found nothing.
+    pub(crate) fn turns(&self) -> u64 {
+        self.turns
+    }
+
+    /// Counts a look of who does not wait.
+    pub(crate) fn count_look(&mut self) {
+        self.turns = self.turns.wrapping_add(1);
     }
 
     /// Waits at position `pos` until something is there, the stream ends, the deadline passes or the idle timeout ends it.
@@ -51,6 +64,7 @@ impl Patience {
             Vacancy::Empty => {}
         }
         loop {
+            self.turns = self.turns.wrapping_add(1);
             if at.stirs() {
                 match at.look() {
                     Vacancy::Appeared => return Waited::Ready,

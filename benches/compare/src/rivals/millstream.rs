@@ -19,7 +19,6 @@ const LARGE: usize = 128;
 
 const NEXT: Way = single("put/next");
 const DRAIN: Way = single("put/drain");
-const GATHERED: Way = single("put/gathered");
 const SLICE: Way = batch("put_slice/drain");
 const CLAIM: Way = batch("claim/peek");
 /// Between processes a peek is a copy, unless the producer is trusted.
@@ -41,9 +40,9 @@ impl Contender for Millstream {
                 &[LARGE_CLAIM, FRAMES_PUT, FRAMES_CLAIM]
             }
             (Setting::Within, Task::Flow { .. }) if task.words() > LARGE => &[LARGE_CLAIM, FRAMES_CLAIM],
-            (Setting::Within, Task::Flow { .. }) => &[NEXT, DRAIN, GATHERED, SLICE, CLAIM],
+            (Setting::Within, Task::Flow { .. }) => &[NEXT, DRAIN, SLICE, CLAIM],
             (Setting::Within, Task::Regime { .. }) => &[NEXT, DRAIN, SLICE, CLAIM],
-            (Setting::Between, Task::Flow { .. }) => &[NEXT, DRAIN, GATHERED, SLICE, CLAIM, COPIED],
+            (Setting::Between, Task::Flow { .. }) => &[NEXT, DRAIN, SLICE, CLAIM, COPIED],
             (_, Task::Untouched { .. }) => &[LARGE_CLAIM],
             (_, Task::Trip { .. }) => const { &[single("millstream")] },
             (_, Task::Wake) => &[SPINS, PARKS],
@@ -67,7 +66,6 @@ impl Contender for Millstream {
                 let (put, take) = match way {
                     way if way == NEXT.name => (Put::One, Take::Next),
                     way if way == DRAIN.name => (Put::One, Take::Drain),
-                    way if way == GATHERED.name => (Put::One, Take::Gather),
                     way if way == SLICE.name => (Put::Slice, Take::Drain),
                     _ => (Put::Claim, Take::Peek),
                 };

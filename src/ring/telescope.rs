@@ -1,0 +1,69 @@
+//! A look at what is written further on in a ring of blocks, for the sake of speed alone.
+
+use super::block::{Place, Shape};
+#[cfg(not(millstream_loom))]
+use crate::primitive::atomic::{AtomicU64, Ordering};
+
+/// Where a walk stands, small enough to be handed on in registers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spot {
+    block: *mut u8,
+    /// Position just after the last element of the block.
+    edge: u64,
+}
+
+impl Spot {
+    /// Where a walk at `pos` stands.
+    #[inline(always)]
+    pub(crate) fn of(place: &Place, shape: impl Shape, pos: u64) -> Self {
+        Self {
+            block: place.bounds().0,
+            edge: place.edge(shape, pos),
+        }
+    }
+}
+
+/// Looks some blocks ahead of a walk.
+#[derive(Debug)]
+pub(crate) struct Telescope {
+    begin: *mut u8,
+    end: *mut u8,
+    /// In bytes.
+    distance: usize,
+    /// Elements of the blocks in between.
+    between: u64,
+}
+
+impl Telescope {
+    /// Looks `blocks` ahead, at least one and fewer than there are, of any place of the ring of this one.
+    pub(crate) fn new(place: &Place, shape: impl Shape, blocks: usize) -> Self {
+        debug_assert!(0 < blocks && blocks < place.blocks(shape));
+        let (_, begin, end) = place.bounds();
+        Self {
+            begin,
+            end,
+            distance: blocks * shape.stride(),
+            between: ((blocks - 1) * shape.per()) as u64,
+        }
+    }
+
+    /// Whether something was written where it looks from `spot`, as far as a stamp can be believed ahead of its turn.
+    #[cfg(not(millstream_loom))]
+    #[inline]
+    pub(crate) fn is_written(&self, spot: Spot) -> bool {
+        let mut at = spot.block.wrapping_add(self.distance);
+        if at >= self.end {
+            at = at.wrapping_sub(self.end as usize - self.begin as usize);
+        }
+        // SAFETY: a block of the ring, as in `Place::stamp`. Relaxed: nothing is read because of it.
+        let stamp = unsafe { AtomicU64::from_ptr(at.cast()) }.load(Ordering::Relaxed);
+        stamp.wrapping_sub(spot.edge.wrapping_add(self.between)) as i64 > 0
+    }
+
+    /// Loom's stamps are elsewhere. No ring of its models is so large that somebody looks ahead.
+    #[cfg(millstream_loom)]
+    pub(crate) fn is_written(&self, spot: Spot) -> bool {
+        log::warn!("{self:?} does not look from {spot:?}");
+        true
+    }
+}

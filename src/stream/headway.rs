@@ -1,0 +1,143 @@
+//! How far a consumer stays behind its producer.
+//!
+//! A consumer that is faster than its producer ends up right behind it. There every line crosses twice: the processor runs
+//! ahead of the stamps that it has yet to see and fetches lines that the producer is about to write, which takes them
+//! away from it again. Both get slower, up to three times, and they stay so. So a consumer looks, each time it has taken
+//! some blocks, whether as many more are written; if not, and it has not waited long for what it took, it leaves the ring alone
+//! until they are, or for a moment. Where that does not help, because its producer is no faster, it soon leaves off.
+//!
+//! It is a matter of speed alone: what a stamp says ahead of its turn is used for nothing else.
+
+#![forbid(unsafe_code)]
+
+use crate::primitive::hint;
+use crate::ring::block::{LINE, Shape};
+use crate::ring::{Consumer, Spot, Telescope};
+
+/// The most blocks that a consumer stays behind. Measured at a capacity of 1,024, single puts of 64 bytes: with 8, 16, 32 and 64
+/// of them 46, 52, 75 and 80 million a second.
+const MOST_BLOCKS: usize = 32;
+/// The lines that so many blocks have together, where they are large.
+const MOST_LINES: usize = 64;
+/// A ring has at least this many times as many blocks as are kept free between the two, for its producer waits otherwise.
+const SHARE_OF_LINES: usize = 8;
+/// As [`SHARE_OF_LINES`], where each element is a record of its own: records share lines with their neighbours, so that it costs
+/// more to be close.
+const SHARE_OF_RECORDS: usize = 4;
+/// Fewer blocks are no distance.
+const LEAST_BLOCKS: usize = 4;
+/// A ring of lines that has fewer loses more than it gains: 56 bytes at 64 by a sixth, and at 128 nothing changes.
+const LEAST_LINES: usize = 144;
+/// The longest moment, in pause hints of 15 to 40 ns.
+const PAUSES: u32 = 32;
+/// A consumer that looked this often for what it took between two looks ahead has not been right behind its producer.
+const IDLE_LOOKS: u64 = 1024;
+/// The most looks ahead that are left out after one that was in vain.
+const MOST_LEFT_OUT: u32 = 64;
+
+/// Keeps a consumer at its distance.
+#[derive(Debug)]
+pub(super) struct Headway {
+    /// Looks at the block that has to be written; none where the consumer keeps no distance.
+    telescope: Option<Telescope>,
+    /// Elements from look to look.
+    step: u64,
+    /// Position of the next look.
+    next: u64,
+    /// Looks that found nothing to take, as of the last look ahead.
+    idle: u64,
+    /// Whether the consumer is to wait before it takes more.
+    is_due: bool,
+    /// Looks ahead still to be left out, and how many after the next in vain.
+    left_out: u32,
+    penalty: u32,
+}
+
+impl Headway {
+    /// Of a consumer of this ring.
+    pub(super) fn of<S: Shape>(ring: &Consumer<S>) -> Self {
+        let (shape, all) = (ring.shape(), ring.blocks());
+        let most = (MOST_LINES * LINE)
+            .div_ceil(shape.stride().max(1))
+            .min(MOST_BLOCKS);
+        let blocks = match shape.stride() {
+            0..=LINE if all < LEAST_LINES => 0,
+            0..=LINE => most.min(all / SHARE_OF_LINES),
+            _ => most.min(all / SHARE_OF_RECORDS),
+        };
+        let step = (blocks * shape.per()) as u64;
+        Self {
+            telescope: (blocks >= LEAST_BLOCKS).then(|| ring.telescope(blocks)),
+            step,
+            next: ring.pos().wrapping_add(step),
+            idle: 0,
+            is_due: false,
+            left_out: 0,
+            penalty: 0,
+        }
+    }
+
+    /// Keeps none from now on: the consumer is about to go from place to place.
+    pub(super) fn stop(&mut self) {
+        self.telescope = None;
+        self.is_due = false;
+    }
+
+    /// The nearer of the next look ahead and of `mark`, at which something else is due and which is not before `pos`.
+    #[inline]
+    pub(super) fn nearer(&self, pos: u64, mark: u64) -> u64 {
+        if self.telescope.is_none() {
+            return mark;
+        }
+        // One that was passed comes with the next element.
+        let left = (self.next.wrapping_sub(pos) as i64).max(1) as u64;
+        pos.wrapping_add(left.min(mark.wrapping_sub(pos)))
+    }
+
+    /// Looks ahead if it is time to. Whether the consumer is to [`keep`](Self::keep) its distance first, before it takes more;
+    /// `idle` are the looks of this consumer that found nothing.
+    #[inline]
+    pub(super) fn look(&mut self, pos: u64, spot: Spot, idle: u64) -> bool {
+        let Some(telescope) = &self.telescope else {
+            return false;
+        };
+        if (self.next.wrapping_sub(pos) as i64) > 0 {
+            return false;
+        }
+        self.next = pos.wrapping_add(self.step);
+        if telescope.is_written(spot) {
+            return false;
+        }
+        let idled = idle.wrapping_sub(self.idle);
+        self.idle = idle;
+        if let Some(left) = self.left_out.checked_sub(1) {
+            self.left_out = left;
+            return false;
+        }
+        self.is_due = idled < IDLE_LOOKS;
+        self.is_due
+    }
+
+    /// Whether the consumer is to [`keep`](Self::keep) its distance before it takes more.
+    pub(super) fn is_due(&self) -> bool {
+        self.is_due
+    }
+
+    /// Leaves the ring alone, until enough of it is written or a moment is over.
+    pub(super) fn keep(&mut self, spot: Spot) {
+        self.is_due = false;
+        let Some(telescope) = &self.telescope else {
+            return;
+        };
+        let helped = (0..PAUSES).any(|_| {
+            hint::spin_loop();
+            telescope.is_written(spot)
+        });
+        self.penalty = if helped {
+            0
+        } else {
+            (2 * self.penalty).clamp(1, MOST_LEFT_OUT)
+        };
+        self.left_out = self.penalty;
+    }
+}

@@ -1,0 +1,197 @@
+//! A consumer of a large ring keeps its distance to its producer. That takes time now and then, and nothing else: nobody
+//! can tell it from what a source gives.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use millstream::{End, TryNext, WaitStrategy};
+
+use crate::support::{Config, Setting, Sink, Source, protocol, within};
+
+/// A ring in which a consumer looks ahead, and as many elements as lie in half of it.
+const LARGE: Config = Config {
+    buffer_size: 1024,
+    demand: 1024,
+    manual: false,
+    each: false,
+    idle: None,
+    sink_wait: WaitStrategy::BusySpin,
+    source_wait: WaitStrategy::BusySpin,
+    complete_on_drop: false,
+    start: 0,
+};
+const HALF: u64 = 1000;
+const MANY: u64 = 300_000;
+
+protocol! {
+    what_is_there_is_taken_without_a_gap
+    what_is_there_is_drained_at_once
+    what_is_there_is_shown
+    all_of_it_is_released
+    what_was_asked_for_by_hand_is_taken
+    a_close_in_between_ends_it
+    an_end_in_between_comes_after_the_last
+    a_consumer_right_behind_gets_everything
+    a_drain_right_behind_gets_everything
+    batches_to_a_consumer_right_behind
+    positions_that_wrap
+}
+
+fn put(sink: &mut Sink, count: u64) {
+    let elements: Vec<u64> = (0..count).collect();
+    sink.put_slice(&elements).unwrap();
+}
+
+fn what_is_there_is_taken_without_a_gap<S: Setting>() {
+    let (mut sink, mut source) = S::pair(LARGE);
+    for _ in 0..3 {
+        put(&mut sink, HALF);
+        for expected in 0..HALF {
+            assert_eq!(source.try_next(), TryNext::Item(expected));
+        }
+        assert_eq!(source.try_next(), TryNext::Empty);
+    }
+}
+
+fn what_is_there_is_drained_at_once<S: Setting>() {
+    let (mut sink, mut source) = S::pair(LARGE);
+    for _ in 0..3 {
+        put(&mut sink, HALF);
+        let mut expected = 0;
+        let taken = source.drain(usize::MAX, |element| {
+            assert_eq!(element, expected);
+            expected += 1;
+        });
+        assert_eq!(taken as u64, HALF);
+    }
+}
+
+fn what_is_there_is_shown<S: Setting>() {
+    let (mut sink, mut source) = S::pair(LARGE);
+    put(&mut sink, HALF);
+    for first in 0..HALF {
+        let peek = source.peek(7);
+        assert_eq!(peek.iter().next(), Some(&first));
+        assert_eq!(peek.release(1), 1);
+    }
+    assert!(source.peek(1).is_empty());
+}
+
+fn all_of_it_is_released<S: Setting>() {
+    let (mut sink, mut source) = S::pair(LARGE);
+    for lap in 0..5 {
+        put(&mut sink, HALF);
+        assert_eq!(source.by_ref().take(HALF as usize).count() as u64, HALF);
+        assert_eq!(source.try_next(), TryNext::Empty, "lap {lap}");
+        assert_eq!(sink.demand(), 1024, "who finds nothing has released everything");
+    }
+}
+
+fn what_was_asked_for_by_hand_is_taken<S: Setting>() {
+    let (mut sink, mut source) = S::pair(LARGE.manual());
+    put(&mut sink, HALF);
+    let mut expected = 0;
+    for asked in [1, 100, 200, 300, 399] {
+        source.request(NonZeroU64::new(asked).unwrap()).unwrap();
+        for _ in 0..asked {
+            assert_eq!(source.try_next(), TryNext::Item(expected));
+            expected += 1;
+        }
+        assert_eq!(source.try_next(), TryNext::Empty, "nothing more was asked for");
+    }
+    assert_eq!(expected, HALF);
+}
+
+fn a_close_in_between_ends_it<S: Setting>() {
+    for taken in 0..300 {
+        let (mut sink, mut source) = S::pair(LARGE);
+        put(&mut sink, HALF);
+        assert_eq!(source.by_ref().take(taken).count(), taken);
+        source.cancel();
+        assert_eq!(source.try_next(), TryNext::End(End::Cancelled));
+        if taken % 100 == 99 {
+            assert!(sink.put(1).is_err());
+        }
+    }
+}
+
+fn an_end_in_between_comes_after_the_last<S: Setting>() {
+    for count in (1..400).step_by(7) {
+        let (mut sink, mut source) = S::pair(LARGE);
+        put(&mut sink, count);
+        sink.complete().unwrap();
+        assert_eq!(source.by_ref().count() as u64, count);
+        assert_eq!(source.end(), Some(End::Completed));
+    }
+}
+
+fn count_up(mut sink: Sink) {
+    for element in 0..MANY {
+        sink.put(element).unwrap();
+    }
+    sink.complete().unwrap();
+}
+
+fn count_up_by_batches(mut sink: Sink) {
+    for begin in (0..MANY).step_by(100) {
+        let elements: Vec<u64> = (begin..begin + 100).collect();
+        sink.put_slice(&elements).unwrap();
+    }
+    sink.complete().unwrap();
+}
+
+fn check(mut source: Source) {
+    assert!(source.by_ref().eq(0..MANY));
+    assert_eq!(source.end(), Some(End::Completed));
+}
+
+fn check_by_drains(mut source: Source) {
+    let mut expected = 0;
+    while source.wait_readable() {
+        source.drain(usize::MAX, |element| {
+            assert_eq!(element, expected);
+            expected += 1;
+        });
+    }
+    assert_eq!(expected, MANY);
+    assert_eq!(source.end(), Some(End::Completed));
+}
+
+fn a_consumer_right_behind_gets_everything<S: Setting>() {
+    S::apart(LARGE, count_up, check);
+}
+
+fn a_drain_right_behind_gets_everything<S: Setting>() {
+    S::apart(LARGE, count_up, check_by_drains);
+}
+
+fn batches_to_a_consumer_right_behind<S: Setting>() {
+    S::apart(LARGE, count_up_by_batches, check);
+}
+
+fn positions_that_wrap<S: Setting>() {
+    S::apart(LARGE.start(u64::MAX - 100_000), count_up, check);
+}
+
+#[test]
+fn records_and_what_they_own_are_dropped_once() {
+    within(|| {
+        let token = Arc::new(());
+        for taken in [0, 1, 15, 16, 17, 31, 32, 33, 64, 200] {
+            let (mut sink, mut source) = millstream::channel::<([u64; 8], Arc<()>)>()
+                .buffer_size(512)
+                .initial_demand(512)
+                .build()
+                .unwrap();
+            for number in 0..300 {
+                sink.put(([number; 8], Arc::clone(&token))).unwrap();
+            }
+            for number in 0..taken {
+                assert_eq!(source.next().map(|(words, _)| words), Some([number; 8]));
+            }
+            drop(source);
+            drop(sink);
+            assert_eq!(Arc::strong_count(&token), 1, "after {taken}");
+        }
+    });
+}
