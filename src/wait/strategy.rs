@@ -92,6 +92,11 @@ impl Turns {
         Self { strategy, taken: 0 }
     }
 
+    /// How many there were.
+    pub(crate) fn taken(&self) -> u32 {
+        self.taken
+    }
+
     /// Pauses as the strategy says.
     #[inline]
     pub(crate) fn turn(&mut self) -> Turn {

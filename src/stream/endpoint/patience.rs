@@ -54,6 +54,19 @@ impl Patience {
     #[inline]
     pub(crate) fn wait(&mut self, pos: u64, deadline: Option<Instant>, at: &mut impl Lookout) -> Waited {
         let mut turns = Turns::new(self.strategy);
+        let waited = self.wait_by(&mut turns, pos, deadline, at);
+        self.turns = self.turns.wrapping_add(turns.taken().into());
+        waited
+    }
+
+    #[inline(always)]
+    fn wait_by(
+        &mut self,
+        turns: &mut Turns,
+        pos: u64,
+        deadline: Option<Instant>,
+        at: &mut impl Lookout,
+    ) -> Waited {
         if self.idled.0 != pos {
             self.idled = (pos, Duration::ZERO);
         }
@@ -64,7 +77,6 @@ impl Patience {
             Vacancy::Empty => {}
         }
         loop {
-            self.turns = self.turns.wrapping_add(1);
             if at.stirs() {
                 match at.look() {
                     Vacancy::Appeared => return Waited::Ready,
