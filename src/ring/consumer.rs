@@ -12,9 +12,9 @@ pub(crate) struct Consumer<S> {
     place: Place,
     pos: u64,
     /// In blocks of several elements: up to here they are known to be published, lie in the present block, and come before
-    /// the one with which credit is due. So a `next` is one comparison and a load.
+    /// the one with which something is due. So a `next` is one comparison and a load.
     stop: u64,
-    /// Position at which credit is to be given back.
+    /// Position at which something is due besides: credit is to be given back, or a look ahead.
     mark: u64,
 }
 
@@ -46,7 +46,7 @@ impl<S: Shape> Consumer<S> {
         self.pos
     }
 
-    /// Sets the position at which credit is to be given back.
+    /// Sets the position at which something is due besides.
     #[inline(always)]
     pub(crate) fn set_mark(&mut self, mark: u64) {
         self.mark = mark;
@@ -72,7 +72,7 @@ impl<S: Shape> Consumer<S> {
         if fresh.wrapping_sub(1) >= self.place.edge(self.shape, self.pos).wrapping_sub(self.pos) {
             return false;
         }
-        // None if it is the next element that credit is due with; huge if credit is not to be given at all.
+        // None if it is the next element that something is due with; huge if nothing is.
         let before_due = self.mark.wrapping_sub(self.pos).wrapping_sub(1);
         self.stop = if fresh <= before_due {
             stamp
@@ -102,7 +102,7 @@ impl<S: Shape> Consumer<S> {
         value
     }
 
-    /// Whether the next element is known to be there, and no credit is due with it: then [`take_open`](Self::take_open) may
+    /// Whether the next element is known to be there, and nothing is due with it: then [`take_open`](Self::take_open) may
     /// take it. Never in blocks of one element, whose stamp has to be looked at for each.
     #[inline(always)]
     pub(crate) fn is_open(&self) -> bool {
@@ -123,7 +123,7 @@ impl<S: Shape> Consumer<S> {
         value
     }
 
-    /// Whether credit is due with the next element, which is [`ready`](Self::ready).
+    /// Whether something is due with the next element, which is [`ready`](Self::ready).
     #[inline(always)]
     pub(crate) fn is_due(&self) -> bool {
         if self.shape.per() == 1 {
@@ -239,7 +239,7 @@ impl<S: Shape> Consumer<S> {
         self.stop = end;
     }
 
-    /// Whether credit is due.
+    /// Whether something is due.
     #[inline(always)]
     pub(crate) fn past_mark(&self) -> bool {
         self.pos.wrapping_sub(self.mark) as i64 >= 0

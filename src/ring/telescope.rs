@@ -47,15 +47,17 @@ impl Telescope {
         }
     }
 
-    /// Whether something was written where it looks from `spot`, as far as a stamp can be believed ahead of its turn.
+    /// Whether something was written where it looks from `spot`, which lies in its ring, as far as a stamp can be believed ahead of its turn.
     #[cfg(not(millstream_loom))]
     #[inline]
     pub(crate) fn is_written(&self, spot: Spot) -> bool {
+        debug_assert!((self.begin..self.end).contains(&spot.block));
         let mut at = spot.block.wrapping_add(self.distance);
         if at >= self.end {
             at = at.wrapping_sub(self.end as usize - self.begin as usize);
         }
-        // SAFETY: a block of the ring, as in `Place::stamp`. Relaxed: nothing is read because of it.
+        // SAFETY: a block of the ring, for the spot is one and the distance less than all of it: a stamp, as in `Place::stamp`,
+        // in memory that outlives the source. Relaxed: nothing is read because of it.
         let stamp = unsafe { AtomicU64::from_ptr(at.cast()) }.load(Ordering::Relaxed);
         stamp.wrapping_sub(spot.edge.wrapping_add(self.between)) as i64 > 0
     }

@@ -3,7 +3,6 @@
 //! Everything here takes the cursors by value and gives them back by value, for their address must not leave the
 //! handle: a cursor whose address is known elsewhere lives in memory, and each element then waits for the one before it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 use std::time::Instant;
 
@@ -19,6 +18,9 @@ use super::source::{Connected, is_there};
 use crate::primitive::Arc;
 use crate::ring::block::{Fixed, Place};
 use crate::ring::{Consumer, Corruption, HeapRing, Spot};
+
+/// As good as never, counted in elements.
+const NEVER: u64 = 1 << 62;
 
 /// Whether the next element is there: at the cursors, or where its place was put aside, or where the stream goes on.
 fn is_anywhere<T>(
@@ -38,19 +40,19 @@ fn is_anywhere<T>(
 pub(super) struct ColdSource<T> {
     pub(super) endpoint: Box<ConsumerEndpoint>,
     /// Of a source that is not special, how far it stays behind.
-    headway: Headway,
+    pub(super) headway: Headway,
     /// Where `peek` copies elements to that another process could still write; `None` where it need not.
     pub(super) scratch: Option<Scratch<T>>,
     pub(super) reconnect: Option<Reconnect<Connected<T>>>,
     /// The ring, if it is unbounded: it may go on in another place.
     pub(super) unbounded: Option<Arc<HeapRing<T>>>,
-    /// Where the next element will come, while nothing more was asked for, or somebody else has a word.
+    /// Where the next element will come, while nothing more was asked for, somebody else has a word, or the source keeps its distance.
     pub(super) aside: Option<Place>,
     /// Whether the source is special even when nothing is put aside.
     special: bool,
     /// The other lanes, and what all of them share, if several sinks may feed the source.
     pub(super) lanes: Option<Box<Lanes<T>>>,
-    hook: Option<Hook>,
+    pub(super) hook: Option<Hook>,
     /// Whether what is there when the source is dropped is the producer's to deal out again.
     pub(super) leaves: bool,
     /// Whoever may cancel the subscription, if somebody asked for that.
@@ -70,7 +72,8 @@ impl<T> ColdSource<T> {
         unbounded: Option<Arc<HeapRing<T>>>,
     ) -> Self {
         let mut headway = Headway::of(ring);
-        if unbounded.is_some() {
+        // An unbounded stream goes from place to place, and what is held back is not to be given for a pause.
+        if unbounded.is_some() || endpoint.holds_back() {
             headway.stop();
         }
         Self {
@@ -97,7 +100,7 @@ impl<T> ColdSource<T> {
         self.lanes = Some(Box::new(lanes));
     }
 
-    /// Whether more is to be looked at than the stamp before the cursors: nothing more was asked for, and the cursors look at
+    /// Whether more is to be looked at than the stamp before the cursors: the source pauses, and the cursors look at
     /// a place where nothing comes, or the stream is unbounded and may go on elsewhere, or it has lanes.
     pub(super) fn is_special(&self) -> bool {
         self.aside.is_some() || self.special
@@ -127,11 +130,23 @@ impl<T> ColdSource<T> {
     #[cold]
     #[inline(never)]
     pub(super) fn passed(&mut self, pos: u64, spot: Spot) -> u64 {
+        // The end: nothing is due any more, and the cursors may look at a place outside of the ring.
+        if self.endpoint.end().is_some() {
+            return pos.wrapping_add(NEVER);
+        }
+        // Nothing was taken since the source paused.
+        if self.aside.is_some() {
+            return pos;
+        }
         let mut mark = self.endpoint.mark();
         if pos.wrapping_sub(mark) as i64 >= 0 {
             mark = self.endpoint.credit_taken(pos);
         }
-        if self.headway.look(pos, spot, self.endpoint.idle_looks()) {
+        if mark == pos
+            || self
+                .headway
+                .look(pos, spot, self.endpoint.open(pos), self.endpoint.idle_looks())
+        {
             return pos;
         }
         self.headway.nearer(pos, mark)
@@ -156,7 +171,26 @@ impl<T> ColdSource<T> {
             self.spread();
             return None;
         }
+        self.headway.waive();
         self.aside.take()
+    }
+
+    /// As [`take_up`](Self::take_up), where the source pauses for its distance alone, which is put off until the caller comes again,
+    /// who has taken as many elements as the ring holds.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn put_off(&mut self, taken: usize) -> Option<Place> {
+        let slots = self.aside.as_ref()?.slots(Fixed::<T>::new());
+        if (taken as u64) < slots || !self.headway.put_off() {
+            return None;
+        }
+        self.aside.take()
+    }
+
+    /// Whether the source is to pause now for the sake of a distance that was put off.
+    #[inline]
+    pub(super) fn owes(&mut self) -> bool {
+        self.headway.owes() && self.aside.is_none() && self.endpoint.end().is_none()
     }
 
     /// What there is at the next element, where the hot look found nothing.
@@ -264,7 +298,7 @@ impl<T> ColdSource<T> {
             && let Some(place) = self.aside.take()
         {
             ring.set_place(place);
-            if self.headway.is_due() && self.endpoint.end().is_none() {
+            if self.headway.is_due() && !self.endpoint.is_over() {
                 self.endpoint.settle(ring.pos());
                 self.headway.keep(ring.spot());
             }
@@ -365,6 +399,7 @@ impl<T> ColdSource<T> {
     /// Cursors by which nothing is taken any more.
     fn sealed(&mut self, mut ring: Consumer<Fixed<T>>) -> Consumer<Fixed<T>> {
         self.aside = None;
+        self.headway.stop();
         // SAFETY: as in `put_aside`.
         unsafe { ring.seal(self.endpoint.grave()) };
         ring
@@ -402,19 +437,6 @@ impl<T> ColdSource<T> {
         }
     }
 
-    /// What dropping a source comes to.
-    #[cold]
-    #[inline(never)]
-    #[allow(clippy::boxed_local, reason = "the box is dropped out of line, here")]
-    pub(super) fn part(mut self: Box<Self>, mut ring: Consumer<Fixed<T>>) {
-        if self.endpoint.is_resumable() {
-            self.endpoint.depart(ring.pos());
-            self.tell();
-            return;
-        }
-        self.hang_up(&mut ring);
-    }
-
     /// By which the subscription is cancelled from any thread; `None` within one process.
     #[cfg(all(target_os = "linux", not(millstream_loom)))]
     pub(super) fn canceller(&mut self) -> Option<Canceller> {
@@ -431,69 +453,6 @@ impl<T> ColdSource<T> {
         if let (Some(canceller), Some(connection)) = (&self.canceller, self.endpoint.hang_up().cloned()) {
             self.endpoint.heed();
             canceller.follow(connection);
-        }
-    }
-
-    /// Has `hook` called when the stream ends; at once, if it has.
-    pub(super) fn on_end(&mut self, hook: Hook, ended: bool) {
-        self.hook = Some(hook);
-        if ended {
-            self.tell();
-        }
-    }
-
-    /// Calls the hook, once the end is told to the producer.
-    fn tell(&mut self) {
-        let Some(hook) = self.hook.take() else { return };
-        let end = self.endpoint.end().cloned().unwrap_or(End::Cancelled);
-        // A panic may be unwinding, and a second one would abort the process.
-        if catch_unwind(AssertUnwindSafe(|| hook(&end))).is_err() {
-            log::error!("what was to be done at the end of a stream has panicked");
-        }
-    }
-
-    /// Drops what is there, cancels and seals, and tells whoever wanted to know.
-    pub(super) fn hang_up(&mut self, ring: &mut Consumer<Fixed<T>>) {
-        struct Tell<'a, T>(&'a mut ColdSource<T>);
-        impl<T> Drop for Tell<'_, T> {
-            fn drop(&mut self) {
-                self.0.tell();
-            }
-        }
-        let Tell(cold) = &mut Tell(self);
-        if cold.lanes.is_some() {
-            cold.close_lanes(ring, End::Cancelled);
-        } else {
-            cold.hang_up_here(ring, End::Cancelled);
-        }
-    }
-
-    /// Drops what is there, ends and seals: also when an element panics as it is dropped, for the sink must learn of it,
-    /// and the memory's owner how far elements were dropped.
-    pub(super) fn hang_up_here(&mut self, ring: &mut Consumer<Fixed<T>>, end: End) {
-        struct HangUp<'a, T>(&'a mut Consumer<Fixed<T>>, &'a mut ConsumerEndpoint, End);
-        impl<T> Drop for HangUp<'_, T> {
-            fn drop(&mut self) {
-                self.1.close(self.2.clone(), self.0.pos());
-                // SAFETY: the grave belongs to the endpoint, which lives as long as the cursors.
-                unsafe { self.0.seal(self.1.grave()) };
-            }
-        }
-        if let Some(place) = self.aside.take() {
-            ring.set_place(place);
-        }
-        let leaves = self.leaves;
-        let HangUp(ring, endpoint, _) = &mut HangUp(ring, &mut self.endpoint, end);
-        if !std::mem::needs_drop::<T>() || leaves || endpoint.end().is_some() {
-            return;
-        }
-        // What is there and will not be taken is the consumer's until the close. It is at most what was granted and
-        // buffered; what comes meanwhile, and what lies elsewhere, is the memory's owner's to drop.
-        let mut left = endpoint.most_in_ring();
-        while left > 0 && ring.ready() {
-            left -= 1;
-            // SAFETY: ready.
-            drop(unsafe { ring.take(|at| at.cast::<T>().read()) });
         }
     }
 }

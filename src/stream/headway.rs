@@ -30,8 +30,8 @@ const LEAST_BLOCKS: usize = 4;
 const LEAST_LINES: usize = 144;
 /// The longest moment, in pause hints of 15 to 40 ns.
 const PAUSES: u32 = 32;
-/// A consumer that looked this often for what it took between two looks ahead has not been right behind its producer.
-const IDLE_LOOKS: u64 = 1024;
+/// A consumer that looked this often in vain for each block, of about 4 ns each, has not been right behind its producer.
+const IDLE_LOOKS: u64 = 64;
 /// The most looks ahead that are left out after one that was in vain.
 const MOST_LEFT_OUT: u32 = 64;
 
@@ -44,10 +44,12 @@ pub(super) struct Headway {
     step: u64,
     /// Position of the next look.
     next: u64,
-    /// Looks that found nothing to take, as of the last look ahead.
+    /// Looks that found nothing to take, as of the last look ahead, and how many more say that there was time.
     idle: u64,
-    /// Whether the consumer is to wait before it takes more.
+    idle_bound: u64,
+    /// Whether the consumer is to wait before it takes more, and whether it is to do so later.
     is_due: bool,
+    is_owed: bool,
     /// Looks ahead still to be left out, and how many after the next in vain.
     left_out: u32,
     penalty: u32,
@@ -71,7 +73,9 @@ impl Headway {
             step,
             next: ring.pos().wrapping_add(step),
             idle: 0,
+            idle_bound: IDLE_LOOKS * blocks as u64,
             is_due: false,
+            is_owed: false,
             left_out: 0,
             penalty: 0,
         }
@@ -80,7 +84,26 @@ impl Headway {
     /// Keeps none from now on: the consumer is about to go from place to place.
     pub(super) fn stop(&mut self) {
         self.telescope = None;
+        self.waive();
+    }
+
+    /// Goes on without a wait.
+    pub(super) fn waive(&mut self) {
         self.is_due = false;
+        self.is_owed = false;
+    }
+
+    /// Puts the wait off that is due. False if none is.
+    pub(super) fn put_off(&mut self) -> bool {
+        self.is_owed |= self.is_due;
+        std::mem::take(&mut self.is_due)
+    }
+
+    /// Whether a wait was put off, which is due from now on.
+    #[inline]
+    pub(super) fn owes(&mut self) -> bool {
+        self.is_due |= self.is_owed;
+        std::mem::take(&mut self.is_owed)
     }
 
     /// The nearer of the next look ahead and of `mark`, at which something else is due and which is not before `pos`.
@@ -95,9 +118,9 @@ impl Headway {
     }
 
     /// Looks ahead if it is time to. Whether the consumer is to [`keep`](Self::keep) its distance first, before it takes more;
-    /// `idle` are the looks of this consumer that found nothing.
+    /// `open` elements were asked for, and `idle` are the looks of this consumer that found nothing.
     #[inline]
-    pub(super) fn look(&mut self, pos: u64, spot: Spot, idle: u64) -> bool {
+    pub(super) fn look(&mut self, pos: u64, spot: Spot, open: u64, idle: u64) -> bool {
         let Some(telescope) = &self.telescope else {
             return false;
         };
@@ -105,16 +128,17 @@ impl Headway {
             return false;
         }
         self.next = pos.wrapping_add(self.step);
-        if telescope.is_written(spot) {
-            return false;
-        }
         let idled = idle.wrapping_sub(self.idle);
         self.idle = idle;
+        // What was not asked for is not put.
+        if self.is_owed || open < self.step || telescope.is_written(spot) {
+            return false;
+        }
         if let Some(left) = self.left_out.checked_sub(1) {
             self.left_out = left;
             return false;
         }
-        self.is_due = idled < IDLE_LOOKS;
+        self.is_due = idled < self.idle_bound;
         self.is_due
     }
 

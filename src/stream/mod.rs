@@ -11,6 +11,7 @@ mod cold_source;
 mod conduit;
 mod control;
 mod custody;
+mod drain;
 mod end;
 mod endpoint;
 mod error;
@@ -31,6 +32,7 @@ mod newest;
 mod observation;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 mod observed;
+mod parting;
 mod peek;
 #[cfg(not(millstream_loom))]
 mod protocol;

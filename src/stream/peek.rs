@@ -3,8 +3,9 @@
 use std::fmt;
 use std::mem::MaybeUninit;
 
+use super::drain::Due;
 use super::endpoint::Vacancy;
-use super::source::{Due, SourceRef};
+use super::source::SourceRef;
 use crate::ring::block::Fixed;
 use crate::ring::{Filled, Run};
 

@@ -1,7 +1,7 @@
 //! `SourceRef`: the handle by which a consumer takes elements from a stream.
 
 use std::fmt;
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::mem::ManuallyDrop;
 use std::time::Instant;
 
 use super::cold_source::ColdSource;
@@ -12,10 +12,10 @@ use super::error::TimedOut;
 use super::peek::{Peek, Scratch};
 use super::reconnect::Reconnect;
 use crate::primitive::Arc;
-use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence};
+use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::primitive::hint::keep_branch;
-use crate::ring::block::{Fixed, LINE};
-use crate::ring::{Consumer, Corruption, Filled, HeapRing, Run};
+use crate::ring::block::Fixed;
+use crate::ring::{Consumer, Corruption, HeapRing};
 
 /// What [`SourceRef::try_next`] found.
 ///
@@ -130,7 +130,8 @@ impl<T> SourceRef<T> {
         source
     }
 
-    /// Takes the next element if there is one. Never waits.
+    /// Takes the next element if there is one. Never waits for one; right behind its producer, a consumer of a large ring may first
+    /// leave it alone for up to a microsecond, see [`WaitStrategy::BusySpin`](crate::WaitStrategy::BusySpin).
     ///
     /// ```
     /// use millstream::TryNext;
@@ -184,46 +185,6 @@ impl<T> SourceRef<T> {
         }
         // SAFETY: ready.
         Ok(Some(unsafe { self.take() }))
-    }
-
-    /// Takes what is there, at most `max` elements, and calls `take` with each. Never waits. Returns how many were taken.
-    ///
-    /// ```
-    /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
-    /// sink.put_slice(&[1, 2, 3])?;
-    /// let mut sum = 0;
-    /// assert_eq!(source.drain(100, |element| sum += element), 3);
-    /// assert_eq!(sum, 6);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[inline]
-    pub fn drain(&mut self, max: usize, mut take: impl FnMut(T)) -> usize {
-        let max = max.min(self.most_at_once());
-        let mut taken = 0;
-        while taken < max {
-            let due = Due(self);
-            // SAFETY: each element is read out once, as it is taken.
-            let some = unsafe {
-                due.0.ring.drain((max - taken) as u64, |run, filled| {
-                    read_out(run, filled, &mut take)
-                })
-            };
-            drop(due);
-            // At most `max`.
-            taken += some as usize;
-            if some > 0 {
-                continue;
-            }
-            match self.vacant() {
-                Vacancy::Appeared => {}
-                Vacancy::Empty => break,
-                Vacancy::Ended => {
-                    let _ = self.ended();
-                    break;
-                }
-            }
-        }
-        taken
     }
 
     /// Looks at what is there, at most `max` elements, in place. Never waits.
@@ -346,7 +307,7 @@ impl<T> SourceRef<T> {
 
     /// Does what is due at the mark.
     #[inline(always)]
-    fn passed(&mut self) {
+    pub(super) fn passed(&mut self) {
         let mark = self.cold.passed(self.ring.pos(), self.ring.spot());
         self.cold.set_near_mark(&mut self.ring, mark);
     }
@@ -385,71 +346,6 @@ impl<T> SourceRef<T> {
     /// Drops what is there, and cancels.
     fn hang_up(&mut self) {
         self.cold.hang_up(&mut self.ring);
-    }
-}
-
-/// Gives the credit that is due at its end, also when the user's closure, or the drop of an element, panics: else a source
-/// that asks by hand would take what it has not asked for.
-pub(super) struct Due<'a, T>(pub(super) &'a mut SourceRef<T>);
-
-impl<T> Drop for Due<'_, T> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        if self.0.ring.past_mark() {
-            self.0.passed();
-        }
-    }
-}
-
-/// Reads out the elements of a block, or of a part of it, and gives them to `take`.
-///
-/// # Safety
-/// They are there.
-#[inline(always)]
-unsafe fn read_out<T>(run: &mut Run<Fixed<T>>, filled: Filled, take: &mut impl FnMut(T)) {
-    let per = Fixed::<T>::measured().per;
-    match filled {
-        Filled::Whole if per > 1 => {
-            let line = Line::copy(run.block_head().cast::<T>());
-            // As in `Consumer::take`: what was copied is not fetched again.
-            compiler_fence(Ordering::Acquire);
-            for index in 0..per {
-                run.take();
-                // SAFETY: copied with the line, and read once.
-                take(unsafe { line.0.as_ptr().cast::<T>().wrapping_add(index).read_unaligned() });
-            }
-        }
-        Filled::Whole => {
-            // SAFETY: the one element of the block.
-            let element = unsafe { run.block_head().cast::<T>().read() };
-            compiler_fence(Ordering::Acquire);
-            run.take();
-            take(element);
-        }
-        Filled::Part(count) => {
-            for _ in 0..count {
-                // SAFETY: one of those that are there.
-                let element = unsafe { run.head().cast::<T>().read() };
-                compiler_fence(Ordering::Acquire);
-                run.take();
-                take(element);
-            }
-        }
-    }
-}
-
-/// The elements of a whole line, copied out before any of them is looked at.
-#[repr(align(64))]
-struct Line([MaybeUninit<u8>; LINE]);
-
-impl Line {
-    #[inline(always)]
-    fn copy<T>(head: *const T) -> Self {
-        let mut line = Self([MaybeUninit::uninit(); LINE]);
-        let per = Fixed::<T>::measured().per;
-        // SAFETY: `per` elements of more than one to a line are less than a line, and the caller saw them ready.
-        unsafe { head.copy_to_nonoverlapping(line.0.as_mut_ptr().cast(), per) };
-        line
     }
 }
 

@@ -80,11 +80,15 @@ pub(crate) enum Turn {
     Park,
 }
 
+/// A pause hint takes 15 to 40 ns.
+const LOOKS_OF_A_PAUSE: u64 = 8;
+
 /// One wait in progress.
 #[derive(Debug)]
 pub(crate) struct Turns {
     strategy: WaitStrategy,
-    taken: u32,
+    /// Of so many bits that it never ends: a wait by spinning may take days, and looks at rarer words by it.
+    taken: u64,
 }
 
 impl Turns {
@@ -92,32 +96,37 @@ impl Turns {
         Self { strategy, taken: 0 }
     }
 
-    /// How many there were.
-    pub(crate) fn taken(&self) -> u32 {
-        self.taken
+    /// How long they were together, in looks of who spins without a pause: about 4 ns each.
+    pub(crate) fn looks(&self) -> u64 {
+        match self.strategy {
+            WaitStrategy::BusySpin => self.taken,
+            WaitStrategy::SpinThenYield { .. } | WaitStrategy::SpinThenPark { .. } => {
+                self.taken.saturating_mul(LOOKS_OF_A_PAUSE)
+            }
+        }
     }
 
     /// Pauses as the strategy says.
     #[inline]
     pub(crate) fn turn(&mut self) -> Turn {
         let taken = self.taken;
-        self.taken = taken.saturating_add(1);
+        self.taken = taken.wrapping_add(1);
         match self.strategy {
             WaitStrategy::BusySpin => {
                 #[cfg(millstream_loom)]
                 hint::spin_loop();
             }
             WaitStrategy::SpinThenYield { spins } => {
-                if taken < spins {
+                if taken < u64::from(spins) {
                     hint::spin_loop();
                 } else {
                     thread::yield_now();
                 }
             }
             WaitStrategy::SpinThenPark { spins, yields } => {
-                if taken < spins {
+                if taken < u64::from(spins) {
                     hint::spin_loop();
-                } else if taken < spins.saturating_add(yields) {
+                } else if taken < u64::from(spins) + u64::from(yields) {
                     thread::yield_now();
                 } else {
                     return Turn::Park;
@@ -134,8 +143,24 @@ impl Turns {
             WaitStrategy::BusySpin => self.taken & 127 == 0,
             // Yielding and parking take longer than the look.
             WaitStrategy::SpinThenYield { spins } | WaitStrategy::SpinThenPark { spins, .. } => {
-                self.taken & 15 == 0 || self.taken >= spins
+                self.taken & 15 == 0 || self.taken >= u64::from(spins)
             }
         }
+    }
+}
+
+#[cfg(all(test, not(millstream_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_spins_long_goes_on_looking_at_everything() {
+        let mut turns = Turns::new(WaitStrategy::BusySpin);
+        turns.taken = u64::from(u32::MAX) - 10;
+        let rounds = (0..1000).filter(|_| {
+            turns.turn();
+            turns.is_round()
+        });
+        assert_eq!(rounds.count(), 8);
     }
 }

@@ -35,6 +35,7 @@ protocol! {
     a_drain_right_behind_gets_everything
     batches_to_a_consumer_right_behind
     positions_that_wrap
+    drains_of_a_part
 }
 
 fn put(sink: &mut Sink, count: u64) {
@@ -194,4 +195,57 @@ fn records_and_what_they_own_are_dropped_once() {
             assert_eq!(Arc::strong_count(&token), 1, "after {taken}");
         }
     });
+}
+
+/// What a source is asked for after its end.
+fn asked_after_the_end<T: Send + 'static>(make: impl Fn(u64) -> T) {
+    let (mut sink, mut source) = millstream::channel::<T>()
+        .buffer_size(1024)
+        .initial_demand(1024)
+        .build()
+        .unwrap();
+    for number in 0..HALF {
+        sink.put(make(number)).unwrap();
+    }
+    source.cancel();
+    assert_eq!(source.drain(1, |_| ()), 0);
+    assert_eq!(source.peek(1).release(0), 0);
+    assert_eq!(source.peek(1).release_all(), 0);
+    assert!(source.next().is_none());
+    assert_eq!(source.end(), Some(End::Cancelled));
+}
+
+#[test]
+fn nothing_is_looked_at_behind_the_end() {
+    within(|| {
+        asked_after_the_end(Box::new);
+        asked_after_the_end(|number| [number; 8].map(Box::new));
+        asked_after_the_end(|number| number);
+    });
+}
+
+fn put_for_ever(mut sink: Sink) {
+    let mut element = 0;
+    while sink.put(element).is_ok() {
+        element += 1;
+    }
+}
+
+/// A consumer that works through what a drain gave before it drains again.
+fn drain_by_turns(mut source: Source) {
+    let mut expected = 0;
+    let mut some = Vec::new();
+    while expected < MANY && source.wait_readable() {
+        source.drain(300, |element| some.push(element));
+        for element in some.drain(..) {
+            assert_eq!(element, expected);
+            expected += 1;
+        }
+    }
+    source.cancel();
+    assert!(expected >= MANY);
+}
+
+fn drains_of_a_part<S: Setting>() {
+    S::apart(LARGE, put_for_ever, drain_by_turns);
 }

@@ -222,9 +222,21 @@ impl ConsumerEndpoint {
         (vacancy, self.mark())
     }
 
-    /// Looks so far that found nothing to take, in waits or out of them.
+    /// Looks so far that found nothing to take, in waits or out of them; who sleeps leaves many out.
     pub(crate) fn idle_looks(&self) -> u64 {
-        self.patience.turns()
+        const OF_A_SLEEP: u64 = 1 << 16;
+        let asleep = self.sleeps.wrapping_mul(OF_A_SLEEP);
+        self.patience.looks().wrapping_add(asleep)
+    }
+
+    /// Whether somebody has a word before the next element is waited for: the stream has ended, or was cancelled.
+    pub(crate) fn is_over(&self) -> bool {
+        self.ended.is_some() || (self.heeds && self.notice().load(Ordering::Acquire) & CANCEL != 0)
+    }
+
+    /// Whether part of the window is held back while the user works on an element.
+    pub(crate) fn holds_back(&self) -> bool {
+        self.demand.held != 0
     }
 
     /// As [`wait`](Self::wait), with the position at which to give credit again.

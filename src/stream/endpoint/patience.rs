@@ -14,8 +14,8 @@ pub(crate) struct Patience {
     idle: Option<Duration>,
     /// Time spent waiting at a position without getting anything, in waits that ran into their deadlines.
     idled: (u64, Duration),
-    /// Turns of all waits, and looks of who did not wait, that found nothing.
-    turns: u64,
+    /// Looks that found nothing, in waits and out of them.
+    looks: u64,
 }
 
 /// What is waited at: one ring, or all the lanes of a source.
@@ -36,18 +36,18 @@ impl Patience {
             strategy,
             idle,
             idled: (0, Duration::ZERO),
-            turns: 0,
+            looks: 0,
         }
     }
 
-    /// Turns of all waits, and looks of who did not wait, that found nothing.
-    pub(crate) fn turns(&self) -> u64 {
-        self.turns
+    /// Looks that found nothing, in waits and out of them.
+    pub(crate) fn looks(&self) -> u64 {
+        self.looks
     }
 
     /// Counts a look of who does not wait.
     pub(crate) fn count_look(&mut self) {
-        self.turns = self.turns.wrapping_add(1);
+        self.looks = self.looks.wrapping_add(1);
     }
 
     /// Waits at position `pos` until something is there, the stream ends, the deadline passes or the idle timeout ends it.
@@ -55,7 +55,7 @@ impl Patience {
     pub(crate) fn wait(&mut self, pos: u64, deadline: Option<Instant>, at: &mut impl Lookout) -> Waited {
         let mut turns = Turns::new(self.strategy);
         let waited = self.wait_by(&mut turns, pos, deadline, at);
-        self.turns = self.turns.wrapping_add(turns.taken().into());
+        self.looks = self.looks.wrapping_add(turns.looks());
         waited
     }
 

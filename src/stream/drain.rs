@@ -1,0 +1,155 @@
+//! Elements taken as many at a time as there are.
+
+use std::mem::MaybeUninit;
+
+use super::endpoint::Vacancy;
+use super::source::SourceRef;
+use crate::primitive::atomic::{Ordering, compiler_fence};
+use crate::ring::block::{Fixed, LINE};
+use crate::ring::{Filled, Run};
+
+impl<T> SourceRef<T> {
+    /// Takes what is there, at most `max` elements, and calls `take` with each. Never waits for more, but may begin as
+    /// [`try_next`](Self::try_next) does. Returns how many were taken.
+    ///
+    /// ```
+    /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
+    /// sink.put_slice(&[1, 2, 3])?;
+    /// let mut sum = 0;
+    /// assert_eq!(source.drain(100, |element| sum += element), 3);
+    /// assert_eq!(sum, 6);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn drain(&mut self, max: usize, mut take: impl FnMut(T)) -> usize {
+        let mut max = max.min(self.most_at_once());
+        let mut taken = 0;
+        while taken < max {
+            let due = Due(self);
+            // SAFETY: each element is read out once, as it is taken.
+            let some = unsafe {
+                due.0.ring.drain((max - taken) as u64, |run, filled| {
+                    read_out(run, filled, &mut take)
+                })
+            };
+            drop(due);
+            // At most `max`.
+            taken += some as usize;
+            if some > 0 {
+                continue;
+            }
+            if taken > 0 && self.put_off(taken) {
+                // What is there by now, and nothing that comes meanwhile.
+                max = taken + self.there((max - taken) as u64);
+                continue;
+            }
+            match self.vacant() {
+                Vacancy::Appeared => {}
+                Vacancy::Empty => break,
+                Vacancy::Ended => {
+                    let _ = self.ended();
+                    break;
+                }
+            }
+        }
+        if self.cold.owes() {
+            let pos = self.ring.pos();
+            self.cold.set_near_mark(&mut self.ring, pos);
+        }
+        taken
+    }
+
+    /// How many elements are there, at most `max`.
+    #[cold]
+    #[inline(never)]
+    fn there(&self, max: u64) -> usize {
+        let per = Fixed::<T>::measured().per;
+        let there = self.ring.survey(max, |run, filled| {
+            let some = match filled {
+                Filled::Whole => per,
+                Filled::Part(some) => some,
+            };
+            (0..some).for_each(|_| run.take());
+        });
+        // At most the elements of a ring.
+        there as usize
+    }
+
+    /// Goes on at once where the source pauses for its distance, and nothing else, and has taken as much as the ring holds: a drain is
+    /// to end, also where its producer goes on at full speed.
+    #[inline(always)]
+    fn put_off(&mut self, taken: usize) -> bool {
+        let Some(place) = self.cold.put_off(taken) else {
+            return false;
+        };
+        self.ring.set_place(place);
+        let mark = self.cold.endpoint.mark();
+        self.set_mark(mark);
+        true
+    }
+}
+
+/// Gives the credit that is due at its end, also when the user's closure, or the drop of an element, panics: else a source
+/// that asks by hand would take what it has not asked for.
+pub(super) struct Due<'a, T>(pub(super) &'a mut SourceRef<T>);
+
+impl<T> Drop for Due<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.0.ring.past_mark() {
+            self.0.passed();
+        }
+    }
+}
+
+/// Reads out the elements of a block, or of a part of it, and gives them to `take`.
+///
+/// # Safety
+/// They are there.
+#[inline(always)]
+unsafe fn read_out<T>(run: &mut Run<Fixed<T>>, filled: Filled, take: &mut impl FnMut(T)) {
+    let per = Fixed::<T>::measured().per;
+    match filled {
+        Filled::Whole if per > 1 => {
+            let line = Line::copy(run.block_head().cast::<T>());
+            // As in `Consumer::take`: what was copied is not fetched again.
+            compiler_fence(Ordering::Acquire);
+            for index in 0..per {
+                run.take();
+                // SAFETY: copied with the line, and read once.
+                take(unsafe { line.0.as_ptr().cast::<T>().wrapping_add(index).read_unaligned() });
+            }
+        }
+        Filled::Whole => {
+            // SAFETY: the one element of the block.
+            let element = unsafe { run.block_head().cast::<T>().read() };
+            compiler_fence(Ordering::Acquire);
+            run.take();
+            take(element);
+        }
+        Filled::Part(count) => {
+            for _ in 0..count {
+                // SAFETY: one of those that are there.
+                let element = unsafe { run.head().cast::<T>().read() };
+                compiler_fence(Ordering::Acquire);
+                run.take();
+                take(element);
+            }
+        }
+    }
+}
+
+/// The elements of a whole line, copied out before any of them is looked at.
+#[repr(align(64))]
+struct Line([MaybeUninit<u8>; LINE]);
+
+impl Line {
+    #[inline(always)]
+    fn copy<T>(head: *const T) -> Self {
+        let mut line = Self([MaybeUninit::uninit(); LINE]);
+        let per = Fixed::<T>::measured().per;
+        // SAFETY: `per` elements of more than one to a line are less than a line, and the caller saw them ready.
+        unsafe { head.copy_to_nonoverlapping(line.0.as_mut_ptr().cast(), per) };
+        line
+    }
+}
