@@ -106,8 +106,8 @@ impl<T> ColdSource<T> {
         self.aside.is_some() || self.special
     }
 
-    /// Sets the position at which credit is to be given back; where that is here, nothing more was asked for, and the
-    /// source pauses: at no cost to the hot path, its cursors look at a place where nothing comes.
+    /// Sets the position at which something is due, which may be a look ahead before `mark`; where that is here, the source
+    /// pauses: at no cost to the hot path, its cursors look at a place where nothing comes.
     #[inline]
     pub(super) fn set_mark(&mut self, ring: &mut Consumer<Fixed<T>>, mark: u64) {
         let mark = self.headway.nearer(ring.pos(), mark);

@@ -231,7 +231,13 @@ impl ConsumerEndpoint {
 
     /// Whether somebody has a word before the next element is waited for: the stream has ended, or was cancelled.
     pub(crate) fn is_over(&self) -> bool {
-        self.ended.is_some() || (self.heeds && self.notice().load(Ordering::Acquire) & CANCEL != 0)
+        self.ended.is_some() || self.is_cancelled()
+    }
+
+    /// Whether somebody else has cancelled the stream.
+    #[inline]
+    fn is_cancelled(&self) -> bool {
+        self.heeds && self.notice().load(Ordering::Acquire) & CANCEL != 0
     }
 
     /// Whether part of the window is held back while the user works on an element.
@@ -390,7 +396,7 @@ impl ConsumerEndpoint {
             return Vacancy::Ended;
         }
         // Within one process the source itself sees to that, for all of its lanes.
-        if self.heeds && self.notice().load(Ordering::Acquire) & CANCEL != 0 {
+        if self.is_cancelled() {
             self.close(End::Cancelled, pos);
             return Vacancy::Ended;
         }
