@@ -1,6 +1,7 @@
 //! The consumer's side of a ring of blocks: cursors and taking.
 
 use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence};
+use crate::primitive::hint::keep_value;
 
 use super::block::{Place, Shape};
 use super::telescope::{Spot, Telescope};
@@ -58,18 +59,27 @@ impl<S: Shape> Consumer<S> {
     #[inline(always)]
     pub(crate) fn ready(&mut self) -> bool {
         if self.shape.per() == 1 {
+            // The compiler is not to take the stamp for the next position, which it equals: what the position decides, the
+            // processor would decide only when the line has come.
+            let expected = keep_value(self.pos.wrapping_add(1));
             // Pairs with the Release in `Producer::put` and `Producer::publish`.
-            return self.place.stamp().load(Ordering::Acquire) == self.pos.wrapping_add(1);
+            return self.place.stamp().load(Ordering::Acquire) == expected;
         }
         if self.pos != self.stop {
             return true;
         }
         self.place.reach(self.shape, self.pos);
         // Pairs with the Release in `Producer::put` and `Producer::publish`.
-        let stamp = self.place.stamp().load(Ordering::Acquire);
+        let mut stamp = self.place.stamp().load(Ordering::Acquire);
+        let edge = self.place.edge(self.shape, self.pos);
+        if stamp == keep_value(edge) {
+            stamp = edge;
+        } else {
+            crate::primitive::hint::keep_branch();
+        }
         let fresh = stamp.wrapping_sub(self.pos);
         // One comparison for "nothing yet" (0, or an older lap: huge) and for "more than the block holds".
-        if fresh.wrapping_sub(1) >= self.place.edge(self.shape, self.pos).wrapping_sub(self.pos) {
+        if fresh.wrapping_sub(1) >= edge.wrapping_sub(self.pos) {
             return false;
         }
         // None if it is the next element that something is due with; huge if nothing is.
@@ -284,7 +294,11 @@ impl<S: Shape> Run<S> {
             // Pairs with the Release in `Producer::put` and `Producer::publish`.
             let stamp = self.place.stamp().load(Ordering::Acquire);
             let edge = self.place.edge(self.shape, self.pos);
-            if stamp == edge && self.pos == edge.wrapping_sub(per) && end.wrapping_sub(self.pos) >= per {
+            // As in `ready`.
+            if stamp == keep_value(edge)
+                && self.pos == edge.wrapping_sub(per)
+                && end.wrapping_sub(self.pos) >= per
+            {
                 // A whole block, by constants: the address of the next does not wait for the stamp.
                 read(self, Filled::Whole);
             } else {

@@ -175,22 +175,16 @@ impl<T> ColdSource<T> {
         self.aside.take()
     }
 
-    /// As [`take_up`](Self::take_up), where the source pauses for its distance alone, which is put off until the caller comes again,
-    /// who has taken as many elements as the ring holds.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn put_off(&mut self, taken: usize) -> Option<Place> {
-        let slots = self.aside.as_ref()?.slots(Fixed::<T>::new());
-        if (taken as u64) < slots || !self.headway.put_off() {
-            return None;
-        }
-        self.aside.take()
-    }
-
-    /// Whether the source is to pause now for the sake of a distance that was put off.
+    /// Whether a source that has taken so many elements at once has taken all that was there when it began, and pauses for its
+    /// distance: then that is enough.
     #[inline]
-    pub(super) fn owes(&mut self) -> bool {
-        self.headway.owes() && self.aside.is_none() && self.endpoint.end().is_none()
+    pub(super) fn has_taken_all(&self, taken: usize) -> bool {
+        taken > 0
+            && self.headway.is_due()
+            && self
+                .aside
+                .as_ref()
+                .is_some_and(|place| taken as u64 >= place.slots(Fixed::<T>::new()))
     }
 
     /// What there is at the next element, where the hot look found nothing.

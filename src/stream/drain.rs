@@ -22,7 +22,7 @@ impl<T> SourceRef<T> {
     /// ```
     #[inline]
     pub fn drain(&mut self, max: usize, mut take: impl FnMut(T)) -> usize {
-        let mut max = max.min(self.most_at_once());
+        let max = max.min(self.most_at_once());
         let mut taken = 0;
         while taken < max {
             let due = Due(self);
@@ -38,10 +38,8 @@ impl<T> SourceRef<T> {
             if some > 0 {
                 continue;
             }
-            if taken > 0 && self.put_off(taken) {
-                // What is there by now, and nothing that comes meanwhile.
-                max = taken + self.there((max - taken) as u64);
-                continue;
+            if self.cold.has_taken_all(taken) {
+                break;
             }
             match self.vacant() {
                 Vacancy::Appeared => {}
@@ -52,40 +50,7 @@ impl<T> SourceRef<T> {
                 }
             }
         }
-        if self.cold.owes() {
-            let pos = self.ring.pos();
-            self.cold.set_near_mark(&mut self.ring, pos);
-        }
         taken
-    }
-
-    /// How many elements are there, at most `max`.
-    #[cold]
-    #[inline(never)]
-    fn there(&self, max: u64) -> usize {
-        let per = Fixed::<T>::measured().per;
-        let there = self.ring.survey(max, |run, filled| {
-            let some = match filled {
-                Filled::Whole => per,
-                Filled::Part(some) => some,
-            };
-            (0..some).for_each(|_| run.take());
-        });
-        // At most the elements of a ring.
-        there as usize
-    }
-
-    /// Goes on at once where the source pauses for its distance, and nothing else, and has taken as much as the ring holds: a drain is
-    /// to end, also where its producer goes on at full speed.
-    #[inline(always)]
-    fn put_off(&mut self, taken: usize) -> bool {
-        let Some(place) = self.cold.put_off(taken) else {
-            return false;
-        };
-        self.ring.set_place(place);
-        let mark = self.cold.endpoint.mark();
-        self.set_mark(mark);
-        true
     }
 }
 

@@ -47,9 +47,8 @@ pub(super) struct Headway {
     /// Looks that found nothing to take, as of the last look ahead, and how many more say that there was time.
     idle: u64,
     idle_bound: u64,
-    /// Whether the consumer is to wait before it takes more, and whether it is to do so later.
+    /// Whether the consumer is to wait before it takes more.
     is_due: bool,
-    is_owed: bool,
     /// Looks ahead still to be left out, and how many after the next in vain.
     left_out: u32,
     penalty: u32,
@@ -75,7 +74,6 @@ impl Headway {
             idle: 0,
             idle_bound: IDLE_LOOKS * blocks as u64,
             is_due: false,
-            is_owed: false,
             left_out: 0,
             penalty: 0,
         }
@@ -90,20 +88,6 @@ impl Headway {
     /// Goes on without a wait.
     pub(super) fn waive(&mut self) {
         self.is_due = false;
-        self.is_owed = false;
-    }
-
-    /// Puts the wait off that is due. False if none is.
-    pub(super) fn put_off(&mut self) -> bool {
-        self.is_owed |= self.is_due;
-        std::mem::take(&mut self.is_due)
-    }
-
-    /// Whether a wait was put off, which is due from now on.
-    #[inline]
-    pub(super) fn owes(&mut self) -> bool {
-        self.is_due |= self.is_owed;
-        std::mem::take(&mut self.is_owed)
     }
 
     /// The nearer of the next look ahead and of `mark`, at which something else is due and which is not before `pos`.
@@ -131,7 +115,7 @@ impl Headway {
         let idled = idle.wrapping_sub(self.idle);
         self.idle = idle;
         // What was not asked for is not put.
-        if self.is_owed || open < self.step || telescope.is_written(spot) {
+        if open < self.step || telescope.is_written(spot) {
             return false;
         }
         if let Some(left) = self.left_out.checked_sub(1) {

@@ -295,6 +295,9 @@ impl<T> SinkRef<T> {
 
     #[inline(always)]
     pub(super) fn make_room(&mut self) -> bool {
+        if self.take_credit(1) {
+            return true;
+        }
         self.ring = roomier(&mut self.endpoint, self.ring.clone());
         !self.ring.is_full()
     }
@@ -307,9 +310,21 @@ impl<T> SinkRef<T> {
 
     #[inline(always)]
     fn wait_for_room(&mut self, deadline: Option<Instant>) -> Granted {
+        if self.take_credit(self.endpoint.looks_at_credit()) {
+            return Granted::Room;
+        }
         let (granted, ring) = awaited(&mut self.endpoint, self.ring.clone(), deadline);
         self.ring = ring;
         granted
+    }
+
+    /// Takes the credit that there is by now, or that comes within so many looks. False if there is none, or something else is to
+    /// be attended to.
+    #[inline(always)]
+    fn take_credit(&mut self, looks: u32) -> bool {
+        let limit = self.endpoint.credited(self.ring.pos(), looks);
+        self.ring.set_limit(limit);
+        !self.ring.is_full()
     }
 
     /// Waits until there is room, as [`put`](Self::put) does, or until nobody is there to wait for.
@@ -392,10 +407,6 @@ impl<T> SinkRef<T> {
 #[cold]
 #[inline(never)]
 fn roomier<T>(endpoint: &mut ProducerEndpoint, mut ring: Producer<Fixed<T>>) -> Producer<Fixed<T>> {
-    if let Some(limit) = endpoint.credited(ring.pos(), &ring.watch) {
-        ring.set_limit(limit);
-        return ring;
-    }
     if endpoint.grows() {
         return grown(endpoint, ring, 1);
     }
@@ -418,10 +429,6 @@ fn awaited<T>(
     mut ring: Producer<Fixed<T>>,
     deadline: Option<Instant>,
 ) -> (Granted, Producer<Fixed<T>>) {
-    if let Some(limit) = endpoint.credited(ring.pos(), &ring.watch) {
-        ring.set_limit(limit);
-        return (Granted::Room, ring);
-    }
     if endpoint.grows() {
         ring = grown(endpoint, ring, 1);
         if !ring.is_full() {

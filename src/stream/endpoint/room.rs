@@ -6,9 +6,14 @@ use std::time::Instant;
 #[cfg(not(millstream_loom))]
 use super::audience::Audience;
 use super::producer::ProducerEndpoint;
+use crate::primitive::atomic::Ordering;
 use crate::ring::block::Place;
 use crate::ring::{Corruption, Ledger, Watch};
 use crate::stream::end::CloseReason;
+use crate::wait::{Fence, WaitStrategy};
+
+/// Looks of about 2 ns each. Loom explores every one.
+const CREDIT_LOOKS: u32 = if cfg!(millstream_loom) { 1 } else { 64 };
 
 /// What a look for room found. `limit` equals the position asked about when there is none.
 #[derive(Clone, Copy, Debug)]
@@ -57,20 +62,47 @@ impl ProducerEndpoint {
         }
     }
 
-    /// How far the producer may go from `pos` by the credit of its one consumer, if that is any further and nothing else is to
-    /// be attended to, as its watch says: what [`room`](Self::room) finds, in half the instructions of a put that waits.
-    #[inline(always)]
-    pub(crate) fn credited(&mut self, pos: u64, watch: &Watch) -> Option<u64> {
+    /// How far the producer may go from `pos` by the credit of its one consumer, in at most so many looks; `pos` if no further, or if
+    /// anything else is to be attended to. What [`room`](Self::room) finds, for less.
+    ///
+    /// Registers alone go in and out. Cursors that go by memory are read there in other pieces than they were written, which a
+    /// processor does only once all stores before have left its queue: those of the elements put last, whose lines are
+    /// still on their way from the consumer's cache.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn credited(&mut self, pos: u64, looks: u32) -> u64 {
         let [ledger] = self.ledgers.as_mut_slice() else {
-            return None;
+            return pos;
         };
-        // A watch that was made before this side closed the stream does not know of it.
-        if self.closed.is_some() || self.grower.is_some() || watch.disturbed() {
-            return None;
+        // As `watch` does: what is due after every publication is not to be passed by.
+        if self.closed.is_some() || self.grower.is_some() || self.fence == Fence::Full {
+            return pos;
         }
-        let granted = ledger.refresh_granted(pos).ok()?;
-        let ahead = granted.wrapping_add(self.buffer).wrapping_sub(pos);
-        (ahead as i64 > 0).then(|| pos.wrapping_add(ahead))
+        // SAFETY: kept alive by `_keep`.
+        let notice = unsafe { &*self.lines.notice };
+        for _ in 0..looks {
+            let word = notice.load(Ordering::Relaxed) | ledger.control().word.load(Ordering::Relaxed);
+            if word != self.quiet {
+                return pos;
+            }
+            let Ok(granted) = ledger.refresh_granted(pos) else {
+                return pos;
+            };
+            let ahead = granted.wrapping_add(self.buffer).wrapping_sub(pos);
+            if ahead as i64 > 0 {
+                return pos.wrapping_add(ahead);
+            }
+        }
+        pos
+    }
+
+    /// How often a put that has to wait looks at the credit alone, before it looks at everything.
+    #[inline(always)]
+    pub(crate) fn looks_at_credit(&self) -> u32 {
+        match self.strategy {
+            WaitStrategy::BusySpin => CREDIT_LOOKS,
+            WaitStrategy::SpinThenYield { .. } | WaitStrategy::SpinThenPark { .. } => 1,
+        }
     }
 
     /// Makes the stream unbounded.
