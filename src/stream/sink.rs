@@ -123,7 +123,8 @@ impl<T> SinkRef<T> {
             .map_err(|(element, reason)| PutDeadlineError::Closed(element, reason))
     }
 
-    /// Puts a whole slice, waiting for room as needed. Elements go in batches, each published at once.
+    /// Puts a whole slice, waiting for room as needed. Elements are published in order, in pieces of any size; a
+    /// [`claim`](Self::claim) publishes all of its elements together.
     ///
     /// # Errors
     /// When the stream takes nothing any more; the error says how many elements were taken.
