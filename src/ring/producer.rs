@@ -3,12 +3,7 @@
 use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence};
 use crate::primitive::hint::keep_value;
 
-use super::block::{LINE, Place, Shape};
-
-/// A batch of elements whose blocks have more lines than this is published together. Measured, in order over together: 8 bytes at a
-/// capacity of 64 92 against 74 million a second, 64 bytes at 64 45 against 33, 56 bytes at 1,024 85 against 79; but 256 bytes at 1,024 16
-/// against 21, and 1,024 bytes 4.7 against 7.7.
-const BATCH_LINES: usize = 2;
+use super::block::{Place, Shape};
 
 /// What the producer looks at after each publication: a word of its own process (`notice`: a new
 /// subscription, a peer that is gone) and the consumer's control word (parked, closed). As long as they
@@ -219,8 +214,7 @@ impl<S: Shape> Producer<S> {
         self.stamp_all(count, Place::next_block, |_, _, _| ());
     }
 
-    /// Writes the next `count` elements and publishes them, in order: small ones block by block, which come to the consumer as they
-    /// are written; [large](BATCH_LINES) ones together.
+    /// Writes the next `count` elements and publishes them together: the consumer sees none of them, then all.
     ///
     /// # Safety
     /// `count` is at most [`free`](Self::free), and so many elements lie at `from`.
@@ -236,44 +230,7 @@ impl<S: Shape> Producer<S> {
             // SAFETY: `some` elements lie there, as the caller promises, and as many slots of the block are free.
             unsafe { at.copy_to_nonoverlapping(place.element(shape, pos), some * shape.size()) };
         };
-        if shape.stride() <= BATCH_LINES * LINE {
-            self.stamp_each(count, write);
-        } else {
-            self.stamp_all(count, Place::enter_next_of_batch, write);
-        }
-    }
-
-    /// Goes through the blocks of the next `count` elements: has `write` put a block's elements where they belong, as
-    /// [`stamp_all`](Self::stamp_all) does, and stamps it before the next.
-    #[inline(always)]
-    fn stamp_each(&mut self, count: usize, write: impl Fn(&Place, u64, usize)) {
-        debug_assert!(count as u64 <= self.free());
-        let (shape, per) = (self.shape, self.shape.per() as u64);
-        let end = self.pos.wrapping_add(count as u64);
-        let mut at = self.pos;
-        while at != end {
-            if per > 1 && at == self.place.edge(shape, at) {
-                self.place.enter_next_of_batch(shape);
-            }
-            let (left, room) = (end.wrapping_sub(at), self.place.edge(shape, at).wrapping_sub(at));
-            if room == per && left >= per {
-                // A whole block, by constants.
-                write(&self.place, at, shape.per());
-                at = at.wrapping_add(per);
-            } else {
-                let some = room.min(left);
-                // At most the elements of a block.
-                write(&self.place, at, some as usize);
-                at = at.wrapping_add(some);
-            }
-            // Pairs with the Acquire in `Consumer::ready`.
-            self.place.stamp().store(at, Ordering::Release);
-            if per == 1 {
-                self.place.enter_next_of_batch(shape);
-            }
-        }
-        self.pos = end;
-        self.stop = end;
+        self.stamp_all(count, Place::enter_next_of_batch, write);
     }
 
     /// Goes through the blocks of the next `count` elements, with `next` from each to the one after it: has `write` put a

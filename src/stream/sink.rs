@@ -123,8 +123,7 @@ impl<T> SinkRef<T> {
             .map_err(|(element, reason)| PutDeadlineError::Closed(element, reason))
     }
 
-    /// Puts a whole slice, waiting for room as needed. Elements are published in order, in pieces of any size; a
-    /// [`claim`](Self::claim) publishes all of its elements together.
+    /// Puts a whole slice, waiting for room as needed. Elements go in batches, each published at once.
     ///
     /// # Errors
     /// When the stream takes nothing any more; the error says how many elements were taken.
