@@ -70,22 +70,24 @@ impl<S: Shape> Consumer<S> {
         }
         self.place.reach(self.shape, self.pos);
         // Pairs with the Release in `Producer::put` and `Producer::publish`.
-        let mut stamp = self.place.stamp().load(Ordering::Acquire);
+        let stamp = self.place.stamp().load(Ordering::Acquire);
         let edge = self.place.edge(self.shape, self.pos);
-        if stamp == keep_value(edge) {
-            stamp = edge;
+        // Of a full block the end is known without its stamp, as above.
+        let there = if stamp == keep_value(edge) {
+            edge
         } else {
             crate::primitive::hint::keep_branch();
-        }
-        let fresh = stamp.wrapping_sub(self.pos);
-        // One comparison for "nothing yet" (0, or an older lap: huge) and for "more than the block holds".
-        if fresh.wrapping_sub(1) >= edge.wrapping_sub(self.pos) {
-            return false;
-        }
+            // One comparison for "nothing yet" (0, or an older lap: huge) and for "more than the block holds".
+            let fresh = stamp.wrapping_sub(self.pos);
+            if fresh.wrapping_sub(1) >= edge.wrapping_sub(self.pos) {
+                return false;
+            }
+            stamp
+        };
         // None if it is the next element that something is due with; huge if nothing is.
         let before_due = self.mark.wrapping_sub(self.pos).wrapping_sub(1);
-        self.stop = if fresh <= before_due {
-            stamp
+        self.stop = if there.wrapping_sub(self.pos) <= before_due {
+            there
         } else {
             crate::primitive::hint::keep_branch();
             self.pos.wrapping_add(before_due)
