@@ -160,6 +160,9 @@ fn trips(options: &Options) -> Group<f64> {
         Row::new("two lines (limit)", move || {
             two_lines::measure(count).value_at_quantile(0.5) as f64
         }),
+        Row::new("lines in turn (limit)", move || {
+            two_lines::in_turn(count).value_at_quantile(0.5) as f64
+        }),
         Row::new("8 bytes", move || {
             round_trip::within(1, count).value_at_quantile(0.5) as f64
         }),

@@ -1,4 +1,4 @@
-//! The limit of a round trip: a counter in a line, one line each way.
+//! The limit of a round trip: a counter in a line, one line each way, or many in turn.
 
 use crate::contender::{Contender, Figure, Job, Setting, Standing, Task, Way, single};
 use crate::harness::two_lines;
@@ -9,6 +9,9 @@ pub(crate) struct TwoLines;
 /// Its name, by which promises refer to it.
 pub(crate) const NAME: &str = "limit: two lines";
 
+/// As a ring has them.
+const IN_TURN: &str = "limit: lines in turn";
+
 impl Contender for TwoLines {
     fn standing(&self) -> Standing {
         Standing::Limit
@@ -16,12 +19,15 @@ impl Contender for TwoLines {
 
     fn ways(&self, setting: Setting, task: Task) -> &'static [Way] {
         match (setting, task) {
-            (Setting::Within, Task::Trip { .. }) => const { &[single(NAME)] },
+            (Setting::Within, Task::Trip { .. }) => const { &[single(NAME), single(IN_TURN)] },
             _ => &[],
         }
     }
 
-    fn run(&self, _way: &str, job: Job) -> Figure {
-        Figure::Times(two_lines::measure(job.count))
+    fn run(&self, way: &str, job: Job) -> Figure {
+        Figure::Times(match way {
+            IN_TURN => two_lines::in_turn(job.count),
+            _ => two_lines::measure(job.count),
+        })
     }
 }
