@@ -60,7 +60,7 @@ const OPERATIONS: [Operation; 19] = [
     Operation::new("peek of 64 and release, 8 B", 16.0, |n| {
         counted_peek(filled::<1>(n), n)
     }),
-    Operation::new("peek of 64 and release, 56 B", 55.0, |n| {
+    Operation::new("peek of 64 and release, 56 B", 51.0, |n| {
         counted_peek(filled::<7>(n), n)
     }),
     Operation::new("put, next and credit, 8 B, ring of 64", 50.0, |n| {

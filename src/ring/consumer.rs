@@ -179,7 +179,6 @@ impl<S: Shape> Consumer<S> {
     }
 
     /// Slots of the ring.
-    #[cfg(not(millstream_loom))]
     pub(crate) fn slots(&self) -> u64 {
         self.place.slots(self.shape)
     }

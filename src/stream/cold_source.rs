@@ -175,18 +175,6 @@ impl<T> ColdSource<T> {
         self.aside.take()
     }
 
-    /// Whether a source that has taken so many elements at once has taken all that was there when it began, and pauses for its
-    /// distance: then that is enough.
-    #[inline]
-    pub(super) fn has_taken_all(&self, taken: usize) -> bool {
-        taken > 0
-            && self.headway.is_due()
-            && self
-                .aside
-                .as_ref()
-                .is_some_and(|place| taken as u64 >= place.slots(Fixed::<T>::new()))
-    }
-
     /// What there is at the next element, where the hot look found nothing.
     #[cold]
     #[inline(never)]
@@ -306,7 +294,6 @@ impl<T> ColdSource<T> {
     }
 
     /// No more elements than this are there.
-    #[cfg(not(millstream_loom))]
     pub(super) fn most_there(&self, ring: &Consumer<Fixed<T>>) -> u64 {
         match &self.aside {
             _ if self.special => self.endpoint.most_in_ring(),

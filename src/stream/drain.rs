@@ -9,8 +9,9 @@ use crate::ring::block::{Fixed, LINE};
 use crate::ring::{Filled, Run};
 
 impl<T> SourceRef<T> {
-    /// Takes what is there, at most `max` elements, and calls `take` with each. Never waits for more, but may begin as
-    /// [`try_next`](Self::try_next) does. Returns how many were taken.
+    /// Takes what is there, at most `max` elements, and calls `take` with each. Never waits for more, but may leave the ring alone for a
+    /// moment as [`try_next`](Self::try_next) does. Of what comes meanwhile it takes some, until it has had as much as the ring holds.
+    /// Returns how many were taken.
     ///
     /// ```
     /// let (mut sink, mut source) = millstream::channel::<u64>().build()?;
@@ -22,7 +23,9 @@ impl<T> SourceRef<T> {
     /// ```
     #[inline]
     pub fn drain(&mut self, max: usize, mut take: impl FnMut(T)) -> usize {
-        let max = max.min(self.most_at_once());
+        // What comes meanwhile has no end where the producer goes on at full speed.
+        let enough = usize::try_from(self.cold.most_there(&self.ring)).unwrap_or(usize::MAX);
+        let max = max.min(self.most_at_once()).min(enough);
         let mut taken = 0;
         while taken < max {
             let due = Due(self);
@@ -37,9 +40,6 @@ impl<T> SourceRef<T> {
             taken += some as usize;
             if some > 0 {
                 continue;
-            }
-            if self.cold.has_taken_all(taken) {
-                break;
             }
             match self.vacant() {
                 Vacancy::Appeared => {}

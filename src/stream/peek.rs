@@ -41,27 +41,37 @@ impl<'a, T> Peek<'a, T> {
             }
         }
         let per = Fixed::<T>::measured().per;
-        let scratch = &mut source.cold.scratch;
-        if let Some(scratch) = scratch {
+        let SourceRef { ring, cold } = source;
+        let mut scratch = cold.scratch.as_mut();
+        if let Some(scratch) = &mut scratch {
             scratch.clear();
+            // A survey goes once around the ring at most.
+            scratch.reserve(max.min(usize::try_from(ring.slots()).unwrap_or(max)));
         }
-        let count = source.ring.survey(max as u64, |run, filled| {
-            let some = match filled {
-                Filled::Whole => per,
-                Filled::Part(some) => some,
-            };
-            if let Some(scratch) = scratch {
-                scratch.reserve(some);
-                // SAFETY: as many elements lie there, back to back, and there is room for them behind the others. A stream
-                // between processes carries types that can be copied.
-                unsafe {
-                    let to = scratch.as_mut_ptr().add(scratch.len());
-                    run.head()
-                        .cast::<MaybeUninit<T>>()
-                        .copy_to_nonoverlapping(to, some);
-                    scratch.set_len(scratch.len() + some);
-                }
+        let mut copy = |at: *const T, some: usize| {
+            let Some(scratch) = &mut scratch else { return };
+            let len = scratch.len();
+            // SAFETY: as many elements lie there, back to back, and there is room for them behind the others. A stream
+            // between processes carries types that can be copied.
+            unsafe {
+                at.cast::<MaybeUninit<T>>()
+                    .copy_to_nonoverlapping(scratch.as_mut_ptr().add(len), some);
+                scratch.set_len(len + some);
             }
+        };
+        let count = ring.survey(max as u64, |run, filled| {
+            let at = run.head().cast::<T>();
+            // Each by itself: a whole block is copied by constants.
+            let some = match filled {
+                Filled::Whole => {
+                    copy(at, per);
+                    per
+                }
+                Filled::Part(some) => {
+                    copy(at, some);
+                    some
+                }
+            };
             for _ in 0..some {
                 run.take();
             }

@@ -33,7 +33,10 @@ impl<T> SinkRef<T> {
 
     /// Elements that were put and the consumer has not released, and why it will not any more.
     pub(crate) fn undrained(&mut self) -> (u64, Option<CloseReason>) {
-        self.endpoint.undrained(self.ring.pos())
+        let undrained = self.endpoint.undrained(self.ring.pos());
+        // A consumer may have arrived meanwhile, with words of its own.
+        self.ring.watch = self.endpoint.watch();
+        undrained
     }
 
     /// Elements that there is room for, as far as the sink knows without a look.

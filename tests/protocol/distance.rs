@@ -36,6 +36,7 @@ protocol! {
     batches_to_a_consumer_right_behind
     positions_that_wrap
     drains_of_a_part
+    a_drain_ends_though_more_comes
 }
 
 fn put(sink: &mut Sink, count: u64) {
@@ -248,4 +249,32 @@ fn drain_by_turns(mut source: Source) {
 
 fn drains_of_a_part<S: Setting>() {
     S::apart(LARGE, put_for_ever, drain_by_turns);
+}
+
+fn a_drain_ends_though_more_comes<S: Setting>() {
+    for config in [
+        LARGE,
+        Config {
+            buffer_size: 8,
+            demand: 8,
+            ..LARGE
+        },
+    ] {
+        let (mut sink, mut source) = S::pair(config);
+        put(&mut sink, 8);
+        let mut last = 7;
+        let taken = source.drain(usize::MAX, |element| {
+            assert!(element <= MANY, "it takes what comes meanwhile for ever");
+            for _ in 0..2 {
+                last += u64::from(sink.try_put(last + 1).is_ok());
+            }
+        });
+        assert!(taken >= 8, "{taken} of 8");
+        let mut next = taken as u64;
+        while next <= last {
+            assert_eq!(source.next(), Some(next));
+            next += 1;
+        }
+        assert_eq!(source.try_next(), TryNext::Empty);
+    }
 }

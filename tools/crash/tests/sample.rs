@@ -44,7 +44,7 @@ macro_rules! operations {
 
 operations! {
     a_producer_killed_in_a_put_tears_and_loses_nothing: "put-8", "put-56", "put-1024", "put-full", "put-wakes", "frame";
-    a_producer_killed_in_a_batch_has_put_all_of_it_or_nothing: "slice-8", "slice-1024", "claim", "frame-claim";
+    a_producer_killed_in_a_batch_has_put_all_of_it_or_nothing: "slice-8", "slice-late", "slice-1024", "claim", "frame-claim";
     a_producer_killed_in_ending_a_stream_has_ended_it_or_is_gone: "complete", "fail", "close";
     a_producer_of_several_killed_in_a_put_has_put_it_for_all_or_none: "broadcast-put", "rendezvous-put";
     a_producer_killed_in_an_eviction_loses_nothing_for_the_others: "broadcast-evict";

@@ -6,8 +6,8 @@ use crate::harness::two_lines;
 /// No ring at all.
 pub(crate) struct TwoLines;
 
-/// Its name, by which promises refer to it.
-pub(crate) const NAME: &str = "limit: two lines";
+/// Its name.
+const NAME: &str = "limit: two lines";
 
 /// As a ring has them.
 const IN_TURN: &str = "limit: lines in turn";

@@ -95,6 +95,34 @@ pub(crate) fn put_slice<const N: usize, const COUNT: u64>(stage: &Stage<'_>) -> 
     stage.stay()
 }
 
+/// A slice for which there is room, of which the sink knew only a part when it looked last.
+pub(crate) fn put_slice_late(stage: &Stage<'_>) -> Result<(), Fault> {
+    const LATE: u64 = 41;
+    const COUNT: u64 = 20;
+    let mut sink = begin::<1>(stage, 32, &[PEER])?;
+    let own = stage.own();
+    for position in BEFORE..LATE {
+        sink.put_deadline(Pattern::at(position), soon())?;
+        own.set_acked(position + 1);
+    }
+    // The window of 16 is open once everything was taken.
+    let deadline = soon();
+    while sink.demand() < 16 {
+        if std::time::Instant::now() > deadline {
+            return Err(Fault::hung("the consumer does not take everything"));
+        }
+        std::thread::yield_now();
+    }
+    let some = elements::<1>(LATE, COUNT);
+    own.set_uncertain(COUNT);
+    mark();
+    sink.put_slice(&some)?;
+    own.set_acked(LATE + COUNT);
+    own.set_uncertain(0);
+    mark();
+    stage.stay()
+}
+
 pub(crate) fn claim(stage: &Stage<'_>) -> Result<(), Fault> {
     const COUNT: u64 = 9;
     let mut sink = begin::<1>(stage, 32, &[PEER])?;
