@@ -105,7 +105,7 @@ impl Flow {
             let (sink, source) = builder.build().expect("a ring of this size can be made");
             let taken = side_by_side(
                 move || produce(sink, self.put, self.capacity, count),
-                move || consume(source, self.take, count),
+                move || consume(source, self.take, self.capacity, count),
             );
             taken.rate::<W>(count)
         })
@@ -123,7 +123,7 @@ impl Flow {
                 let source = builder.open().expect("the other process publishes");
                 pin(CONSUMER);
                 producer.go();
-                surrounded(CONSUMER, || consume(source, self.take, count))
+                surrounded(CONSUMER, || consume(source, self.take, self.capacity, count))
             };
             let taken = thread::scope(|scope| scope.spawn(consumer).join()).expect("the consumer gets everything");
             taken.rate::<W>(count)
@@ -218,11 +218,16 @@ fn put_claim<const W: usize>(sink: SinkRef<Words<W>>, each: usize, count: u64) -
 }
 
 #[inline(never)]
-pub(crate) fn consume<const W: usize>(source: SourceRef<Words<W>>, take: Take, count: u64) -> Taken {
+pub(crate) fn consume<const W: usize>(
+    source: SourceRef<Words<W>>,
+    take: Take,
+    capacity: usize,
+    count: u64,
+) -> Taken {
     match take {
         Take::Next => take_next(source),
         Take::Drain => take_drain(source, count),
-        Take::Peek => take_peek(source, count),
+        Take::Peek => take_peek(source, BATCH.min(capacity / 2), count),
     }
 }
 
@@ -257,14 +262,14 @@ fn take_drain<const W: usize>(source: SourceRef<Words<W>>, count: u64) -> Taken 
 }
 
 #[inline(never)]
-fn take_peek<const W: usize>(source: SourceRef<Words<W>>, count: u64) -> Taken {
+fn take_peek<const W: usize>(source: SourceRef<Words<W>>, each: usize, count: u64) -> Taken {
     let mut source = source;
     let mut total = sum(&source.next().expect("there is a first element"));
     let from = Instant::now();
     let mut taken = 1;
     let mut idle = Idle(0);
     while taken < count && idle.goes_on(|| source.end().is_some()) {
-        let peek = source.peek(BATCH);
+        let peek = source.peek(each);
         for element in &peek {
             total = total.wrapping_add(sum(element));
         }

@@ -80,7 +80,7 @@ impl Stage {
             let (sink, source) = spoken.ends.take().expect("it was just made");
             let taken = side_by_side(
                 move || produce(sink, flow.put, flow.capacity, count),
-                move || consume(source, flow.take, count),
+                move || consume(source, flow.take, flow.capacity, count),
             );
             self.system.wait_stopped(&spoken.producer, PATIENCE).expect("the stream has ended");
             self.system.wait_stopped(&spoken.consumer, PATIENCE).expect("the stream has ended");
