@@ -45,6 +45,7 @@ mod reclaim;
 mod reconnect;
 mod settings;
 mod sink;
+mod slice;
 mod source;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 mod subscribe;

@@ -7,13 +7,9 @@ use super::claim::Claim;
 use super::control::sink_control;
 use super::end::CloseReason;
 use super::endpoint::{Fate, Granted, ProducerEndpoint};
-use super::error::{ClaimError, PutDeadlineError, PutError, PutSliceError, TryPutError};
+use super::error::{ClaimError, PutDeadlineError, PutError, TryPutError};
 use crate::ring::Producer;
 use crate::ring::block::Fixed;
-
-/// The most elements that one `put_slice` publishes together: enough that the consumer does not chase the producer line by
-/// line, few enough that it starts early.
-const SLICE_BATCH: usize = 64;
 
 /// The producer's handle of a stream of `T`.
 ///
@@ -121,79 +117,6 @@ impl<T> SinkRef<T> {
         // SAFETY: there is room.
         unsafe { self.put_now(element) }
             .map_err(|(element, reason)| PutDeadlineError::Closed(element, reason))
-    }
-
-    /// Puts a whole slice, waiting for room as needed. Elements go in batches, each published at once. A slice of up to 64 elements,
-    /// and half of buffer and window together, is one batch, if there is room for it when it is put.
-    ///
-    /// # Errors
-    /// When the stream takes nothing any more; the error says how many elements were taken.
-    ///
-    /// ```
-    /// let (mut sink, source) = millstream::channel::<u32>().build()?;
-    /// let reader = std::thread::spawn(move || source.collect::<Vec<_>>());
-    /// sink.put_slice(&[1, 2, 3])?;
-    /// sink.complete()?;
-    /// assert_eq!(reader.join().unwrap(), [1, 2, 3]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[inline]
-    pub fn put_slice(&mut self, elements: &[T]) -> Result<(), PutSliceError>
-    where
-        T: Copy,
-    {
-        let batch = self.batch_of(elements.len());
-        let mut written = 0;
-        while written < elements.len() {
-            self.make_room_for(batch.min(elements.len() - written));
-            if self.ring.is_full()
-                && let Granted::Closed(reason) = self.wait_for_room(None)
-            {
-                return Err(PutSliceError { written, reason });
-            }
-            written += self
-                .put_batch(&elements[written..], batch)
-                .map_err(|(taken, reason)| PutSliceError {
-                    written: written + taken,
-                    reason,
-                })?;
-        }
-        Ok(())
-    }
-
-    /// Puts as many elements of the slice as there is room for. Never waits. Returns how many were taken.
-    ///
-    /// # Errors
-    /// When the stream takes nothing any more.
-    ///
-    /// ```
-    /// let (mut sink, _source) = millstream::channel::<u32>().buffer_size(2).initial_demand(2).build()?;
-    /// assert_eq!(sink.try_put_slice(&[1, 2, 3, 4, 5])?, 4);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[inline]
-    pub fn try_put_slice(&mut self, elements: &[T]) -> Result<usize, PutSliceError>
-    where
-        T: Copy,
-    {
-        let batch = self.batch_of(elements.len());
-        let mut written = 0;
-        while written < elements.len() {
-            self.make_room_for(batch.min(elements.len() - written));
-            if self.ring.is_full() && !self.make_room() {
-                return match self.endpoint.closed() {
-                    Some(reason) => Err(PutSliceError { written, reason }),
-                    None => Ok(written),
-                };
-            }
-            written += self
-                .put_batch(&elements[written..], batch)
-                .map_err(|(taken, reason)| PutSliceError {
-                    written: written + taken,
-                    reason,
-                })?;
-        }
-        Ok(written)
     }
 
     /// Claims `count` slots, to write elements in place and publish them together. Never waits.
@@ -307,15 +230,6 @@ impl<T> SinkRef<T> {
         !self.ring.is_full()
     }
 
-    /// Looks for more room where some is known, but less than a batch of `count` elements takes: what there is room for is not to be
-    /// split because nobody had looked.
-    #[inline(always)]
-    fn make_room_for(&mut self, count: usize) {
-        if !self.ring.is_full() && self.ring.free() < count as u64 {
-            self.make_room();
-        }
-    }
-
     /// Makes room for `least` elements, in a larger ring if need be. The stream is unbounded.
     #[inline(always)]
     fn grow(&mut self, least: usize) {
@@ -323,7 +237,7 @@ impl<T> SinkRef<T> {
     }
 
     #[inline(always)]
-    fn wait_for_room(&mut self, deadline: Option<Instant>) -> Granted {
+    pub(super) fn wait_for_room(&mut self, deadline: Option<Instant>) -> Granted {
         if self.take_credit(self.endpoint.looks_at_credit()) {
             return Granted::Room;
         }
@@ -367,36 +281,6 @@ impl<T> SinkRef<T> {
         }
     }
 
-    /// How many elements of a slice of `len` are published together. One that fills much of the ring goes in quarters of it, so that
-    /// the consumer takes one while the next is written: at a capacity of 64, 8 bytes went 1.12 times and 256 bytes 1.14 times as
-    /// fast so.
-    #[inline]
-    fn batch_of(&self, len: usize) -> usize {
-        if len > self.capacity / 2 {
-            (self.capacity / 4).clamp(1, SLICE_BATCH)
-        } else {
-            SLICE_BATCH
-        }
-    }
-
-    /// Publishes as many elements as there is room for, at most `batch`.
-    #[inline]
-    fn put_batch(&mut self, elements: &[T], batch: usize) -> Result<usize, (usize, CloseReason)>
-    where
-        T: Copy,
-    {
-        let count = elements
-            .len()
-            .min(batch)
-            .min(usize::try_from(self.ring.free()).unwrap_or(usize::MAX));
-        // SAFETY: as many slots are free, and the slice has as many elements, which are `Copy`.
-        unsafe { self.ring.put_all(elements.as_ptr().cast(), count) };
-        self.published(count).inspect_err(|(taken, _)| {
-            // The caller has these yet, and there is nothing to drop in what is `Copy`.
-            self.ring.retract((count - taken) as u64);
-        })
-    }
-
     /// Publishes `count` written elements. Returns how many of them travel, which is all or, when the consumer
     /// closed meanwhile, an error: how many it had taken, and why.
     ///
@@ -412,7 +296,7 @@ impl<T> SinkRef<T> {
     /// Attends to whatever disturbed the watch after `count` elements were published together. Returns how many of them
     /// travel, as [`publish`](Self::publish) does.
     #[inline(always)]
-    fn published(&mut self, count: usize) -> Result<usize, (usize, CloseReason)> {
+    pub(super) fn published(&mut self, count: usize) -> Result<usize, (usize, CloseReason)> {
         if self.ring.watch.disturbed() {
             let (fate, watch) = self.endpoint.attend(self.ring.pos());
             self.ring.watch = watch;
