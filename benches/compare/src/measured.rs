@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn shared_cores_do_not_count() {
         let rate = Figure::Rate(1.0);
-        assert!(Measured::new(&rate, [200.0, 151.0], 0).counts());
+        assert!(Measured::new(&rate, [200.0, 181.0], 0).counts());
         assert!(!Measured::new(&rate, [200.0, 80.0], 0).counts());
         assert!(!Measured::new(&rate, [80.0, 200.0], 0).counts());
         assert_eq!(Measured::new(&rate, [200.0, 200.0], 0).at(0.5), None);
