@@ -29,23 +29,11 @@ impl<T> SinkRef<T> {
     where
         T: Copy,
     {
-        let batch = self.batch_of(elements.len());
-        let mut written = 0;
-        while written < elements.len() {
-            self.make_room_for(batch.min(elements.len() - written));
-            if self.ring.is_full()
-                && let Granted::Closed(reason) = self.wait_for_room(None)
-            {
-                return Err(PutSliceError { written, reason });
-            }
-            written += self
-                .put_batch(&elements[written..], batch)
-                .map_err(|(taken, reason)| PutSliceError {
-                    written: written + taken,
-                    reason,
-                })?;
-        }
-        Ok(())
+        self.put_batches(elements, |sink| match sink.wait_for_room(None) {
+            Granted::Closed(reason) => Err(reason),
+            Granted::Room | Granted::TimedOut => Ok(true),
+        })
+        .map(|_| ())
     }
 
     /// Puts as many elements of the slice as there is room for. Never waits. Returns how many were taken.
@@ -63,15 +51,29 @@ impl<T> SinkRef<T> {
     where
         T: Copy,
     {
+        self.put_batches(elements, |sink| match sink.make_room() {
+            true => Ok(true),
+            false => sink.endpoint.closed().map_or(Ok(false), Err),
+        })
+    }
+
+    /// Puts the elements batch by batch, and has `make_room` make some where there is none: until it says that it cannot, or why
+    /// the stream takes nothing any more. Returns how many were taken.
+    #[inline(always)]
+    fn put_batches(
+        &mut self,
+        elements: &[T],
+        mut make_room: impl FnMut(&mut Self) -> Result<bool, CloseReason>,
+    ) -> Result<usize, PutSliceError>
+    where
+        T: Copy,
+    {
         let batch = self.batch_of(elements.len());
         let mut written = 0;
         while written < elements.len() {
             self.make_room_for(batch.min(elements.len() - written));
-            if self.ring.is_full() && !self.make_room() {
-                return match self.endpoint.closed() {
-                    Some(reason) => Err(PutSliceError { written, reason }),
-                    None => Ok(written),
-                };
+            if self.ring.is_full() && !make_room(self).map_err(|reason| PutSliceError { written, reason })? {
+                break;
             }
             written += self
                 .put_batch(&elements[written..], batch)

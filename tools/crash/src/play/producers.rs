@@ -83,27 +83,35 @@ pub(crate) fn put_wakes(stage: &Stage<'_>) -> Result<(), Fault> {
     puts(stage, &mut sink, 1)
 }
 
-pub(crate) fn put_slice<const N: usize, const COUNT: u64>(stage: &Stage<'_>) -> Result<(), Fault> {
-    let mut sink = begin::<N>(stage, 32, &[PEER])?;
-    let (own, some) = (stage.own(), elements::<N>(BEFORE, COUNT));
-    own.set_uncertain(COUNT);
+/// Puts so many elements as one slice, between the marks.
+fn slice<const N: usize>(
+    stage: &Stage<'_>,
+    mut sink: SinkRef<[u64; N]>,
+    from: u64,
+    count: u64,
+) -> Result<(), Fault> {
+    let (own, some) = (stage.own(), elements::<N>(from, count));
+    own.set_uncertain(count);
     mark();
     sink.put_slice(&some)?;
-    own.set_acked(BEFORE + COUNT);
+    own.set_acked(from + count);
     own.set_uncertain(0);
     mark();
     stage.stay()
 }
 
+pub(crate) fn put_slice<const N: usize, const COUNT: u64>(stage: &Stage<'_>) -> Result<(), Fault> {
+    let sink = begin::<N>(stage, 32, &[PEER])?;
+    slice(stage, sink, BEFORE, COUNT)
+}
+
 /// A slice for which there is room, of which the sink knew only a part when it looked last.
 pub(crate) fn put_slice_late(stage: &Stage<'_>) -> Result<(), Fault> {
     const LATE: u64 = 41;
-    const COUNT: u64 = 20;
     let mut sink = begin::<1>(stage, 32, &[PEER])?;
-    let own = stage.own();
     for position in BEFORE..LATE {
         sink.put_deadline(Pattern::at(position), soon())?;
-        own.set_acked(position + 1);
+        stage.own().set_acked(position + 1);
     }
     // The window of 16 is open once everything was taken.
     let deadline = soon();
@@ -113,14 +121,7 @@ pub(crate) fn put_slice_late(stage: &Stage<'_>) -> Result<(), Fault> {
         }
         std::thread::yield_now();
     }
-    let some = elements::<1>(LATE, COUNT);
-    own.set_uncertain(COUNT);
-    mark();
-    sink.put_slice(&some)?;
-    own.set_acked(LATE + COUNT);
-    own.set_uncertain(0);
-    mark();
-    stage.stay()
+    slice(stage, sink, LATE, 20)
 }
 
 pub(crate) fn claim(stage: &Stage<'_>) -> Result<(), Fault> {
