@@ -94,9 +94,7 @@ fn bytes(mapping: &Mapping, offset: usize, value: &[u8]) {
 fn credit_page(epoch: u64) -> Mapping {
     let mut page = None;
     eventually(|| {
-        page = Mapping::of("millstream-credit")
-            .into_iter()
-            .find(|page| page.load(16) == epoch);
+        page = Mapping::of_stream("millstream-credit", epoch).pop();
         page.is_some()
     });
     page.unwrap()
@@ -397,13 +395,9 @@ fn a_stream_for_several_consumers() {
     }
     word(&memory, 768, 1000);
     let epoch = memory.load(104);
-    let mut attention = None;
-    for page in Mapping::of("millstream-attention") {
-        if page.load(16) == epoch {
-            attention = Some(page);
-        }
-    }
-    let attention = attention.unwrap();
+    let [attention] = Mapping::of_stream("millstream-attention", epoch)[..] else {
+        panic!("one mapping of the attention")
+    };
     assert!(attention.writable && attention.len == 4096, "{MOVED}");
     bytes(&attention, 0, b"\x89MLA\r\n\x1a\n");
     word(&attention, 8, two(VERSION, 128));
@@ -413,9 +407,9 @@ fn a_stream_for_several_consumers() {
     let open = || ground.subscribe::<u64>("layout-several").initial_demand(7).open();
     let first = open().unwrap();
     let second = open().unwrap();
-    let mut bits: Vec<u64> = Mapping::of("millstream-credit")
+    let mut bits: Vec<u64> = Mapping::of_stream("millstream-credit", epoch)
         .into_iter()
-        .filter(|page| page.load(16) == epoch && !page.writable)
+        .filter(|page| !page.writable)
         .map(|page| page.load(48))
         .collect();
     bits.sort_unstable();

@@ -7,6 +7,7 @@
 
 use std::fmt::{Debug, Display};
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::str::FromStr;
@@ -379,6 +380,19 @@ impl Mapping {
                 }
             })
             .collect()
+    }
+
+    /// Those of them that say at offset 16 that they belong to the stream with this epoch. All memfds of one name are
+    /// looked at, and other tests give theirs back meanwhile: a file tells what is no longer there, memory would not.
+    pub(crate) fn of_stream(name: &str, epoch: u64) -> Vec<Self> {
+        let memory = fs::File::open("/proc/self/mem").unwrap();
+        let mut found = Self::of(name);
+        found.retain(|mapping| {
+            let mut word = [0; 8];
+            let at = mapping.address() as u64 + 16;
+            memory.read_exact_at(&mut word, at).is_ok() && u64::from_ne_bytes(word) == epoch
+        });
+        found
     }
 
     /// Where it begins, for another thread.
