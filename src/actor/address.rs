@@ -119,6 +119,10 @@ impl<M: Send + 'static> Address<M> {
     }
 
     pub(super) fn next_signal(&self) -> Option<Signal<M>> {
+        // Looked at before: a pop that finds nothing has paid for a fence.
+        if self.signals.is_empty() {
+            return None;
+        }
         self.signals.pop()
     }
 

@@ -147,7 +147,9 @@ impl Worker {
             }
         }
         for _ in 0..INJECTED_A_TURN {
-            let Some(note) = self.system.posts[self.number].injector.pop() else {
+            // Looked at before: a pop that finds nothing has paid for a fence.
+            let injector = &self.system.posts[self.number].injector;
+            let Some(note) = (!injector.is_empty()).then(|| injector.pop()).flatten() else {
                 break;
             };
             busy = true;
