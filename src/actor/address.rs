@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use crossbeam_queue::SegQueue;
+use crossbeam_utils::CachePadded;
 
 use super::failure::{Failure, StopReason, fenced, quietly};
+use super::lane::Note;
 use super::mailbox::{Mailbox, Queue, Queued};
 use super::messages::{Notify, Signal};
 use super::path::ActorPath;
 use super::reference::TryTellError;
-use super::route::Note;
 use super::system_core::SystemCore;
 use super::watch::Terminated;
 use crate::primitive::Mutex;
 use crate::primitive::atomic::{AtomicU64, Ordering};
+use crate::ring::parcel::{Parcel, is_small};
 
 /// The actor is ready: its worker has, or will get, a note of it.
 const SCHEDULED: u64 = 1;
@@ -29,6 +31,8 @@ pub(super) struct Address<M> {
     pub(super) system: Arc<SystemCore>,
     pub(super) messages: Queue<M>,
     signals: SegQueue<Signal<M>>,
+    /// How many messages came by lanes, and wait. Of its worker, which writes it with each message, so it has a line of its own.
+    arrived: CachePadded<AtomicU64>,
     state: AtomicU64,
     /// Why it stopped.
     reason: Mutex<Option<StopReason>>,
@@ -50,6 +54,7 @@ impl<M: Send + 'static> Address<M> {
             system,
             messages: Queue::new(mailbox),
             signals: SegQueue::new(),
+            arrived: CachePadded::new(AtomicU64::new(0)),
             state: AtomicU64::new(SCHEDULED),
             reason: Mutex::new(None),
         }
@@ -59,10 +64,18 @@ impl<M: Send + 'static> Address<M> {
         self.state.load(Ordering::Acquire) & STOPPED != 0
     }
 
-    pub(super) fn send(&self, message: M) -> Result<(), TryTellError<M>> {
+    pub(super) fn send(self: &Arc<Self>, message: M) -> Result<(), TryTellError<M>> {
         if self.is_stopped() {
             return Err(TryTellError::Stopped(message));
         }
+        // What one worker sends to an actor goes one way, so that it stays in order.
+        let message = match self.messages.is_unbounded() && is_small::<M>() {
+            true => match self.system.carry(self, message) {
+                Ok(()) => return Ok(()),
+                Err(message) => message,
+            },
+            false => message,
+        };
         let dropped = match self.messages.push(message) {
             Queued::Waits => None,
             Queued::Dropped(message) => Some(message),
@@ -116,6 +129,16 @@ impl<M: Send + 'static> Address<M> {
         }
         // Whoever put that may have sent a note already.
         self.state.fetch_or(SCHEDULED, Ordering::AcqRel) & SCHEDULED != 0
+    }
+
+    /// For the worker: so many messages that came by lanes wait.
+    pub(super) fn set_arrived(&self, arrived: usize) {
+        self.arrived.store(arrived as u64, Ordering::Relaxed);
+    }
+
+    /// How many messages wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.messages.len() + self.arrived.load(Ordering::Relaxed) as usize
     }
 
     pub(super) fn next_signal(&self) -> Option<Signal<M>> {
@@ -184,6 +207,8 @@ pub(super) trait AnyAddress: Send + Sync {
     fn child_stopped(&self, child: u64);
     /// Leaves it to it what is to be done about a child's failure.
     fn escalate(&self, child: ActorPath, failure: Failure);
+    /// Makes a dead letter of a message that came by a lane.
+    fn bury_parcel(&self, parcel: Parcel);
 }
 
 impl<M: Send + 'static> AnyAddress for Address<M> {
@@ -213,5 +238,12 @@ impl<M: Send + 'static> AnyAddress for Address<M> {
 
     fn escalate(&self, child: ActorPath, failure: Failure) {
         self.signal(Signal::Escalated(child, failure));
+    }
+
+    fn bury_parcel(&self, parcel: Parcel) {
+        match parcel.downcast::<M>() {
+            Ok(message) => self.bury_one(message.into_inner()),
+            Err(stray) => quietly(|| drop(stray)),
+        }
     }
 }

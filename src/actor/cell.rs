@@ -19,6 +19,7 @@ use super::spawn::{Intercept, SpawnOptions};
 use super::spy::Spy;
 use super::supervision::{Directive, Supervisor};
 use super::worker::Worker;
+use crate::ring::parcel::Parcel;
 
 /// Messages that an actor handles before the next one has its turn.
 const MESSAGES_A_RUN: usize = 64;
@@ -36,6 +37,10 @@ pub(super) trait AnyCell {
     fn settle(&self) -> bool;
     /// Lets the actor fail in its next turn.
     fn fail_later(&self, failure: Failure);
+    /// Takes in a message that came by a lane. False when the worker knows already that something waits.
+    fn deliver(&mut self, parcel: Parcel) -> bool;
+    /// How it is reached.
+    fn address(&self) -> Arc<dyn AnyAddress>;
     /// A timer of it is due.
     fn timer_is_due(&self, timer: u64);
     /// A descriptor of it is ready.
@@ -56,6 +61,12 @@ pub(super) struct Cell<P: Props> {
     has_said_goodbye: bool,
     /// What came while it could not be started: attended to when it is.
     early: VecDeque<Signal<P::Msg>>,
+    /// Messages that came by lanes.
+    arrived: VecDeque<P::Msg>,
+    /// Such ones have come since it ran.
+    is_called: bool,
+    /// In this run the mailbox comes before them, which neither is to wait for for ever.
+    is_mailbox_first: bool,
     parent: Option<Arc<dyn AnyAddress>>,
     supervisor: Option<Box<dyn Supervisor>>,
     services: Vec<ServiceKey<P::Msg>>,
@@ -82,6 +93,9 @@ impl<P: Props> Cell<P> {
             failed_to_start: false,
             has_said_goodbye: false,
             early: VecDeque::new(),
+            arrived: VecDeque::new(),
+            is_called: false,
+            is_mailbox_first: false,
             parent,
             supervisor: options.supervisor,
             services: options.services,
@@ -284,6 +298,10 @@ impl<P: Props> Cell<P> {
             reason: reason.clone(),
         });
         me.address.close(reason);
+        for message in self.arrived.drain(..) {
+            me.address.bury_one(message);
+        }
+        me.address.set_arrived(0);
         for signal in self.early.drain(..) {
             me.address.bury_signal(signal);
         }
@@ -321,6 +339,21 @@ impl<P: Props> Cell<P> {
     fn next_signal(&mut self) -> Option<Signal<P::Msg>> {
         let early = self.early.pop_front();
         early.or_else(|| self.body.me.address.next_signal())
+    }
+
+    fn next_message(&mut self) -> Option<P::Msg> {
+        if self.is_mailbox_first {
+            let message = self.body.me.address.next_message();
+            return message.or_else(|| self.next_arrived());
+        }
+        let message = self.next_arrived();
+        message.or_else(|| self.body.me.address.next_message())
+    }
+
+    fn next_arrived(&mut self) -> Option<P::Msg> {
+        let message = self.arrived.pop_front()?;
+        self.body.me.address.set_arrived(self.arrived.len());
+        Some(message)
     }
 
     fn attend(&mut self, worker: &mut Worker, signal: Signal<P::Msg>) {
@@ -371,6 +404,10 @@ impl<P: Props> Cell<P> {
         }
     }
 
+    fn has_arrived(&self) -> bool {
+        self.is_running() && !self.arrived.is_empty()
+    }
+
     fn is_running(&self) -> bool {
         matches!(self.phase, Phase::Running)
     }
@@ -378,6 +415,8 @@ impl<P: Props> Cell<P> {
 
 impl<P: Props> AnyCell for Cell<P> {
     fn run(&mut self, worker: &mut Worker) -> Ran {
+        self.is_called = false;
+        self.is_mailbox_first ^= true;
         if let Phase::New(again) = &mut self.phase {
             let again = again.take();
             if self.failed_to_start {
@@ -393,7 +432,7 @@ impl<P: Props> AnyCell for Cell<P> {
             left -= 1;
             if in_a_row >= SIGNALS_IN_A_ROW && self.is_running() {
                 in_a_row = 0;
-                if let Some(message) = self.body.me.address.next_message() {
+                if let Some(message) = self.next_message() {
                     self.handle(worker, message);
                     continue;
                 }
@@ -403,7 +442,7 @@ impl<P: Props> AnyCell for Cell<P> {
                 self.attend(worker, signal);
             } else if !self.is_running() {
                 break;
-            } else if let Some(message) = self.body.me.address.next_message() {
+            } else if let Some(message) = self.next_message() {
                 in_a_row = 0;
                 self.handle(worker, message);
             } else {
@@ -419,11 +458,24 @@ impl<P: Props> AnyCell for Cell<P> {
     }
 
     fn has_work(&self) -> bool {
-        self.body.me.address.has_work(self.is_running())
+        self.has_arrived() || self.body.me.address.has_work(self.is_running())
     }
 
     fn settle(&self) -> bool {
-        self.body.me.address.settle(self.is_running())
+        !self.has_arrived() && self.body.me.address.settle(self.is_running())
+    }
+
+    fn deliver(&mut self, parcel: Parcel) -> bool {
+        match parcel.downcast::<P::Msg>() {
+            Ok(message) => self.arrived.push_back(message.into_inner()),
+            Err(stray) => quietly(|| drop(stray)),
+        }
+        self.body.me.address.set_arrived(self.arrived.len());
+        !std::mem::replace(&mut self.is_called, true)
+    }
+
+    fn address(&self) -> Arc<dyn AnyAddress> {
+        self.body.me.any()
     }
 
     fn timer_is_due(&self, timer: u64) {

@@ -96,6 +96,11 @@ impl<M> Queue<M> {
         }
     }
 
+    /// Whether it takes any number, so that nothing more needs to be known of a message than that it comes.
+    pub(super) fn is_unbounded(&self) -> bool {
+        matches!(self.kind, Kind::Unbounded(_))
+    }
+
     pub(super) fn push(&self, message: M) -> Queued<M> {
         match &self.kind {
             Kind::Unbounded(queue) => {

@@ -148,7 +148,8 @@ impl<M: Send + 'static> ActorRef<M> {
         self.address.messages.dropped()
     }
 
-    /// Messages that wait at present.
+    /// Messages that wait at present. Those that another worker has sent just now count when the actor's own worker has had
+    /// a look at what came.
     ///
     /// ```
     /// # use millstream::{ActorSystem, Next, receive};
@@ -159,7 +160,7 @@ impl<M: Send + 'static> ActorRef<M> {
     /// ```
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.address.messages.len()
+        self.address.waiting()
     }
 
     /// The actor as one that takes `N`, which its messages can be made of.

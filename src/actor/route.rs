@@ -1,43 +1,23 @@
 //! How a note reaches a worker: by the lane from another worker, or by the injector from any other thread.
 //!
-//! Notes say that an actor is ready, or is to be made; messages themselves wait in the mailboxes. Each actor has at most one
-//! note on the way, and the order of notes means nothing, so a full lane gives way to the injector.
+//! Notes say that an actor is ready, or is to be made, or carry a message from worker to worker. Of the first each actor has at
+//! most one on the way, and their order means nothing, so a full lane gives way to the injector. Messages stay in order.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::fmt;
+use std::sync::Arc;
 
 use crossbeam_queue::SegQueue;
 
+use super::address::AnyAddress;
 use super::failure::quietly;
+use super::lane::{Inbound, Note, Outbound};
 use super::poller::Waker;
-use super::worker::Worker;
+use crate::primitive::Mutex;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::primitive::thread;
+use crate::ring::parcel::wrap;
 use crate::wait::Fence;
-
-/// Notes that fit into the lane between two workers. A few hundred ready actors; more go by the injector.
-pub(super) const LANE: usize = 1024;
-
-/// What a worker is told.
-pub(super) enum Note {
-    /// The actor of this number is ready.
-    Run(u64),
-    /// An actor is to be made here.
-    Make(Box<dyn FnOnce(&mut Worker) + Send>),
-    /// No actor is left: the worker is to end.
-    End,
-}
-
-impl fmt::Debug for Note {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Run(id) => write!(f, "Run({id})"),
-            Self::Make(_) => f.write_str("Make"),
-            Self::End => f.write_str("End"),
-        }
-    }
-}
 
 /// Where notes for one worker arrive that do not come by a lane, and whether it must be woken.
 #[derive(Debug)]
@@ -48,6 +28,8 @@ pub(super) struct Post {
     pub(super) waker: Waker,
     /// 1 when the worker has ended, and takes no notes any more.
     pub(super) ended: AtomicU64,
+    /// What a worker that has ended leaves behind: the lanes to it, in the order of those that send by them.
+    pub(super) remains: Mutex<Vec<Inbound>>,
 }
 
 impl Post {
@@ -57,7 +39,12 @@ impl Post {
             parked: AtomicU64::new(0),
             waker,
             ended: AtomicU64::new(0),
+            remains: Mutex::new(Vec::new()),
         }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire) != 0
     }
 
     /// Wakes the worker if it sleeps, after something was put where it looks.
@@ -78,17 +65,20 @@ pub(super) struct Outgoing {
     system: u64,
     worker: usize,
     /// Lanes to the workers, by their numbers; none to itself.
-    lanes: Vec<Option<rtrb::Producer<Note>>>,
+    lanes: Vec<Option<Outbound>>,
+    /// A lane may hold messages that found it full.
+    holds: bool,
     /// Actors of this worker that became ready.
     ready: VecDeque<u64>,
 }
 
 impl Outgoing {
-    pub(super) fn new(system: u64, worker: usize, lanes: Vec<Option<rtrb::Producer<Note>>>) -> Self {
+    pub(super) fn new(system: u64, worker: usize, lanes: Vec<Option<Outbound>>) -> Self {
         Self {
             system,
             worker,
             lanes,
+            holds: false,
             ready: VecDeque::new(),
         }
     }
@@ -143,31 +133,114 @@ pub(super) fn send(system: u64, posts: &[Post], fence: Fence, to: usize, note: N
     let mut note = Some(note);
     let by_lane = OUTGOING.try_with(|slot| {
         let mut slot = slot.borrow_mut();
-        let Some(outgoing) = slot.as_mut().filter(|outgoing| outgoing.system == system) else {
-            return false;
-        };
+        let outgoing = slot.as_mut().filter(|outgoing| outgoing.system == system)?;
         if outgoing.worker == to
             && let Some(Note::Run(id)) = note
         {
             outgoing.ready.push_back(id);
             note = None;
-            return true;
+            return None;
         }
-        let Some(lane) = outgoing.lanes.get_mut(to).and_then(Option::as_mut) else {
-            return false;
-        };
-        let Some(sent) = note.take() else { return true };
-        match lane.push(sent) {
-            Ok(()) => post.wake(fence),
-            Err(rtrb::PushError::Full(back)) => note = Some(back),
-        }
-        note.is_none()
+        let lane = outgoing.lanes.get_mut(to)?.as_mut()?;
+        note = lane.note(note.take()?).err();
+        note.is_none().then_some(outgoing.worker)
     });
-    if matches!(by_lane, Ok(true)) {
-        return;
-    }
-    if let Some(note) = note {
+    if let Ok(Some(from)) = by_lane {
+        post.wake(fence);
+        if post.has_ended() {
+            bury_what_came_too_late(post, to, from, None);
+        }
+    } else if let Some(note) = note {
         post.injector.push(note);
         post.wake(fence);
     }
+}
+
+/// Sends a message to an actor of worker `to`, by the lane from this worker, or gives it back where there is none. Never blocks.
+pub(super) fn carry<M: Send + 'static>(
+    system: u64,
+    posts: &[Post],
+    fence: Fence,
+    to: usize,
+    address: &Arc<impl AnyAddress + 'static>,
+    message: M,
+) -> Result<(), M> {
+    let Some(post) = posts.get(to).filter(|post| !post.has_ended()) else {
+        return Err(message);
+    };
+    let (mut message, mut spent) = (Some(message), Vec::new());
+    let from = OUTGOING.try_with(|slot| {
+        let mut slot = slot.borrow_mut();
+        let outgoing = slot.as_mut().filter(|outgoing| outgoing.system == system)?;
+        let lane = outgoing.lanes.get_mut(to)?.as_mut()?;
+        let parcel = wrap(message.take()?);
+        outgoing.holds |= !lane.carry(address.id(), parcel, || address.clone(), &mut spent);
+        Some(outgoing.worker)
+    });
+    drop(spent);
+    match (message, from) {
+        (None, Ok(Some(from))) => {
+            post.wake(fence);
+            // The load of `parked` stands behind the fence, and so does this one: a worker that has not ended yet finds what was
+            // put before when it ends (`Worker::abandon`).
+            if post.has_ended() {
+                bury_what_came_too_late(post, to, from, Some(&**address));
+            }
+            Ok(())
+        }
+        (Some(message), _) => Err(message),
+        (None, _) => Ok(()),
+    }
+}
+
+/// Empties the lane from worker `from` to `to`, which has ended. What is left there was sent just now: if it is a message, then
+/// to `address`.
+fn bury_what_came_too_late(post: &Post, to: usize, from: usize, address: Option<&dyn AnyAddress>) {
+    let (mut notes, mut messages) = (Vec::new(), Vec::new());
+    if let Ok(mut remains) = post.remains.lock()
+        && let Some(lane) = remains.get_mut(from - usize::from(from > to))
+    {
+        notes.extend(std::iter::from_fn(|| lane.notes.pop().ok()));
+        messages.extend(std::iter::from_fn(|| lane.messages.pop()));
+    }
+    for note in notes {
+        quietly(|| drop(note));
+    }
+    for (_, parcel) in messages {
+        match address {
+            Some(address) => quietly(|| address.bury_parcel(parcel)),
+            None => quietly(|| drop(parcel)),
+        }
+    }
+}
+
+/// Sends what found lanes full, as far as there is room by now. True when there was any.
+pub(super) fn flush(posts: &[Post], fence: Fence) -> bool {
+    let (mut spent, mut sent) = (Vec::new(), Vec::new());
+    OUTGOING.with(|slot| {
+        let mut slot = slot.borrow_mut();
+        let Some(outgoing) = slot.as_mut().filter(|outgoing| outgoing.holds) else {
+            return;
+        };
+        outgoing.holds = false;
+        for (to, lane) in outgoing.lanes.iter_mut().enumerate() {
+            if let Some(lane) = lane {
+                let before = spent.len();
+                outgoing.holds |= !lane.flush(&mut spent);
+                if spent.len() > before {
+                    sent.push(to);
+                }
+            }
+        }
+    });
+    drop(spent);
+    for &to in &sent {
+        posts[to].wake(fence);
+    }
+    !sent.is_empty()
+}
+
+/// Whether there are messages that found lanes full.
+pub(super) fn holds() -> bool {
+    OUTGOING.with(|slot| slot.borrow().as_ref().is_some_and(|outgoing| outgoing.holds))
 }

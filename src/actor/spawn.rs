@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use super::address::{Address, AnyAddress};
 use super::cell::Cell;
+use super::lane::Note;
 use super::mailbox::{MOST_MESSAGES, Mailbox};
 use super::path::{ActorPath, InvalidActorName};
 use super::props::Props;
 use super::recipient::Recipient;
 use super::reference::ActorRef;
 use super::registry::Unclaimed;
-use super::route::Note;
 use super::service::ServiceKey;
 use super::spy::{Spy, SpyEvent};
 use super::supervision::Supervisor;

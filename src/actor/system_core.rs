@@ -1,10 +1,13 @@
 //! What all of a system share: its posts, registry, events and counts.
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use super::address::Address;
 use super::event::Events;
+use super::lane::Note;
 use super::registry::Registry;
-use super::route::{self, Note, Post};
+use super::route::{self, Post};
 use super::service::Services;
 use super::telemetry::Telemetry;
 use super::timer::Reminder;
@@ -66,6 +69,11 @@ impl SystemCore {
 
     pub(super) fn send(&self, worker: usize, note: Note) {
         route::send(self.id, &self.posts, self.fence, worker, note);
+    }
+
+    /// Sends a message by the lane from this worker to the actor's, or gives it back where there is none.
+    pub(super) fn carry<M: Send + 'static>(&self, to: &Arc<Address<M>>, message: M) -> Result<(), M> {
+        route::carry(self.id, &self.posts, self.fence, to.worker, to, message)
     }
 
     /// Has somebody reminded by a worker.

@@ -1,62 +1,50 @@
 //! A worker: the thread that owns actors, and its turn.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::cell::AnyCell;
 use super::failure::{fenced, quietly};
+use super::graves::Graves;
 use super::io::IoTable;
+use super::lane::{Inbound, LANE, Note};
+use super::number::NumberHasher;
 use super::phase::Ran;
 use super::poller::{LONGEST_SLEEP, Poller};
-use super::route::{self, Note};
+use super::route;
 use super::system_core::SystemCore;
 use super::telemetry::{Tally, Telemetry};
 use super::timer::{Due, Timers};
 use crate::primitive::atomic::Ordering;
 use crate::primitive::time::now;
+use crate::ring::parcel::Parcel;
 use crate::wait::{Turn, Turns, WaitStrategy};
 
 /// Actors run in a turn before lanes, timers and descriptors are looked at again.
 const ACTORS_A_TURN: usize = 256;
 /// Notes taken from the injector in a turn.
 const INJECTED_A_TURN: usize = 1024;
+/// How long a worker sleeps at most that holds messages which found a lane full.
+const HELD_SLEEP: Duration = Duration::from_millis(1);
 /// Turns between two looks at the descriptors, while there is work.
 const IO_EACH: u32 = 32;
-
-/// Actors are numbered one after another: the number, spread over the word, is as good as a hash of it.
-#[derive(Default)]
-pub(super) struct NumberHasher(u64);
-
-impl Hasher for NumberHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(self.0 ^ u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        // Fibonacci hashing (Knuth, volume 3, 6.4): the odd number nearest to 2^64 over the golden ratio.
-        self.0 = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
-}
 
 /// What a worker's thread owns.
 pub(super) struct Worker {
     pub(super) system: Arc<SystemCore>,
     pub(super) number: usize,
     /// The lanes from the other workers.
-    pub(super) incoming: Vec<rtrb::Consumer<Note>>,
+    pub(super) incoming: Vec<Inbound>,
     pub(super) strategy: WaitStrategy,
     pub(super) timers: Timers,
     pub(super) io: IoTable,
     pub(super) poller: Poller,
     cells: HashMap<u64, Box<dyn AnyCell>, BuildHasherDefault<NumberHasher>>,
+    /// Messages for actors that are to be made here: the note that says so comes by another way.
+    early: HashMap<u64, Vec<Parcel>, BuildHasherDefault<NumberHasher>>,
+    graves: Graves,
     /// The actor that ran last and has nothing to do, if it was not let go yet: as long as the worker is awake it looks there
     /// itself, so whoever sends to it need not send a note as well. Between two that talk to each other that is most of
     /// the way.
@@ -71,7 +59,7 @@ impl Worker {
     pub(super) fn new(
         system: Arc<SystemCore>,
         number: usize,
-        incoming: Vec<rtrb::Consumer<Note>>,
+        incoming: Vec<Inbound>,
         strategy: WaitStrategy,
         poller: Poller,
     ) -> Self {
@@ -84,6 +72,8 @@ impl Worker {
             io: IoTable::default(),
             poller,
             cells: HashMap::default(),
+            early: HashMap::default(),
+            graves: Graves::default(),
             lingering: None,
             tally: Tally::new(),
             ends: false,
@@ -136,16 +126,26 @@ impl Worker {
 
     /// Does what there is to do, once around. False when there was nothing.
     fn turn(&mut self, now: Instant) -> bool {
-        let mut busy = false;
+        let mut busy = route::flush(&self.system.posts, self.system.fence);
+        // Before the lanes are emptied, of what had been sent by then at the least.
+        let forgotten = self.graves.forgotten(false);
         for lane in 0..self.incoming.len() {
-            for _ in 0..route::LANE {
-                let Ok(note) = self.incoming[lane].pop() else {
+            for _ in 0..LANE {
+                let Ok(note) = self.incoming[lane].notes.pop() else {
                     break;
                 };
                 busy = true;
                 self.take(note);
             }
+            for _ in 0..LANE {
+                let Some((actor, parcel)) = self.incoming[lane].messages.pop() else {
+                    break;
+                };
+                busy = true;
+                self.deliver(actor, parcel);
+            }
         }
+        self.graves.close(forgotten);
         for _ in 0..INJECTED_A_TURN {
             // Looked at before: a pop that finds nothing has paid for a fence.
             let injector = &self.system.posts[self.number].injector;
@@ -195,8 +195,22 @@ impl Worker {
         }
     }
 
+    fn deliver(&mut self, actor: u64, parcel: Parcel) {
+        if let Some(cell) = self.cells.get_mut(&actor) {
+            if cell.deliver(parcel) && self.lingering != Some(actor) {
+                route::push_ready(actor);
+            }
+        } else if let Err(parcel) = self.graves.bury(actor, parcel) {
+            // Who can be sent to is made, alive or in its grave.
+            self.early.entry(actor).or_default().push(parcel);
+        }
+    }
+
     /// Takes an actor in, which is scheduled.
-    pub(super) fn adopt(&mut self, actor: u64, cell: Box<dyn AnyCell>) {
+    pub(super) fn adopt(&mut self, actor: u64, mut cell: Box<dyn AnyCell>) {
+        for parcel in self.early.remove(&actor).unwrap_or_default() {
+            cell.deliver(parcel);
+        }
         self.cells.insert(actor, cell);
         self.telemetry().actors.fetch_add(1, Ordering::Relaxed);
         route::push_ready(actor);
@@ -228,6 +242,7 @@ impl Worker {
                 route::push_ready(actor);
             }
             Ran::Gone => {
+                self.graves.dig(cell.address());
                 quietly(|| drop(cell));
                 self.telemetry().actors.fetch_sub(1, Ordering::Relaxed);
             }
@@ -238,10 +253,41 @@ impl Worker {
     /// their parents.
     fn abandon(&mut self) {
         self.system.posts[self.number].ended.store(1, Ordering::Release);
+        // Between that and the last look; pairs with the loads in `route::carry`.
+        self.system.fence.heavy();
+        self.abandon_cells();
+        let (mut notes, mut messages) = (Vec::new(), Vec::new());
+        if let Ok(mut remains) = self.system.posts[self.number].remains.lock() {
+            // From here on who sends finds them there; what was sent before is found now.
+            *remains = std::mem::take(&mut self.incoming);
+            for lane in &mut *remains {
+                notes.extend(std::iter::from_fn(|| lane.notes.pop().ok()));
+                messages.extend(std::iter::from_fn(|| lane.messages.pop()));
+            }
+        }
+        for note in notes {
+            self.take(note);
+        }
+        for (actor, parcel) in messages {
+            self.deliver(actor, parcel);
+        }
+        self.abandon_cells();
+        for due in self.timers.drain() {
+            if let Due::Remind(reminder) = due {
+                quietly(|| reminder.give_up());
+            }
+        }
+    }
+
+    /// Stops all actors, and those that are still to be made.
+    fn abandon_cells(&mut self) {
         loop {
             for lane in 0..self.incoming.len() {
-                while let Ok(note) = self.incoming[lane].pop() {
+                while let Ok(note) = self.incoming[lane].notes.pop() {
                     self.take(note);
+                }
+                while let Some((actor, parcel)) = self.incoming[lane].messages.pop() {
+                    self.deliver(actor, parcel);
                 }
             }
             while let Some(note) = self.system.posts[self.number].injector.pop() {
@@ -252,13 +298,9 @@ impl Worker {
             };
             if let Some(mut cell) = self.cells.remove(&youngest) {
                 quietly(|| cell.abandon(self));
+                self.graves.dig(cell.address());
                 quietly(|| drop(cell));
                 self.telemetry().actors.fetch_sub(1, Ordering::Relaxed);
-            }
-        }
-        for due in self.timers.drain() {
-            if let Due::Remind(reminder) = due {
-                quietly(|| reminder.give_up());
             }
         }
     }
@@ -266,15 +308,21 @@ impl Worker {
     /// Sleeps until there is something to do.
     fn park(&mut self) {
         self.tally.publish(&self.system.telemetry[self.number], now());
+        let forgotten = self.graves.forgotten(true);
         let post = &self.system.posts[self.number];
         post.parked.store(1, Ordering::Relaxed);
         // Between `parked` and the last look; pairs with the load in `Post::wake`.
         self.system.fence.heavy();
         let is_idle = post.injector.is_empty()
-            && self.incoming.iter().all(rtrb::Consumer::is_empty)
+            && self.incoming.iter_mut().all(Inbound::is_empty)
             && route::ready() == 0;
+        if is_idle {
+            self.graves.close(forgotten);
+        }
         let sleep = match self.timers.first() {
             _ if !is_idle => Duration::ZERO,
+            // Nobody says when there is room.
+            _ if route::holds() => HELD_SLEEP,
             Some(first) => first.saturating_duration_since(now()).min(LONGEST_SLEEP),
             None => LONGEST_SLEEP,
         };

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::failure::quietly;
+use super::lane::{self, Inbound, Outbound};
 use super::pinning;
 use super::poller::Poller;
-use super::route::{LANE, Note, Outgoing, Post, set_outgoing};
+use super::route::{Outgoing, Post, set_outgoing};
 use super::system::{ActorSystem, SystemRef};
 use super::system_core::SystemCore;
 use super::worker::Worker;
@@ -252,7 +253,8 @@ impl SystemBuilder {
             .collect::<Result<_, _>>()
             .map_err(system)?;
         let core = Arc::new(SystemCore::new(self.name.clone(), posts));
-        let (mut outgoing, incoming) = lanes(count);
+        let no_memory = || system(std::io::ErrorKind::OutOfMemory.into());
+        let (mut outgoing, incoming) = lanes(count).ok_or_else(no_memory)?;
         let (told, heard) = bounded(count);
         let mut threads: Vec<JoinHandle<()>> = Vec::with_capacity(count);
         let (left, leaving) = bounded(count);
@@ -366,14 +368,9 @@ impl SystemBuilder {
     }
 }
 
-/// The ends of the lanes from each worker to each other one: outgoing by sender and receiver, incoming by receiver.
-#[allow(clippy::type_complexity, reason = "a table of either end")]
-fn lanes(
-    count: usize,
-) -> (
-    Vec<Vec<Option<rtrb::Producer<Note>>>>,
-    Vec<Vec<rtrb::Consumer<Note>>>,
-) {
+/// The ends of the lanes from each worker to each other one: outgoing by sender and receiver, incoming by receiver. `None` when
+/// there is no memory for them.
+fn lanes(count: usize) -> Option<(Vec<Vec<Option<Outbound>>>, Vec<Vec<Inbound>>)> {
     let mut incoming: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
     let mut outgoing: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
     for (from, lanes) in outgoing.iter_mut().enumerate() {
@@ -382,12 +379,12 @@ fn lanes(
                 lanes.push(None);
                 continue;
             }
-            let (producer, consumer) = rtrb::RingBuffer::new(LANE);
-            lanes.push(Some(producer));
-            arrivals.push(consumer);
+            let (outbound, inbound) = lane::ends()?;
+            lanes.push(Some(outbound));
+            arrivals.push(inbound);
         }
     }
-    (outgoing, incoming)
+    Some((outgoing, incoming))
 }
 
 /// Waits for workers that will not begin.

@@ -9,11 +9,15 @@ mod credit;
 pub(crate) mod frame;
 mod heap;
 mod history;
+#[cfg(not(millstream_loom))]
+pub(crate) mod lane;
 mod lobby;
 pub(crate) mod notice;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) mod packing;
 pub(crate) mod page;
+#[cfg(not(millstream_loom))]
+pub(crate) mod parcel;
 mod producer;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) mod recovery;
