@@ -148,7 +148,7 @@ pub(super) fn send(system: u64, posts: &[Post], fence: Fence, to: usize, note: N
     if let Ok(Some(from)) = by_lane {
         post.wake(fence);
         if post.has_ended() {
-            bury_what_came_too_late(post, to, from, None);
+            bury_what_came_too_late(post, to, from, std::iter::empty());
         }
     } else if let Some(note) = note {
         post.injector.push(note);
@@ -168,7 +168,7 @@ pub(super) fn carry<M: Send + 'static>(
     let Some(post) = posts.get(to).filter(|post| !post.has_ended()) else {
         return Err(message);
     };
-    let (mut message, mut spent) = (Some(message), Vec::new());
+    let (mut message, mut spent): (_, Vec<Arc<dyn AnyAddress>>) = (Some(message), Vec::new());
     let from = OUTGOING.try_with(|slot| {
         let mut slot = slot.borrow_mut();
         let outgoing = slot.as_mut().filter(|outgoing| outgoing.system == system)?;
@@ -177,14 +177,15 @@ pub(super) fn carry<M: Send + 'static>(
         outgoing.holds |= !lane.carry(address.id(), parcel, || address.clone(), &mut spent);
         Some(outgoing.worker)
     });
-    drop(spent);
     match (message, from) {
         (None, Ok(Some(from))) => {
             post.wake(fence);
             // The load of `parked` stands behind the fence, and so does this one: a worker that has not ended yet finds what was
             // put before when it ends (`Worker::abandon`).
             if post.has_ended() {
-                bury_what_came_too_late(post, to, from, Some(&**address));
+                let before = spent.iter().map(|address| &**address);
+                let now: &dyn AnyAddress = &**address;
+                bury_what_came_too_late(post, to, from, before.chain([now]));
             }
             Ok(())
         }
@@ -193,9 +194,14 @@ pub(super) fn carry<M: Send + 'static>(
     }
 }
 
-/// Empties the lane from worker `from` to `to`, which has ended. What is left there was sent just now: if it is a message, then
-/// to `address`.
-fn bury_what_came_too_late(post: &Post, to: usize, from: usize, address: Option<&dyn AnyAddress>) {
+/// Empties the lane from worker `from` to `to`, which has ended. What is left there was sent just now: messages to these
+/// addresses, or notes.
+fn bury_what_came_too_late<'a>(
+    post: &Post,
+    to: usize,
+    from: usize,
+    addresses: impl Iterator<Item = &'a dyn AnyAddress> + Clone,
+) {
     let (mut notes, mut messages) = (Vec::new(), Vec::new());
     if let Ok(mut remains) = post.remains.lock()
         && let Some(lane) = remains.get_mut(from - usize::from(from > to))
@@ -206,8 +212,8 @@ fn bury_what_came_too_late(post: &Post, to: usize, from: usize, address: Option<
     for note in notes {
         quietly(|| drop(note));
     }
-    for (_, parcel) in messages {
-        match address {
+    for (actor, parcel) in messages {
+        match addresses.clone().find(|address| address.id() == actor) {
             Some(address) => quietly(|| address.bury_parcel(parcel)),
             None => quietly(|| drop(parcel)),
         }
@@ -216,26 +222,29 @@ fn bury_what_came_too_late(post: &Post, to: usize, from: usize, address: Option<
 
 /// Sends what found lanes full, as far as there is room by now. True when there was any.
 pub(super) fn flush(posts: &[Post], fence: Fence) -> bool {
-    let (mut spent, mut sent) = (Vec::new(), Vec::new());
+    let mut sent = Vec::new();
     OUTGOING.with(|slot| {
         let mut slot = slot.borrow_mut();
         let Some(outgoing) = slot.as_mut().filter(|outgoing| outgoing.holds) else {
             return;
         };
         outgoing.holds = false;
+        let from = outgoing.worker;
         for (to, lane) in outgoing.lanes.iter_mut().enumerate() {
             if let Some(lane) = lane {
-                let before = spent.len();
+                let mut spent = Vec::new();
                 outgoing.holds |= !lane.flush(&mut spent);
-                if spent.len() > before {
-                    sent.push(to);
+                if !spent.is_empty() {
+                    sent.push((from, to, spent));
                 }
             }
         }
     });
-    drop(spent);
-    for &to in &sent {
-        posts[to].wake(fence);
+    for (from, to, spent) in &sent {
+        posts[*to].wake(fence);
+        if posts[*to].has_ended() {
+            bury_what_came_too_late(&posts[*to], *to, *from, spent.iter().map(|address| &**address));
+        }
     }
     !sent.is_empty()
 }

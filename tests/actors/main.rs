@@ -12,6 +12,7 @@ mod drops;
 mod events;
 #[cfg(unix)]
 mod io;
+mod lanes;
 mod life;
 mod load;
 mod mailbox;
