@@ -6,10 +6,11 @@ use crossbeam_queue::SegQueue;
 use crossbeam_utils::CachePadded;
 
 use super::failure::{Failure, StopReason, fenced, quietly};
-use super::lane::Note;
+use super::lane::{Arrived, Note, unwrap};
 use super::mailbox::{Mailbox, Queue, Queued};
 use super::messages::{Notify, Signal};
 use super::path::ActorPath;
+use super::question::Answered;
 use super::reference::TryTellError;
 use super::system_core::SystemCore;
 use super::watch::Terminated;
@@ -176,8 +177,16 @@ impl<M: Send + 'static> Address<M> {
         match signal {
             Signal::Watch(_, notify) => notify(self.terminated()),
             Signal::Message(message) => self.bury_one(message),
+            Signal::Answered(answered) => self.bury_answer(answered),
             // What a waker made, or an actor of this crate was told, may panic as it is dropped, too.
             other => quietly(|| drop(other)),
+        }
+    }
+
+    /// An answer to a question of an actor that has stopped is one more message for it.
+    pub(super) fn bury_answer(&self, answered: Box<dyn Answered<M>>) {
+        if let Ok(Some(message)) = fenced(|| answered.into_message(false)) {
+            self.bury_one(message);
         }
     }
 
@@ -241,9 +250,10 @@ impl<M: Send + 'static> AnyAddress for Address<M> {
     }
 
     fn bury_parcel(&self, parcel: Parcel) {
-        match parcel.downcast::<M>() {
-            Ok(message) => self.bury_one(message.into_inner()),
-            Err(stray) => quietly(|| drop(stray)),
+        match unwrap(parcel) {
+            Arrived::Message(message) => self.bury_one(message),
+            Arrived::Answer(answered) => self.bury_answer(answered),
+            Arrived::Stray(stray) => quietly(|| drop(stray)),
         }
     }
 }

@@ -45,7 +45,16 @@ pub enum AskError {
     OnWorker,
 }
 
-type Hook<R> = Box<dyn FnOnce(Result<R, AskError>) + Send>;
+/// Where an answer goes.
+pub(super) trait Reply<R>: Send {
+    fn finish(self: Box<Self>, answer: Result<R, AskError>);
+}
+
+impl<R, F: FnOnce(Result<R, AskError>) + Send> Reply<R> for F {
+    fn finish(self: Box<Self>, answer: Result<R, AskError>) {
+        self(answer);
+    }
+}
 
 /// Where the answer to a question goes. Part of the message that asks; dropping it tells the asker that there is no answer.
 ///
@@ -64,11 +73,15 @@ type Hook<R> = Box<dyn FnOnce(Result<R, AskError>) + Send>;
 /// assert_eq!(best, 142.5);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct ReplyTo<R>(Option<Hook<R>>);
+pub struct ReplyTo<R>(Option<Box<dyn Reply<R>>>);
 
 impl<R> ReplyTo<R> {
+    pub(super) fn new(reply: impl Reply<R> + 'static) -> Self {
+        Self(Some(Box::new(reply)))
+    }
+
     pub(crate) fn hooked(hook: impl FnOnce(Result<R, AskError>) + Send + 'static) -> Self {
-        Self(Some(Box::new(hook)))
+        Self::new(hook)
     }
 
     /// Answers. Never waits; nobody may be waiting any more.
@@ -107,8 +120,8 @@ impl<R> ReplyTo<R> {
     }
 
     fn finish(&mut self, answer: Result<R, AskError>) {
-        if let Some(hook) = self.0.take() {
-            hook(answer);
+        if let Some(reply) = self.0.take() {
+            reply.finish(answer);
         }
     }
 }

@@ -10,9 +10,11 @@ use super::definition::{Actor, Next};
 use super::event::{ActorRestarted, ActorStarted, ActorStopped};
 use super::failure::{Failure, StopReason, fenced, quietly};
 use super::io::Readiness;
+use super::lane::{Arrived, unwrap};
 use super::messages::Signal;
 use super::phase::{Again, Phase, Ran};
 use super::props::Props;
+use super::question::Answered;
 use super::reference::ActorRef;
 use super::service::ServiceKey;
 use super::spawn::{Intercept, SpawnOptions};
@@ -63,6 +65,8 @@ pub(super) struct Cell<P: Props> {
     early: VecDeque<Signal<P::Msg>>,
     /// Messages that came by lanes.
     arrived: VecDeque<P::Msg>,
+    /// Questions that came home by them.
+    answers: VecDeque<Box<dyn Answered<P::Msg>>>,
     /// Such ones have come since it ran.
     is_called: bool,
     /// In this run the mailbox comes before them, which neither is to wait for for ever.
@@ -94,6 +98,7 @@ impl<P: Props> Cell<P> {
             has_said_goodbye: false,
             early: VecDeque::new(),
             arrived: VecDeque::new(),
+            answers: VecDeque::new(),
             is_called: false,
             is_mailbox_first: false,
             parent,
@@ -302,6 +307,9 @@ impl<P: Props> Cell<P> {
             me.address.bury_one(message);
         }
         me.address.set_arrived(0);
+        for answered in self.answers.drain(..) {
+            me.address.bury_answer(answered);
+        }
         for signal in self.early.drain(..) {
             me.address.bury_signal(signal);
         }
@@ -318,7 +326,11 @@ impl<P: Props> Cell<P> {
         while let Some(signal) = self.body.me.address.next_signal() {
             match signal {
                 Signal::Stop(reason) => return self.stop(worker, reason),
-                Signal::Message(_) | Signal::Terminated(..) | Signal::Failed(_) | Signal::Escalated(..) => {
+                Signal::Message(_)
+                | Signal::Answered(_)
+                | Signal::Terminated(..)
+                | Signal::Failed(_)
+                | Signal::Escalated(..) => {
                     self.early.push_back(signal);
                 }
                 other => self.attend(worker, other),
@@ -338,7 +350,10 @@ impl<P: Props> Cell<P> {
 
     fn next_signal(&mut self) -> Option<Signal<P::Msg>> {
         let early = self.early.pop_front();
-        early.or_else(|| self.body.me.address.next_signal())
+        let answered = || self.answers.pop_front().map(Signal::Answered);
+        early
+            .or_else(answered)
+            .or_else(|| self.body.me.address.next_signal())
     }
 
     fn next_message(&mut self) -> Option<P::Msg> {
@@ -376,7 +391,7 @@ impl<P: Props> Cell<P> {
                 self.made(worker, |body, _| body.descriptor_is_ready(io, readiness))
             }
             Signal::Failed(failure) => self.fail(worker, failure),
-            Signal::CancelTimer(timer) => self.body.cancel_timer(worker, timer),
+            Signal::Answered(answered) => self.hear(worker, answered),
             Signal::ChildStopped(child) => {
                 self.body.children.remove(&child);
                 self.stop_when_childless(worker);
@@ -385,6 +400,16 @@ impl<P: Props> Cell<P> {
                 log::warn!("actor {}: fails with its child {child}", self.body.me.path());
                 self.fail(worker, failure);
             }
+        }
+    }
+
+    /// Hears the answer to a question.
+    fn hear(&mut self, worker: &mut Worker, answered: Box<dyn Answered<P::Msg>>) {
+        let was_full = self.body.came_home(worker, &*answered);
+        if self.is_running() {
+            self.made(worker, |_, _| answered.into_message(was_full));
+        } else {
+            self.body.me.address.bury_answer(answered);
         }
     }
 
@@ -405,7 +430,7 @@ impl<P: Props> Cell<P> {
     }
 
     fn has_arrived(&self) -> bool {
-        self.is_running() && !self.arrived.is_empty()
+        !self.answers.is_empty() || self.is_running() && !self.arrived.is_empty()
     }
 
     fn is_running(&self) -> bool {
@@ -466,11 +491,14 @@ impl<P: Props> AnyCell for Cell<P> {
     }
 
     fn deliver(&mut self, parcel: Parcel) -> bool {
-        match parcel.downcast::<P::Msg>() {
-            Ok(message) => self.arrived.push_back(message.into_inner()),
-            Err(stray) => quietly(|| drop(stray)),
+        match unwrap(parcel) {
+            Arrived::Message(message) => {
+                self.arrived.push_back(message);
+                self.body.me.address.set_arrived(self.arrived.len());
+            }
+            Arrived::Answer(answered) => self.answers.push_back(answered),
+            Arrived::Stray(stray) => quietly(|| drop(stray)),
         }
-        self.body.me.address.set_arrived(self.arrived.len());
         !std::mem::replace(&mut self.is_called, true)
     }
 

@@ -13,11 +13,11 @@ use super::failure::StopReason;
 use super::messages::Signal;
 use super::path::ActorPath;
 use super::props::Props;
-use super::reference::ActorRef;
+use super::question::{Map, Question};
+use super::reference::{ActorRef, TryTellError};
 use super::spawn::{self, Parent, SpawnError, SpawnOptions};
 use super::system::SystemRef;
 use super::worker::Worker;
-use crate::primitive::Mutex;
 
 /// What an actor can do while one of its methods runs.
 pub struct Context<'a, M> {
@@ -209,25 +209,27 @@ impl<M: Send + 'static> Context<'_, M> {
         Q: Into<N>,
         R: Send + 'static,
     {
-        type Map<R, M> = Box<dyn FnOnce(Result<R, AskError>) -> M + Send>;
-        // Whoever comes first, the answer or the timer, takes it.
-        let map: Arc<Mutex<Option<Map<R, M>>>> = Arc::new(Mutex::new(Some(Box::new(map))));
-        let take = |map: &Mutex<Option<Map<R, M>>>| map.lock().ok().and_then(|mut map| map.take());
+        let number = self.body.number();
+        let map = Map::new(map);
         let timer = deadline.into().instant().map(|at| {
             let late = map.clone();
-            let make = move || take(&late).map(|map| map(Err(AskError::TimedOut)));
+            let make = move || late.take().map(|map| map(Err(AskError::TimedOut)));
             self.body
                 .set_timer(self.worker, at, None, Make::Once(Box::new(make)))
         });
-        let me = self.body.me.clone();
-        let reply = ReplyTo::hooked(move |answer| {
-            let Some(map) = take(&map) else { return };
-            me.address.signal_made(Signal::Message, || map(answer));
-            if let Some(timer) = timer {
-                me.address.signal(Signal::CancelTimer(timer));
-            }
-        });
-        super::ask::put(to, make, reply);
+        let question = make(ReplyTo::new(Question {
+            asker: self.body.me.clone(),
+            asked: to.clone(),
+            number,
+            timer,
+            map,
+            answer: Err(AskError::Unanswered),
+        }));
+        // A question that was not sent comes back unanswered as it is dropped.
+        if let Err(TryTellError::Full(question)) = to.try_tell(question) {
+            self.body.refused.push(number);
+            drop(question);
+        }
     }
 
     /// Runs `task` on a thread of its own. What it returns, or that it panicked, becomes a message to this actor by `map`, on

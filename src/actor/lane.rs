@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use super::address::AnyAddress;
 use super::failure::quietly;
+use super::question::Answered;
 use super::worker::Worker;
 use crate::ring::lane::{LaneReceiver, LaneSender, lane};
-use crate::ring::parcel::Parcel;
+use crate::ring::parcel::{Parcel, wrap};
 
 /// Notes that fit into a lane, a few hundred ready actors (more go by the injector); and messages, a burst (more wait with the
 /// sender).
@@ -39,6 +40,26 @@ impl fmt::Debug for Note {
 
 /// A message for the actor of this number.
 type Message = (u64, Parcel);
+
+/// What came by a lane for an actor whose messages are `M`.
+pub(super) enum Arrived<M> {
+    Message(M),
+    Answer(Box<dyn Answered<M>>),
+    /// Nothing that is sent to such an actor.
+    Stray(Parcel),
+}
+
+/// Unwraps what came for an actor whose messages are `M`.
+#[inline]
+pub(super) fn unwrap<M: 'static>(parcel: Parcel) -> Arrived<M> {
+    match parcel.downcast::<M>() {
+        Ok(message) => Arrived::Message(message.into_inner()),
+        Err(parcel) => match parcel.downcast::<Box<dyn Answered<M>>>() {
+            Ok(answered) => Arrived::Answer(answered.into_inner()),
+            Err(stray) => Arrived::Stray(stray),
+        },
+    }
+}
 
 /// A message that found the lane full, and whom it is for. As long as it is here that one can be found: see `Graves`.
 struct Held {
@@ -100,6 +121,16 @@ impl Outbound {
         let (to, parcel) = (address(), message.1);
         self.held.push_back(Held { to, parcel });
         false
+    }
+
+    /// Sends what may overtake messages, or gives it back when there is no room.
+    pub(super) fn overtake<T: Send + 'static>(&mut self, actor: u64, value: T) -> Result<(), T> {
+        if !self.messages.has_room() {
+            return Err(value);
+        }
+        // There is room: only this end fills it.
+        let _ = self.messages.push((actor, wrap(value)));
+        Ok(())
     }
 
     /// Sends what is held, as far as there is room. True when nothing is held any more. Whom it was for is `spent`: to be

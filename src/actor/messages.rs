@@ -5,6 +5,7 @@ use std::fmt;
 use super::failure::{Failure, StopReason};
 use super::io::Readiness;
 use super::path::ActorPath;
+use super::question::Answered;
 use super::watch::Terminated;
 
 /// What passes an actor's mailbox by: it is never dropped, and attended to before messages.
@@ -27,8 +28,8 @@ pub(super) enum Signal<M> {
     Ready(usize, Readiness),
     /// A function of it that makes messages has failed.
     Failed(Failure),
-    /// The answer for which the timer was set has come.
-    CancelTimer(u64),
+    /// A question of its has come home.
+    Answered(Box<dyn Answered<M>>),
     /// A child has stopped.
     ChildStopped(u64),
     /// A child has failed, and its supervisor leaves it to the parent what is to be done.
@@ -50,7 +51,7 @@ impl<M> fmt::Debug for Signal<M> {
             Self::Timer(_) => "Timer",
             Self::Ready(..) => "Ready",
             Self::Failed(_) => "Failed",
-            Self::CancelTimer(_) => "CancelTimer",
+            Self::Answered(_) => "Answered",
             Self::ChildStopped(_) => "ChildStopped",
             Self::Escalated(..) => "Escalated",
         })

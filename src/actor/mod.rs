@@ -29,6 +29,7 @@ mod phase;
 mod pinning;
 mod poller;
 mod props;
+mod question;
 mod recipient;
 mod reference;
 mod registry;

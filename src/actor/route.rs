@@ -13,6 +13,7 @@ use super::address::AnyAddress;
 use super::failure::quietly;
 use super::lane::{Inbound, Note, Outbound};
 use super::poller::Waker;
+use super::system_core::SystemCore;
 use crate::primitive::Mutex;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::primitive::thread;
@@ -62,7 +63,7 @@ impl Post {
 #[derive(Debug)]
 pub(super) struct Outgoing {
     /// Which system this is a worker of.
-    system: u64,
+    system: Arc<SystemCore>,
     worker: usize,
     /// Lanes to the workers, by their numbers; none to itself.
     lanes: Vec<Option<Outbound>>,
@@ -73,7 +74,7 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    pub(super) fn new(system: u64, worker: usize, lanes: Vec<Option<Outbound>>) -> Self {
+    pub(super) fn new(system: Arc<SystemCore>, worker: usize, lanes: Vec<Option<Outbound>>) -> Self {
         Self {
             system,
             worker,
@@ -122,7 +123,7 @@ pub(super) fn is_worker_of(system: u64) -> bool {
         .try_with(|slot| {
             slot.borrow()
                 .as_ref()
-                .is_some_and(|outgoing| outgoing.system == system)
+                .is_some_and(|outgoing| outgoing.system.id == system)
         })
         .unwrap_or(false)
 }
@@ -133,7 +134,7 @@ pub(super) fn send(system: u64, posts: &[Post], fence: Fence, to: usize, note: N
     let mut note = Some(note);
     let by_lane = OUTGOING.try_with(|slot| {
         let mut slot = slot.borrow_mut();
-        let outgoing = slot.as_mut().filter(|outgoing| outgoing.system == system)?;
+        let outgoing = slot.as_mut().filter(|outgoing| outgoing.system.id == system)?;
         if outgoing.worker == to
             && let Some(Note::Run(id)) = note
         {
@@ -171,7 +172,7 @@ pub(super) fn carry<M: Send + 'static>(
     let (mut message, mut spent): (_, Vec<Arc<dyn AnyAddress>>) = (Some(message), Vec::new());
     let from = OUTGOING.try_with(|slot| {
         let mut slot = slot.borrow_mut();
-        let outgoing = slot.as_mut().filter(|outgoing| outgoing.system == system)?;
+        let outgoing = slot.as_mut().filter(|outgoing| outgoing.system.id == system)?;
         let lane = outgoing.lanes.get_mut(to)?.as_mut()?;
         let parcel = wrap(message.take()?);
         outgoing.holds |= !lane.carry(address.id(), parcel, || address.clone(), &mut spent);
@@ -192,6 +193,27 @@ pub(super) fn carry<M: Send + 'static>(
         (Some(message), _) => Err(message),
         (None, _) => Ok(()),
     }
+}
+
+/// Sends an answer to an actor of worker `to` of the system, by the lane from this worker, or gives it back where there is none or no
+/// room in it. Never blocks.
+pub(super) fn send_home<T: Send + 'static>(system: u64, to: usize, actor: u64, answer: T) -> Result<(), T> {
+    let mut answer = Some(answer);
+    let late = OUTGOING.try_with(|slot| {
+        let mut slot = slot.borrow_mut();
+        let outgoing = slot.as_mut().filter(|outgoing| outgoing.system.id == system)?;
+        let post = outgoing.system.posts.get(to).filter(|post| !post.has_ended())?;
+        let lane = outgoing.lanes.get_mut(to)?.as_mut()?;
+        answer = lane.overtake(actor, answer.take()?).err();
+        post.wake(outgoing.system.fence);
+        // As in `carry`.
+        post.has_ended()
+            .then(|| (outgoing.system.clone(), outgoing.worker))
+    });
+    if let Ok(Some((system, from))) = late {
+        bury_what_came_too_late(&system.posts[to], to, from, std::iter::empty());
+    }
+    answer.map_or(Ok(()), Err)
 }
 
 /// Empties the lane from worker `from` to `to`, which has ended. What is left there was sent just now: messages to these

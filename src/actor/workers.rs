@@ -274,7 +274,7 @@ impl SystemBuilder {
                 let _ = told.send((number, pinned));
                 drop(told);
                 let Ok(strategy) = begin.recv() else { return };
-                set_outgoing(Some(Outgoing::new(shared.id, number, lanes)));
+                set_outgoing(Some(Outgoing::new(shared.clone(), number, lanes)));
                 let worker = Worker::new(shared, number, incoming, strategy, poller);
                 // What is left at its end is dropped with it.
                 quietly(|| worker.run());

@@ -1,0 +1,100 @@
+//! The question of an actor, which goes there and comes back: one allocation, made and freed by the worker that asks. Whoever
+//! answers writes the answer into it and sends it home, so that what is shared of either actor is counted by one thread alone.
+
+use std::sync::Arc;
+
+use super::ask::{AskError, Reply};
+use super::messages::Signal;
+use super::reference::ActorRef;
+use super::route;
+use crate::primitive::Mutex;
+
+/// What makes a message of the answer, for whoever comes first, the answer or the timer.
+pub(super) struct Map<F>(Arc<Mutex<Option<F>>>);
+
+impl<F> Map<F> {
+    pub(super) fn new(map: F) -> Self {
+        Self(Arc::new(Mutex::new(Some(map))))
+    }
+
+    pub(super) fn take(&self) -> Option<F> {
+        self.0.lock().ok().and_then(|mut map| map.take())
+    }
+}
+
+impl<F> Clone for Map<F> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+/// A question on its way.
+pub(super) struct Question<M, N, R, F> {
+    pub(super) asker: ActorRef<M>,
+    pub(super) asked: ActorRef<N>,
+    /// Tells the questions of an actor apart.
+    pub(super) number: u64,
+    /// The timer of its deadline.
+    pub(super) timer: Option<u64>,
+    pub(super) map: Map<F>,
+    pub(super) answer: Result<R, AskError>,
+}
+
+/// A question that has come home.
+pub(super) trait Answered<M>: Send {
+    fn asker(&self) -> &ActorRef<M>;
+    fn number(&self) -> u64;
+    fn timer(&self) -> Option<u64>;
+    /// The message of it, if the deadline did not make one before. Calls the user's function.
+    fn into_message(self: Box<Self>, was_full: bool) -> Option<M>;
+}
+
+impl<M, N, R, F> Answered<M> for Question<M, N, R, F>
+where
+    M: Send + 'static,
+    N: Send + 'static,
+    R: Send,
+    F: FnOnce(Result<R, AskError>) -> M + Send,
+{
+    fn asker(&self) -> &ActorRef<M> {
+        &self.asker
+    }
+
+    fn number(&self) -> u64 {
+        self.number
+    }
+
+    fn timer(&self) -> Option<u64> {
+        self.timer
+    }
+
+    fn into_message(self: Box<Self>, was_full: bool) -> Option<M> {
+        let map = self.map.take()?;
+        Some(map(match self.answer {
+            Err(AskError::Unanswered) if was_full => Err(AskError::Full),
+            // It waited as the actor stopped, and went with the mailbox; or it did not get that far.
+            Err(AskError::Unanswered) if self.asked.is_stopped() => Err(AskError::Stopped),
+            answer => answer,
+        }))
+    }
+}
+
+impl<M, N, R, F> Reply<R> for Question<M, N, R, F>
+where
+    M: Send + 'static,
+    N: Send + 'static,
+    R: Send + 'static,
+    F: FnOnce(Result<R, AskError>) -> M + Send + 'static,
+{
+    fn finish(mut self: Box<Self>, answer: Result<R, AskError>) {
+        self.answer = answer;
+        let asker = &self.asker.address;
+        let (system, worker, actor) = (asker.system.id, asker.worker, asker.id);
+        let home: Box<dyn Answered<M>> = self;
+        // By the lane, if there is one, for less; by any other thread as all that must not be lost.
+        if let Err(home) = route::send_home(system, worker, actor, home) {
+            let asker = home.asker().clone();
+            asker.address.signal(Signal::Answered(home));
+        }
+    }
+}
