@@ -9,6 +9,7 @@ use super::address::AnyAddress;
 use super::failure::{StopReason, quietly};
 use super::io::{IoId, Readiness};
 use super::messages::Notify;
+use super::number::Numbered;
 use super::question::Answered;
 use super::recipient::Recipient;
 use super::reference::ActorRef;
@@ -22,13 +23,13 @@ use crate::primitive::time::now;
 pub(super) struct Body<M> {
     pub(super) me: ActorRef<M>,
     pub(super) children: BTreeMap<u64, Arc<dyn AnyAddress>>,
-    pub(super) watches: HashMap<u64, Watched<M>>,
+    pub(super) watches: Numbered<Watched<M>>,
     pub(super) watchers: Vec<(u64, Notify)>,
     /// The actor asked to be stopped.
     pub(super) is_to_stop: bool,
     /// Why it stops, once that is certain.
     pub(super) stop_reason: Option<StopReason>,
-    pub(super) timers: HashMap<u64, Timer<M>>,
+    pub(super) timers: Numbered<Timer<M>>,
     pub(super) keys: HashMap<Cow<'static, str>, u64>,
     pub(super) descriptors: HashMap<usize, Descriptor<M>>,
     pub(super) children_spy: Option<Recipient<SpyEvent>>,
@@ -66,11 +67,11 @@ impl<M: Send + 'static> Body<M> {
         Self {
             me,
             children: BTreeMap::new(),
-            watches: HashMap::new(),
+            watches: Numbered::default(),
             watchers: Vec::new(),
             is_to_stop: false,
             stop_reason: None,
-            timers: HashMap::new(),
+            timers: Numbered::default(),
             keys: HashMap::new(),
             descriptors: HashMap::new(),
             children_spy,

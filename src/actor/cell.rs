@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::address::AnyAddress;
+use super::arrivals::Arrivals;
 use super::body::Body;
 use super::context::Context;
 use super::definition::{Actor, Next};
 use super::event::{ActorRestarted, ActorStarted, ActorStopped};
 use super::failure::{Failure, StopReason, fenced, quietly};
 use super::io::Readiness;
-use super::lane::{Arrived, unwrap};
 use super::messages::Signal;
 use super::phase::{Again, Phase, Ran};
 use super::props::Props;
@@ -63,14 +63,7 @@ pub(super) struct Cell<P: Props> {
     has_said_goodbye: bool,
     /// What came while it could not be started: attended to when it is.
     early: VecDeque<Signal<P::Msg>>,
-    /// Messages that came by lanes.
-    arrived: VecDeque<P::Msg>,
-    /// Questions that came home by them.
-    answers: VecDeque<Box<dyn Answered<P::Msg>>>,
-    /// Such ones have come since it ran.
-    is_called: bool,
-    /// In this run the mailbox comes before them, which neither is to wait for for ever.
-    is_mailbox_first: bool,
+    arrivals: Arrivals<P::Msg>,
     parent: Option<Arc<dyn AnyAddress>>,
     supervisor: Option<Box<dyn Supervisor>>,
     services: Vec<ServiceKey<P::Msg>>,
@@ -97,10 +90,7 @@ impl<P: Props> Cell<P> {
             failed_to_start: false,
             has_said_goodbye: false,
             early: VecDeque::new(),
-            arrived: VecDeque::new(),
-            answers: VecDeque::new(),
-            is_called: false,
-            is_mailbox_first: false,
+            arrivals: Arrivals::new(),
             parent,
             supervisor: options.supervisor,
             services: options.services,
@@ -303,13 +293,7 @@ impl<P: Props> Cell<P> {
             reason: reason.clone(),
         });
         me.address.close(reason);
-        for message in self.arrived.drain(..) {
-            me.address.bury_one(message);
-        }
-        me.address.set_arrived(0);
-        for answered in self.answers.drain(..) {
-            me.address.bury_answer(answered);
-        }
+        self.arrivals.bury(&me.address);
         for signal in self.early.drain(..) {
             me.address.bury_signal(signal);
         }
@@ -350,25 +334,11 @@ impl<P: Props> Cell<P> {
 
     fn next_signal(&mut self) -> Option<Signal<P::Msg>> {
         let early = self.early.pop_front();
-        let answered = || self.answers.pop_front().map(Signal::Answered);
-        early
-            .or_else(answered)
-            .or_else(|| self.body.me.address.next_signal())
+        early.or_else(|| self.arrivals.next_signal(&self.body.me.address))
     }
 
     fn next_message(&mut self) -> Option<P::Msg> {
-        if self.is_mailbox_first {
-            let message = self.body.me.address.next_message();
-            return message.or_else(|| self.next_arrived());
-        }
-        let message = self.next_arrived();
-        message.or_else(|| self.body.me.address.next_message())
-    }
-
-    fn next_arrived(&mut self) -> Option<P::Msg> {
-        let message = self.arrived.pop_front()?;
-        self.body.me.address.set_arrived(self.arrived.len());
-        Some(message)
+        self.arrivals.next_message(&self.body.me.address)
     }
 
     fn attend(&mut self, worker: &mut Worker, signal: Signal<P::Msg>) {
@@ -429,10 +399,6 @@ impl<P: Props> Cell<P> {
         }
     }
 
-    fn has_arrived(&self) -> bool {
-        !self.answers.is_empty() || self.is_running() && !self.arrived.is_empty()
-    }
-
     fn is_running(&self) -> bool {
         matches!(self.phase, Phase::Running)
     }
@@ -440,8 +406,7 @@ impl<P: Props> Cell<P> {
 
 impl<P: Props> AnyCell for Cell<P> {
     fn run(&mut self, worker: &mut Worker) -> Ran {
-        self.is_called = false;
-        self.is_mailbox_first ^= true;
+        self.arrivals.begin_run();
         if let Phase::New(again) = &mut self.phase {
             let again = again.take();
             if self.failed_to_start {
@@ -483,23 +448,17 @@ impl<P: Props> AnyCell for Cell<P> {
     }
 
     fn has_work(&self) -> bool {
-        self.has_arrived() || self.body.me.address.has_work(self.is_running())
+        let takes_messages = self.is_running();
+        self.arrivals.has_work(takes_messages) || self.body.me.address.has_work(takes_messages)
     }
 
     fn settle(&self) -> bool {
-        !self.has_arrived() && self.body.me.address.settle(self.is_running())
+        let takes_messages = self.is_running();
+        !self.arrivals.has_work(takes_messages) && self.body.me.address.settle(takes_messages)
     }
 
     fn deliver(&mut self, parcel: Parcel) -> bool {
-        match unwrap(parcel) {
-            Arrived::Message(message) => {
-                self.arrived.push_back(message);
-                self.body.me.address.set_arrived(self.arrived.len());
-            }
-            Arrived::Answer(answered) => self.answers.push_back(answered),
-            Arrived::Stray(stray) => quietly(|| drop(stray)),
-        }
-        !std::mem::replace(&mut self.is_called, true)
+        self.arrivals.take_in(&self.body.me.address, parcel)
     }
 
     fn address(&self) -> Arc<dyn AnyAddress> {

@@ -1,11 +1,9 @@
 //! Actors of a worker that have stopped: for whom there may still be messages in the lanes.
 
-use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use super::address::AnyAddress;
-use super::number::NumberHasher;
+use super::number::Numbered;
 use crate::ring::parcel::Parcel;
 
 /// Graves that are kept, as long as the worker is busy, without a look at who is remembered.
@@ -13,7 +11,7 @@ const UNSEEN: usize = 32;
 
 /// Where what comes for the dead is buried.
 pub(super) struct Graves {
-    of: HashMap<u64, Arc<dyn AnyAddress>, BuildHasherDefault<NumberHasher>>,
+    of: Numbered<Arc<dyn AnyAddress>>,
     /// So many, and it is time to look which of them can go.
     limit: usize,
     /// There are some that nobody has looked at.
@@ -23,7 +21,7 @@ pub(super) struct Graves {
 impl Default for Graves {
     fn default() -> Self {
         Self {
-            of: HashMap::default(),
+            of: Numbered::default(),
             limit: UNSEEN,
             are_fresh: false,
         }

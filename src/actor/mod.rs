@@ -1,12 +1,13 @@
 //! Pinned workers that own actors.
 //!
-//! An actor is `&mut self` on one worker, so its state needs no lock. Whoever has a message for it puts it into the
-//! actor's mailbox and, if the actor is not scheduled already, a note into the lane to its worker: a worker looks at
-//! lanes, never through its actors, so ten thousand idle ones cost it nothing.
+//! An actor is `&mut self` on one worker, so its state needs no lock. Another worker that has a message for it puts that into
+//! the lane between the two; any other thread puts it into the actor's mailbox and, if the actor is not scheduled already, a note where
+//! its worker looks. A worker looks at lanes, never through its actors, so ten thousand idle ones cost it nothing.
 
 #![forbid(unsafe_code)]
 
 mod address;
+mod arrivals;
 mod ask;
 mod behaviour;
 mod blocking;

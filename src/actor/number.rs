@@ -1,6 +1,10 @@
 //! Tables by the numbers of actors.
 
-use std::hash::Hasher;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// A table by numbers that are given one after another.
+pub(super) type Numbered<T> = HashMap<u64, T, BuildHasherDefault<NumberHasher>>;
 
 /// Actors are numbered one after another: the number, spread over the word, is as good as a hash of it.
 #[derive(Default)]

@@ -1,7 +1,5 @@
 //! A worker: the thread that owns actors, and its turn.
 
-use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +8,7 @@ use super::failure::{fenced, quietly};
 use super::graves::Graves;
 use super::io::IoTable;
 use super::lane::{Inbound, LANE, Note};
-use super::number::NumberHasher;
+use super::number::Numbered;
 use super::phase::Ran;
 use super::poller::{LONGEST_SLEEP, Poller};
 use super::route;
@@ -41,9 +39,9 @@ pub(super) struct Worker {
     pub(super) timers: Timers,
     pub(super) io: IoTable,
     pub(super) poller: Poller,
-    cells: HashMap<u64, Box<dyn AnyCell>, BuildHasherDefault<NumberHasher>>,
+    cells: Numbered<Box<dyn AnyCell>>,
     /// Messages for actors that are to be made here: the note that says so comes by another way.
-    early: HashMap<u64, Vec<Parcel>, BuildHasherDefault<NumberHasher>>,
+    early: Numbered<Vec<Parcel>>,
     graves: Graves,
     /// The actor that ran last and has nothing to do, if it was not let go yet: as long as the worker is awake it looks there
     /// itself, so whoever sends to it need not send a note as well. Between two that talk to each other that is most of
@@ -71,8 +69,8 @@ impl Worker {
             timers: Timers::default(),
             io: IoTable::default(),
             poller,
-            cells: HashMap::default(),
-            early: HashMap::default(),
+            cells: Numbered::default(),
+            early: Numbered::default(),
             graves: Graves::default(),
             lingering: None,
             tally: Tally::new(),

@@ -370,6 +370,7 @@ impl SystemBuilder {
 
 /// The ends of the lanes from each worker to each other one: outgoing by sender and receiver, incoming by receiver. `None` when
 /// there is no memory for them.
+#[allow(clippy::type_complexity, reason = "a table of either end")]
 fn lanes(count: usize) -> Option<(Vec<Vec<Option<Outbound>>>, Vec<Vec<Inbound>>)> {
     let mut incoming: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
     let mut outgoing: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
