@@ -96,7 +96,6 @@ impl<T> ColdSource<T> {
     pub(super) fn set_lanes(&mut self, lanes: Lanes<T>) {
         self.endpoint.heed();
         self.special = true;
-        self.headway.stop();
         self.lanes = Some(Box::new(lanes));
     }
 
@@ -280,12 +279,17 @@ impl<T> ColdSource<T> {
             && let Some(place) = self.aside.take()
         {
             ring.set_place(place);
-            if self.headway.is_due() && !self.endpoint.is_over() {
-                self.endpoint.settle(ring.pos());
-                self.headway.keep(ring.spot());
-            }
+            self.keep_distance(&ring);
         }
         self.moved_on(ring)
+    }
+
+    /// Keeps the distance to the producer, if that is what the source has paused for.
+    pub(super) fn keep_distance(&mut self, ring: &Consumer<Fixed<T>>) {
+        if self.headway.is_due() && !self.endpoint.is_over() {
+            self.endpoint.settle(ring.pos());
+            self.headway.keep(ring.spot());
+        }
     }
 
     /// Whether the next element is there, wherever it comes.

@@ -222,6 +222,7 @@ impl<T> ColdSource<T> {
         }
         if lanes.is_quiet() {
             // One sink, as most streams have: as if there were no lanes.
+            self.keep_distance(ring);
             match self.look_here(ring) {
                 Vacancy::Ended => {}
                 vacancy => return vacancy,
@@ -240,8 +241,11 @@ impl<T> ColdSource<T> {
                 .end(lanes.fault.clone().unwrap_or(End::Completed));
         }
         let notice = lanes.notice();
+        self.headway.waive();
         if notice & LANES != 0 {
             lanes.collect();
+            // From here on it goes from place to place.
+            self.headway.stop();
             self.endpoint.set_rotates(!lanes.queue.is_empty());
         }
         if notice & CANCEL != 0 {
