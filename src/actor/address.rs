@@ -12,6 +12,7 @@ use super::messages::{Notify, Signal};
 use super::path::ActorPath;
 use super::question::Answered;
 use super::reference::TryTellError;
+use super::route;
 use super::system_core::SystemCore;
 use super::watch::Terminated;
 use crate::primitive::Mutex;
@@ -65,13 +66,13 @@ impl<M: Send + 'static> Address<M> {
         self.state.load(Ordering::Acquire) & STOPPED != 0
     }
 
-    pub(super) fn send(self: &Arc<Self>, message: M) -> Result<(), TryTellError<M>> {
+    pub(super) fn send(&self, message: M) -> Result<(), TryTellError<M>> {
         if self.is_stopped() {
             return Err(TryTellError::Stopped(message));
         }
         // What one worker sends to an actor goes one way, so that it stays in order.
         let message = match self.messages.is_unbounded() && is_small::<M>() {
-            true => match self.system.carry(self, message) {
+            true => match route::carry(self.system.id, self.worker, self.id, message) {
                 Ok(()) => return Ok(()),
                 Err(message) => message,
             },
@@ -185,7 +186,7 @@ impl<M: Send + 'static> Address<M> {
 
     /// An answer to a question of an actor that has stopped is one more message for it.
     pub(super) fn bury_answer(&self, answered: Box<dyn Answered<M>>) {
-        if let Ok(Some(message)) = fenced(|| answered.into_message(false)) {
+        if let Ok(Some(message)) = fenced(|| answered.into_message()) {
             self.bury_one(message);
         }
     }

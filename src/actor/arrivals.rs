@@ -13,8 +13,8 @@ use crate::ring::parcel::Parcel;
 pub(super) struct Arrivals<M> {
     messages: VecDeque<M>,
     answers: VecDeque<Box<dyn Answered<M>>>,
-    /// Some of it has come since the actor ran.
-    are_fresh: bool,
+    /// The worker knows that something waits: the actor is among the ready, or it lingers.
+    are_known: bool,
     /// In this run what waits elsewhere comes before what is here, so that neither waits for the other for ever.
     is_mailbox_first: bool,
 }
@@ -24,12 +24,12 @@ impl<M: Send + 'static> Arrivals<M> {
         Self {
             messages: VecDeque::new(),
             answers: VecDeque::new(),
-            are_fresh: false,
+            are_known: false,
             is_mailbox_first: false,
         }
     }
 
-    /// Takes something in. False when something has come since the actor ran, of which its worker knows.
+    /// Takes something in. False when the worker knows already that something waits.
     pub(super) fn take_in(&mut self, address: &Address<M>, parcel: Parcel) -> bool {
         match unwrap(parcel) {
             Arrived::Message(message) => {
@@ -39,13 +39,25 @@ impl<M: Send + 'static> Arrivals<M> {
             Arrived::Answer(answered) => self.answers.push_back(answered),
             Arrived::Stray(stray) => quietly(|| drop(stray)),
         }
-        !std::mem::replace(&mut self.are_fresh, true)
+        !std::mem::replace(&mut self.are_known, true)
     }
 
     /// The actor runs.
     pub(super) fn begin_run(&mut self) {
-        self.are_fresh = false;
+        self.are_known = false;
         self.is_mailbox_first ^= true;
+    }
+
+    /// The worker will let the actor run.
+    pub(super) fn are_known(&mut self) {
+        self.are_known = true;
+    }
+
+    /// The answer, if it is here, for which this timer is the deadline: it came before that.
+    pub(super) fn answer_before(&mut self, timer: u64) -> Option<Box<dyn Answered<M>>> {
+        let mut answers = self.answers.iter();
+        let at = answers.position(|answered| answered.timer() == Some(timer))?;
+        self.answers.remove(at)
     }
 
     /// Whether something waits; messages count if the actor still takes any.

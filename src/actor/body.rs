@@ -10,7 +10,6 @@ use super::failure::{StopReason, quietly};
 use super::io::{IoId, Readiness};
 use super::messages::Notify;
 use super::number::Numbered;
-use super::question::Answered;
 use super::recipient::Recipient;
 use super::reference::ActorRef;
 use super::spy::SpyEvent;
@@ -34,8 +33,6 @@ pub(super) struct Body<M> {
     pub(super) descriptors: HashMap<usize, Descriptor<M>>,
     pub(super) children_spy: Option<Recipient<SpyEvent>>,
     pub(super) numbers: u64,
-    /// Questions that a full mailbox refused, and that have not come home yet.
-    pub(super) refused: Vec<u64>,
 }
 
 /// Another actor that this one watches.
@@ -76,7 +73,6 @@ impl<M: Send + 'static> Body<M> {
             descriptors: HashMap::new(),
             children_spy,
             numbers: 0,
-            refused: Vec::new(),
         }
     }
 
@@ -134,18 +130,6 @@ impl<M: Send + 'static> Body<M> {
             }
             quietly(|| drop(timer));
         }
-    }
-
-    /// Takes note that a question has come home, and says whether a full mailbox had refused it.
-    pub(super) fn came_home(&mut self, worker: &mut Worker, answered: &dyn Answered<M>) -> bool {
-        if let Some(timer) = answered.timer() {
-            self.cancel_timer(worker, timer);
-        }
-        let refused = self
-            .refused
-            .iter()
-            .position(|number| *number == answered.number());
-        refused.map(|at| self.refused.swap_remove(at)).is_some()
     }
 
     /// The message of a timer that is due.

@@ -41,6 +41,8 @@ pub(super) trait AnyCell {
     fn fail_later(&self, failure: Failure);
     /// Takes in a message that came by a lane. False when the worker knows already that something waits.
     fn deliver(&mut self, parcel: Parcel) -> bool;
+    /// It is among the ready: what comes by a lane need not call for it.
+    fn is_ready(&mut self);
     /// How it is reached.
     fn address(&self) -> Arc<dyn AnyAddress>;
     /// A timer of it is due.
@@ -356,7 +358,10 @@ impl<P: Props> Cell<P> {
                 let watched = body.watches.remove(&watch)?;
                 Some((watched.make)(terminated))
             }),
-            Signal::Timer(timer) => self.made(worker, |body, worker| body.timer_is_due(worker, timer)),
+            Signal::Timer(timer) => match self.arrivals.answer_before(timer) {
+                Some(answered) => self.hear(worker, answered),
+                None => self.made(worker, |body, worker| body.timer_is_due(worker, timer)),
+            },
             Signal::Ready(io, readiness) => {
                 self.made(worker, |body, _| body.descriptor_is_ready(io, readiness))
             }
@@ -375,9 +380,11 @@ impl<P: Props> Cell<P> {
 
     /// Hears the answer to a question.
     fn hear(&mut self, worker: &mut Worker, answered: Box<dyn Answered<P::Msg>>) {
-        let was_full = self.body.came_home(worker, &*answered);
+        if let Some(timer) = answered.timer() {
+            self.body.cancel_timer(worker, timer);
+        }
         if self.is_running() {
-            self.made(worker, |_, _| answered.into_message(was_full));
+            self.made(worker, |_, _| answered.into_message());
         } else {
             self.body.me.address.bury_answer(answered);
         }
@@ -459,6 +466,10 @@ impl<P: Props> AnyCell for Cell<P> {
 
     fn deliver(&mut self, parcel: Parcel) -> bool {
         self.arrivals.take_in(&self.body.me.address, parcel)
+    }
+
+    fn is_ready(&mut self) {
+        self.arrivals.are_known();
     }
 
     fn address(&self) -> Arc<dyn AnyAddress> {

@@ -209,7 +209,6 @@ impl<M: Send + 'static> Context<'_, M> {
         Q: Into<N>,
         R: Send + 'static,
     {
-        let number = self.body.number();
         let map = Map::new(map);
         let timer = deadline.into().instant().map(|at| {
             let late = map.clone();
@@ -217,19 +216,27 @@ impl<M: Send + 'static> Context<'_, M> {
             self.body
                 .set_timer(self.worker, at, None, Make::Once(Box::new(make)))
         });
+        let unsent = map.clone();
         let question = make(ReplyTo::new(Question {
             asker: self.body.me.clone(),
             asked: to.clone(),
-            number,
             timer,
             map,
             answer: Err(AskError::Unanswered),
         }));
-        // A question that was not sent comes back unanswered as it is dropped.
-        if let Err(TryTellError::Full(question)) = to.try_tell(question) {
-            self.body.refused.push(number);
-            drop(question);
+        let (why, question) = match to.try_tell(question) {
+            Ok(()) => return,
+            Err(TryTellError::Full(question)) => (AskError::Full, question),
+            Err(TryTellError::Stopped(question)) => (AskError::Stopped, question),
+        };
+        if let Some(map) = unsent.take() {
+            let me = &self.body.me.address;
+            me.signal_made(Signal::Message, || map(Err(why)));
         }
+        if let Some(timer) = timer {
+            self.body.cancel_timer(self.worker, timer);
+        }
+        drop(question);
     }
 
     /// Runs `task` on a thread of its own. What it returns, or that it panicked, becomes a message to this actor by `map`, on

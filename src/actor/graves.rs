@@ -14,8 +14,6 @@ pub(super) struct Graves {
     of: Numbered<Arc<dyn AnyAddress>>,
     /// So many, and it is time to look which of them can go.
     limit: usize,
-    /// There are some that nobody has looked at.
-    are_fresh: bool,
 }
 
 impl Default for Graves {
@@ -23,7 +21,6 @@ impl Default for Graves {
         Self {
             of: Numbered::default(),
             limit: UNSEEN,
-            are_fresh: false,
         }
     }
 }
@@ -31,7 +28,6 @@ impl Default for Graves {
 impl Graves {
     pub(super) fn dig(&mut self, address: Arc<dyn AnyAddress>) {
         self.of.insert(address.id(), address);
-        self.are_fresh = true;
     }
 
     /// Makes a dead letter of a message; gives it back where there is no such grave.
@@ -46,12 +42,11 @@ impl Graves {
     }
 
     /// Those to whom nobody can send any more: what was sent to them lies in the lanes by now, and when these have been emptied the
-    /// graves can be closed. Looks when there are many, or, for a worker that is `idle`, when few of them are new.
+    /// graves can be closed. Looks when there are many, or, for a worker that is `idle`, few.
     pub(super) fn forgotten(&mut self, idle: bool) -> Vec<u64> {
-        if self.of.len() < self.limit && !(idle && self.are_fresh && self.of.len() < UNSEEN) {
+        if self.of.len() < self.limit && !(idle && self.of.len() < UNSEEN) {
             return Vec::new();
         }
-        self.are_fresh = false;
         let graves = self.of.iter_mut();
         // Sees what whoever let go of the last reference did before, as a count that is only read would not.
         let forgotten: Vec<u64> = graves

@@ -1,22 +1,26 @@
 //! The way from one worker to another: notes, and messages.
 //!
 //! A message goes by a ring of stamped lines that has one end on either thread, so it costs neither side a read-modify-write, and the
-//! messages of one sender stay in order. What finds that ring full is held by the sender until there is room.
+//! messages of one sender stay in order. What finds that ring full is spilled into a queue, and so is what follows, until the receiver has
+//! emptied that.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
-use super::address::AnyAddress;
-use super::failure::quietly;
+use crossbeam_queue::SegQueue;
+
 use super::question::Answered;
 use super::worker::Worker;
 use crate::ring::lane::{LaneReceiver, LaneSender, lane};
-use crate::ring::parcel::{Parcel, wrap};
+use crate::ring::parcel::Parcel;
 
-/// Notes that fit into a lane, a few hundred ready actors (more go by the injector); and messages, a burst (more wait with the
-/// sender).
-pub(super) const LANE: usize = 1024;
+/// Notes that fit into a lane: a few hundred ready actors. More go by the injector.
+const NOTES: usize = 1024;
+/// The most messages that fit into a lane, a burst, and the least, where there are many lanes. More are spilled.
+const MOST_MESSAGES: usize = 1024;
+const LEAST_MESSAGES: usize = 64;
+/// Messages that fit into all lanes of a system: 16 MiB, which are written as they are allocated.
+const MESSAGES_OF_A_SYSTEM: usize = 1 << 18;
 
 /// What a worker is told.
 pub(super) enum Note {
@@ -39,7 +43,7 @@ impl fmt::Debug for Note {
 }
 
 /// A message for the actor of this number.
-type Message = (u64, Parcel);
+pub(super) type Message = (u64, Parcel);
 
 /// What came by a lane for an actor whose messages are `M`.
 pub(super) enum Arrived<M> {
@@ -61,37 +65,41 @@ pub(super) fn unwrap<M: 'static>(parcel: Parcel) -> Arrived<M> {
     }
 }
 
-/// A message that found the lane full, and whom it is for. As long as it is here that one can be found: see `Graves`.
-struct Held {
-    to: Arc<dyn AnyAddress>,
-    parcel: Parcel,
-}
-
 /// The sender's end of a lane.
 pub(super) struct Outbound {
     notes: rtrb::Producer<Note>,
     messages: LaneSender<Message>,
-    held: VecDeque<Held>,
+    spill: Arc<SegQueue<Message>>,
+    /// The spill may not be empty.
+    spills: bool,
 }
 
 /// The receiver's end of a lane.
 pub(super) struct Inbound {
-    pub(super) notes: rtrb::Consumer<Note>,
-    pub(super) messages: LaneReceiver<Message>,
+    notes: rtrb::Consumer<Note>,
+    messages: LaneReceiver<Message>,
+    spill: Arc<SegQueue<Message>>,
+    /// So many of the spill were seen, and the ring was emptied since: they come next.
+    due: usize,
 }
 
-/// Both ends of a lane. `None` when there is no memory for it.
-pub(super) fn ends() -> Option<(Outbound, Inbound)> {
-    let (messages, received) = lane(LANE)?;
-    let (notes, noted) = rtrb::RingBuffer::new(LANE);
+/// Both ends of one of `lanes` lanes. `None` when there is no memory for it.
+pub(super) fn ends(lanes: usize) -> Option<(Outbound, Inbound)> {
+    let capacity = (MESSAGES_OF_A_SYSTEM / lanes.max(1)).clamp(LEAST_MESSAGES, MOST_MESSAGES);
+    let (messages, received) = lane(capacity)?;
+    let (notes, noted) = rtrb::RingBuffer::new(NOTES);
+    let spill = Arc::new(SegQueue::new());
     let outbound = Outbound {
         notes,
         messages,
-        held: VecDeque::new(),
+        spill: spill.clone(),
+        spills: false,
     };
     let inbound = Inbound {
         notes: noted,
         messages: received,
+        spill,
+        due: 0,
     };
     Some((outbound, inbound))
 }
@@ -103,61 +111,66 @@ impl Outbound {
         pushed.map_err(|rtrb::PushError::Full(note)| note)
     }
 
-    /// Sends a message, after those sent before: if need be when there is room. False when it is held.
-    pub(super) fn carry(
-        &mut self,
-        actor: u64,
-        parcel: Parcel,
-        address: impl FnOnce() -> Arc<dyn AnyAddress>,
-        spent: &mut Vec<Arc<dyn AnyAddress>>,
-    ) -> bool {
+    /// Sends a message, after those sent before.
+    pub(super) fn carry(&mut self, actor: u64, parcel: Parcel) {
         let mut message = (actor, parcel);
-        if self.held.is_empty() || self.flush(spent) {
+        // The receiver empties the ring before the spill, so nothing goes by the ring as long as something is there.
+        if !self.spills || self.spill.is_empty() {
+            self.spills = false;
             match self.messages.push(message) {
-                Ok(()) => return true,
+                Ok(()) => return,
                 Err(unsent) => message = unsent,
             }
         }
-        let (to, parcel) = (address(), message.1);
-        self.held.push_back(Held { to, parcel });
-        false
-    }
-
-    /// Sends what may overtake messages, or gives it back when there is no room.
-    pub(super) fn overtake<T: Send + 'static>(&mut self, actor: u64, value: T) -> Result<(), T> {
-        if !self.messages.has_room() {
-            return Err(value);
-        }
-        // There is room: only this end fills it.
-        let _ = self.messages.push((actor, wrap(value)));
-        Ok(())
-    }
-
-    /// Sends what is held, as far as there is room. True when nothing is held any more. Whom it was for is `spent`: to be
-    /// dropped when nothing is borrowed.
-    pub(super) fn flush(&mut self, spent: &mut Vec<Arc<dyn AnyAddress>>) -> bool {
-        while !self.held.is_empty() && self.messages.has_room() {
-            if let Some(Held { to, parcel }) = self.held.pop_front() {
-                // There is room: only this end fills it.
-                let _ = self.messages.push((to.id(), parcel));
-                spent.push(to);
-            }
-        }
-        self.held.is_empty()
+        self.spills = true;
+        self.spill.push(message);
     }
 }
 
 impl Inbound {
+    pub(super) fn next_note(&mut self) -> Option<Note> {
+        self.notes.pop().ok()
+    }
+
+    /// The next message: those of the ring, then as many of the spill as had been there before the ring was emptied. All that
+    /// the ring holds meanwhile is older than they are; what comes into either later is younger.
+    pub(super) fn next_message(&mut self) -> Option<Message> {
+        loop {
+            if let Some(message) = self.messages.pop() {
+                return Some(message);
+            }
+            if self.due > 0 {
+                self.due -= 1;
+                return self.spill.pop();
+            }
+            if self.spill.is_empty() {
+                return None;
+            }
+            self.due = self.spill.len();
+        }
+    }
+
+    /// How many messages there are at the most.
+    pub(super) fn most(&self) -> usize {
+        MOST_MESSAGES + self.spill.len()
+    }
+
     /// Whether nothing has come.
     pub(super) fn is_empty(&mut self) -> bool {
-        self.notes.is_empty() && self.messages.is_empty()
+        self.notes.is_empty() && self.messages.is_empty() && self.spill.is_empty()
+    }
+
+    /// All that has come.
+    pub(super) fn empty(&mut self) -> (Vec<Note>, Vec<Message>) {
+        let notes = std::iter::from_fn(|| self.next_note()).collect();
+        (notes, std::iter::from_fn(|| self.next_message()).collect())
     }
 }
 
 impl fmt::Debug for Outbound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outbound")
-            .field("held", &self.held.len())
+            .field("spilled", &self.spill.len())
             .finish_non_exhaustive()
     }
 }
@@ -165,14 +178,5 @@ impl fmt::Debug for Outbound {
 impl fmt::Debug for Inbound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inbound").finish_non_exhaustive()
-    }
-}
-
-impl Drop for Outbound {
-    /// What is held reaches nobody any more.
-    fn drop(&mut self) {
-        for Held { to, parcel } in self.held.drain(..) {
-            quietly(|| to.bury_parcel(parcel));
-        }
     }
 }

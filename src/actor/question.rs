@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::ask::{AskError, Reply};
+use super::failure::quietly;
 use super::messages::Signal;
 use super::reference::ActorRef;
 use super::route;
@@ -32,8 +33,6 @@ impl<F> Clone for Map<F> {
 pub(super) struct Question<M, N, R, F> {
     pub(super) asker: ActorRef<M>,
     pub(super) asked: ActorRef<N>,
-    /// Tells the questions of an actor apart.
-    pub(super) number: u64,
     /// The timer of its deadline.
     pub(super) timer: Option<u64>,
     pub(super) map: Map<F>,
@@ -43,10 +42,9 @@ pub(super) struct Question<M, N, R, F> {
 /// A question that has come home.
 pub(super) trait Answered<M>: Send {
     fn asker(&self) -> &ActorRef<M>;
-    fn number(&self) -> u64;
     fn timer(&self) -> Option<u64>;
     /// The message of it, if the deadline did not make one before. Calls the user's function.
-    fn into_message(self: Box<Self>, was_full: bool) -> Option<M>;
+    fn into_message(self: Box<Self>) -> Option<M>;
 }
 
 impl<M, N, R, F> Answered<M> for Question<M, N, R, F>
@@ -60,22 +58,19 @@ where
         &self.asker
     }
 
-    fn number(&self) -> u64 {
-        self.number
-    }
-
     fn timer(&self) -> Option<u64> {
         self.timer
     }
 
-    fn into_message(self: Box<Self>, was_full: bool) -> Option<M> {
-        let map = self.map.take()?;
-        Some(map(match self.answer {
-            Err(AskError::Unanswered) if was_full => Err(AskError::Full),
-            // It waited as the actor stopped, and went with the mailbox; or it did not get that far.
-            Err(AskError::Unanswered) if self.asked.is_stopped() => Err(AskError::Stopped),
-            answer => answer,
-        }))
+    fn into_message(self: Box<Self>) -> Option<M> {
+        match self.map.take() {
+            Some(map) => Some(map(self.answer)),
+            None => {
+                // A late answer, whose drop is nobody's failure.
+                quietly(|| drop(self));
+                None
+            }
+        }
     }
 }
 
@@ -87,12 +82,16 @@ where
     F: FnOnce(Result<R, AskError>) -> M + Send + 'static,
 {
     fn finish(mut self: Box<Self>, answer: Result<R, AskError>) {
-        self.answer = answer;
+        self.answer = match answer {
+            // It waited as the actor stopped, and went with the mailbox.
+            Err(AskError::Unanswered) if self.asked.is_stopped() => Err(AskError::Stopped),
+            answer => answer,
+        };
         let asker = &self.asker.address;
         let (system, worker, actor) = (asker.system.id, asker.worker, asker.id);
         let home: Box<dyn Answered<M>> = self;
         // By the lane, if there is one, for less; by any other thread as all that must not be lost.
-        if let Err(home) = route::send_home(system, worker, actor, home) {
+        if let Err(home) = route::carry(system, worker, actor, home) {
             let asker = home.asker().clone();
             asker.address.signal(Signal::Answered(home));
         }

@@ -8,10 +8,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crossbeam_queue::SegQueue;
+use smallbox::SmallBox;
 
-use super::address::AnyAddress;
 use super::failure::quietly;
-use super::lane::{Inbound, Note, Outbound};
+use super::lane::{Inbound, Message, Note, Outbound};
 use super::poller::Waker;
 use super::system_core::SystemCore;
 use crate::primitive::Mutex;
@@ -67,8 +67,6 @@ pub(super) struct Outgoing {
     worker: usize,
     /// Lanes to the workers, by their numbers; none to itself.
     lanes: Vec<Option<Outbound>>,
-    /// A lane may hold messages that found it full.
-    holds: bool,
     /// Actors of this worker that became ready.
     ready: VecDeque<u64>,
 }
@@ -79,7 +77,6 @@ impl Outgoing {
             system,
             worker,
             lanes,
-            holds: false,
             ready: VecDeque::new(),
         }
     }
@@ -149,7 +146,7 @@ pub(super) fn send(system: u64, posts: &[Post], fence: Fence, to: usize, note: N
     if let Ok(Some(from)) = by_lane {
         post.wake(fence);
         if post.has_ended() {
-            bury_what_came_too_late(post, to, from, std::iter::empty());
+            what_came_too_late(post, to, from);
         }
     } else if let Some(note) = note {
         post.injector.push(note);
@@ -158,120 +155,40 @@ pub(super) fn send(system: u64, posts: &[Post], fence: Fence, to: usize, note: N
 }
 
 /// Sends a message to an actor of worker `to`, by the lane from this worker, or gives it back where there is none. Never blocks.
-pub(super) fn carry<M: Send + 'static>(
-    system: u64,
-    posts: &[Post],
-    fence: Fence,
-    to: usize,
-    address: &Arc<impl AnyAddress + 'static>,
-    message: M,
-) -> Result<(), M> {
-    let Some(post) = posts.get(to).filter(|post| !post.has_ended()) else {
-        return Err(message);
-    };
-    let (mut message, mut spent): (_, Vec<Arc<dyn AnyAddress>>) = (Some(message), Vec::new());
-    let from = OUTGOING.try_with(|slot| {
-        let mut slot = slot.borrow_mut();
-        let outgoing = slot.as_mut().filter(|outgoing| outgoing.system.id == system)?;
-        let lane = outgoing.lanes.get_mut(to)?.as_mut()?;
-        let parcel = wrap(message.take()?);
-        outgoing.holds |= !lane.carry(address.id(), parcel, || address.clone(), &mut spent);
-        Some(outgoing.worker)
-    });
-    match (message, from) {
-        (None, Ok(Some(from))) => {
-            post.wake(fence);
-            // The load of `parked` stands behind the fence, and so does this one: a worker that has not ended yet finds what was
-            // put before when it ends (`Worker::abandon`).
-            if post.has_ended() {
-                let before = spent.iter().map(|address| &**address);
-                let now: &dyn AnyAddress = &**address;
-                bury_what_came_too_late(post, to, from, before.chain([now]));
-            }
-            Ok(())
-        }
-        (Some(message), _) => Err(message),
-        (None, _) => Ok(()),
-    }
-}
-
-/// Sends an answer to an actor of worker `to` of the system, by the lane from this worker, or gives it back where there is none or no
-/// room in it. Never blocks.
-pub(super) fn send_home<T: Send + 'static>(system: u64, to: usize, actor: u64, answer: T) -> Result<(), T> {
-    let mut answer = Some(answer);
+pub(super) fn carry<T: Send + 'static>(system: u64, to: usize, actor: u64, message: T) -> Result<(), T> {
+    let mut message = Some(message);
     let late = OUTGOING.try_with(|slot| {
         let mut slot = slot.borrow_mut();
         let outgoing = slot.as_mut().filter(|outgoing| outgoing.system.id == system)?;
         let post = outgoing.system.posts.get(to).filter(|post| !post.has_ended())?;
         let lane = outgoing.lanes.get_mut(to)?.as_mut()?;
-        answer = lane.overtake(actor, answer.take()?).err();
+        lane.carry(actor, wrap(message.take()?));
         post.wake(outgoing.system.fence);
-        // As in `carry`.
+        // The load of `parked` stands behind the fence, and so does this one: a worker that has not ended yet finds what was
+        // put before when it ends (`Worker::abandon`).
         post.has_ended()
             .then(|| (outgoing.system.clone(), outgoing.worker))
     });
     if let Ok(Some((system, from))) = late {
-        bury_what_came_too_late(&system.posts[to], to, from, std::iter::empty());
+        // What is there was sent just now, and is this message, if the worker did not find it.
+        for (_, parcel) in what_came_too_late(&system.posts[to], to, from) {
+            message = parcel.downcast().ok().map(SmallBox::into_inner);
+        }
     }
-    answer.map_or(Ok(()), Err)
+    message.map_or(Ok(()), Err)
 }
 
-/// Empties the lane from worker `from` to `to`, which has ended. What is left there was sent just now: messages to these
-/// addresses, or notes.
-fn bury_what_came_too_late<'a>(
-    post: &Post,
-    to: usize,
-    from: usize,
-    addresses: impl Iterator<Item = &'a dyn AnyAddress> + Clone,
-) {
-    let (mut notes, mut messages) = (Vec::new(), Vec::new());
-    if let Ok(mut remains) = post.remains.lock()
-        && let Some(lane) = remains.get_mut(from - usize::from(from > to))
-    {
-        notes.extend(std::iter::from_fn(|| lane.notes.pop().ok()));
-        messages.extend(std::iter::from_fn(|| lane.messages.pop()));
-    }
+/// Empties the lane from worker `from` to `to`, which has ended. Notes mean nothing any more.
+fn what_came_too_late(post: &Post, to: usize, from: usize) -> Vec<Message> {
+    let (notes, messages) = match post.remains.lock() {
+        Ok(mut remains) => remains
+            .get_mut(from - usize::from(from > to))
+            .map(Inbound::empty)
+            .unwrap_or_default(),
+        Err(_) => return Vec::new(),
+    };
     for note in notes {
         quietly(|| drop(note));
     }
-    for (actor, parcel) in messages {
-        match addresses.clone().find(|address| address.id() == actor) {
-            Some(address) => quietly(|| address.bury_parcel(parcel)),
-            None => quietly(|| drop(parcel)),
-        }
-    }
-}
-
-/// Sends what found lanes full, as far as there is room by now. True when there was any.
-pub(super) fn flush(posts: &[Post], fence: Fence) -> bool {
-    let mut sent = Vec::new();
-    OUTGOING.with(|slot| {
-        let mut slot = slot.borrow_mut();
-        let Some(outgoing) = slot.as_mut().filter(|outgoing| outgoing.holds) else {
-            return;
-        };
-        outgoing.holds = false;
-        let from = outgoing.worker;
-        for (to, lane) in outgoing.lanes.iter_mut().enumerate() {
-            if let Some(lane) = lane {
-                let mut spent = Vec::new();
-                outgoing.holds |= !lane.flush(&mut spent);
-                if !spent.is_empty() {
-                    sent.push((from, to, spent));
-                }
-            }
-        }
-    });
-    for (from, to, spent) in &sent {
-        posts[*to].wake(fence);
-        if posts[*to].has_ended() {
-            bury_what_came_too_late(&posts[*to], *to, *from, spent.iter().map(|address| &**address));
-        }
-    }
-    !sent.is_empty()
-}
-
-/// Whether there are messages that found lanes full.
-pub(super) fn holds() -> bool {
-    OUTGOING.with(|slot| slot.borrow().as_ref().is_some_and(|outgoing| outgoing.holds))
+    messages
 }

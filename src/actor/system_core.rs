@@ -1,9 +1,7 @@
 //! What all of a system share: its posts, registry, events and counts.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use super::address::Address;
 use super::event::Events;
 use super::lane::Note;
 use super::registry::Registry;
@@ -69,11 +67,6 @@ impl SystemCore {
 
     pub(super) fn send(&self, worker: usize, note: Note) {
         route::send(self.id, &self.posts, self.fence, worker, note);
-    }
-
-    /// Sends a message by the lane from this worker to the actor's, or gives it back where there is none.
-    pub(super) fn carry<M: Send + 'static>(&self, to: &Arc<Address<M>>, message: M) -> Result<(), M> {
-        route::carry(self.id, &self.posts, self.fence, to.worker, to, message)
     }
 
     /// Has somebody reminded by a worker.

@@ -7,7 +7,7 @@ use super::cell::AnyCell;
 use super::failure::{fenced, quietly};
 use super::graves::Graves;
 use super::io::IoTable;
-use super::lane::{Inbound, LANE, Note};
+use super::lane::{Inbound, Note};
 use super::number::Numbered;
 use super::phase::Ran;
 use super::poller::{LONGEST_SLEEP, Poller};
@@ -22,10 +22,8 @@ use crate::wait::{Turn, Turns, WaitStrategy};
 
 /// Actors run in a turn before lanes, timers and descriptors are looked at again.
 const ACTORS_A_TURN: usize = 256;
-/// Notes taken from the injector in a turn.
-const INJECTED_A_TURN: usize = 1024;
-/// How long a worker sleeps at most that holds messages which found a lane full.
-const HELD_SLEEP: Duration = Duration::from_millis(1);
+/// Notes taken from each lane, and from the injector, in a turn.
+const NOTES_A_TURN: usize = 1024;
 /// Turns between two looks at the descriptors, while there is work.
 const IO_EACH: u32 = 32;
 
@@ -124,19 +122,19 @@ impl Worker {
 
     /// Does what there is to do, once around. False when there was nothing.
     fn turn(&mut self, now: Instant) -> bool {
-        let mut busy = route::flush(&self.system.posts, self.system.fence);
+        let mut busy = false;
         // Before the lanes are emptied, of what had been sent by then at the least.
         let forgotten = self.graves.forgotten(false);
         for lane in 0..self.incoming.len() {
-            for _ in 0..LANE {
-                let Ok(note) = self.incoming[lane].notes.pop() else {
+            for _ in 0..NOTES_A_TURN {
+                let Some(note) = self.incoming[lane].next_note() else {
                     break;
                 };
                 busy = true;
                 self.take(note);
             }
-            for _ in 0..LANE {
-                let Some((actor, parcel)) = self.incoming[lane].messages.pop() else {
+            for _ in 0..self.incoming[lane].most() {
+                let Some((actor, parcel)) = self.incoming[lane].next_message() else {
                     break;
                 };
                 busy = true;
@@ -144,7 +142,7 @@ impl Worker {
             }
         }
         self.graves.close(forgotten);
-        for _ in 0..INJECTED_A_TURN {
+        for _ in 0..NOTES_A_TURN {
             // Looked at before: a pop that finds nothing has paid for a fence.
             let injector = &self.system.posts[self.number].injector;
             let Some(note) = (!injector.is_empty()).then(|| injector.pop()).flatten() else {
@@ -180,7 +178,10 @@ impl Worker {
 
     /// Lets an actor go that has nothing to do; what came meanwhile, it does later.
     fn let_go(&mut self, actor: u64) {
-        if self.cells.get(&actor).is_some_and(|cell| !cell.settle()) {
+        if let Some(cell) = self.cells.get_mut(&actor)
+            && !cell.settle()
+        {
+            cell.is_ready();
             route::push_ready(actor);
         }
     }
@@ -236,6 +237,7 @@ impl Worker {
                 }
             }
             Ran::More => {
+                cell.is_ready();
                 self.cells.insert(actor, cell);
                 route::push_ready(actor);
             }
@@ -259,8 +261,9 @@ impl Worker {
             // From here on who sends finds them there; what was sent before is found now.
             *remains = std::mem::take(&mut self.incoming);
             for lane in &mut *remains {
-                notes.extend(std::iter::from_fn(|| lane.notes.pop().ok()));
-                messages.extend(std::iter::from_fn(|| lane.messages.pop()));
+                let late = lane.empty();
+                notes.extend(late.0);
+                messages.extend(late.1);
             }
         }
         for note in notes {
@@ -281,10 +284,10 @@ impl Worker {
     fn abandon_cells(&mut self) {
         loop {
             for lane in 0..self.incoming.len() {
-                while let Ok(note) = self.incoming[lane].notes.pop() {
+                while let Some(note) = self.incoming[lane].next_note() {
                     self.take(note);
                 }
-                while let Some((actor, parcel)) = self.incoming[lane].messages.pop() {
+                while let Some((actor, parcel)) = self.incoming[lane].next_message() {
                     self.deliver(actor, parcel);
                 }
             }
@@ -319,8 +322,6 @@ impl Worker {
         }
         let sleep = match self.timers.first() {
             _ if !is_idle => Duration::ZERO,
-            // Nobody says when there is room.
-            _ if route::holds() => HELD_SLEEP,
             Some(first) => first.saturating_duration_since(now()).min(LONGEST_SLEEP),
             None => LONGEST_SLEEP,
         };

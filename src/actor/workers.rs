@@ -380,7 +380,7 @@ fn lanes(count: usize) -> Option<(Vec<Vec<Option<Outbound>>>, Vec<Vec<Inbound>>)
                 lanes.push(None);
                 continue;
             }
-            let (outbound, inbound) = lane::ends()?;
+            let (outbound, inbound) = lane::ends(count * count)?;
             lanes.push(Some(outbound));
             arrivals.push(inbound);
         }

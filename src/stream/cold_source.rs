@@ -299,11 +299,13 @@ impl<T> ColdSource<T> {
 
     /// No more elements than this are there.
     pub(super) fn most_there(&self, ring: &Consumer<Fixed<T>>) -> u64 {
-        match &self.aside {
-            _ if self.special => self.endpoint.most_in_ring(),
+        let here = match &self.aside {
+            _ if self.unbounded.is_some() => self.endpoint.most_in_ring(),
             Some(place) => place.slots(ring.shape()),
             None => ring.slots(),
-        }
+        };
+        let elsewhere = self.lanes.as_ref().map_or(0, |lanes| lanes.most_elsewhere());
+        here.saturating_add(elsewhere)
     }
 
     /// Whether an element is there in any lane, asked for or not.

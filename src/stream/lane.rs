@@ -65,6 +65,14 @@ impl<T> Lane<T> {
             || self.unbounded.as_ref().is_some_and(|all| all.continues(pos)))
     }
 
+    /// No more elements than this are there.
+    pub(super) fn most(&self) -> u64 {
+        if self.unbounded.is_some() {
+            return self.endpoint.most_in_ring();
+        }
+        self.ring.slots()
+    }
+
     /// Drops what is there, and closes.
     pub(super) fn hang_up(mut self) {
         if !std::mem::needs_drop::<T>() {

@@ -129,6 +129,16 @@ impl<T> Lanes<T> {
         self.queue.is_empty() && !self.attends && self.notice() == 0
     }
 
+    /// No more elements than this are there in the other lanes.
+    pub(super) fn most_elsewhere(&self) -> u64 {
+        let most = |most: u64, lane: &Lane<T>| most.saturating_add(lane.most());
+        let here = self.queue.iter().fold(0, most);
+        if self.notice() & LANES == 0 {
+            return here;
+        }
+        self.overseen.desk().iter().fold(here, most)
+    }
+
     /// Whether all sinks have ended but the overseer's own.
     fn is_deserted(&self) -> bool {
         self.attends && self.has_retired && self.queue.is_empty() && self.notice() & LANES == 0

@@ -1,10 +1,13 @@
 //! Messages between two workers: in order however many they are, for actors not yet made, for those that have stopped, and
 //! past the end of either worker.
 
-use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use millstream::{ActorRef, ActorSystem, DeadLetter, Next, SpawnOptions, receive};
+use millstream::{
+    ActorRef, ActorSystem, AskError, DeadLetter, Mailbox, Next, Overflow, ReplyTo, SpawnOptions, receive,
+};
 
 use crate::support::{Do, LONG, Strings, mute, nothing, probe_with, system, tests, until};
 
@@ -52,7 +55,7 @@ fn what_does_not_fit_waits_in_order() {
     assert_eq!(system.shutdown(LONG).unwrap().dead_letters, 0);
 }
 
-fn what_is_held_goes_on_without_another_message() {
+fn what_does_not_fit_comes_though_its_sender_sleeps() {
     let system = ActorSystem::builder("test")
         .workers(millstream::Workers::unpinned(2))
         .wait(millstream::WaitStrategy::park())
@@ -102,7 +105,7 @@ fn messages_for_an_actor_that_is_still_to_be_made_wait() {
     let other = system.spawn_with("other", mute(), on(2)).unwrap();
     let held = busy.hold();
     // Made from one worker, told from another: these notes take different ways.
-    let (told, heard) = std::sync::mpsc::channel();
+    let (told, heard) = channel();
     let late = other.get(move |_, context| {
         let late = move || {
             let told = told.clone();
@@ -125,7 +128,7 @@ fn what_comes_for_the_dead_is_a_dead_letter() {
     for round in 0..50u64 {
         let (actor, heard) = probe_with::<u64>(&system, &format!("a{round}"), on(1));
         let held = busy.hold();
-        // Some lie in the lane as it stops, and some with the sender; its last reference goes before it does.
+        // They wait as it stops, some where the lane was full; its last reference goes before it does.
         let to = actor.clone();
         sender.get(move |_, _| (0..MANY).for_each(|number| to.tell(number)));
         if round % 2 == 0 {
@@ -181,7 +184,7 @@ fn a_worker_that_ends_leaves_nothing_unsaid() {
         let letters = system.events().subscribe::<DeadLetter>(100_000);
         let held = busy.hold();
         tell_many(&sender, &actor, |number| number);
-        // The sender's worker ends, with messages that it holds, while the other one hangs.
+        // The sender's worker ends, with messages under way, while the other one hangs.
         let late = system.shutdown(Duration::from_millis(1));
         drop(held);
         assert!(late.is_err());
@@ -193,12 +196,124 @@ fn a_worker_that_ends_leaves_nothing_unsaid() {
     }
 }
 
+/// What an actor is told of its question, by number.
+type Told = (u64, Result<u64, String>);
+
+/// An actor that asks `to` as often as it is told to, and says what it hears. It stays busy past the deadline of each question.
+fn asker(
+    system: &ActorSystem,
+    to: &ActorRef<(u64, ReplyTo<u64>)>,
+    answered: Receiver<()>,
+    deadline: Duration,
+) -> (ActorRef<Told>, Receiver<Told>) {
+    let (told, heard) = channel();
+    let (to, answered) = (to.clone(), Arc::new(Mutex::new(answered)));
+    let asking = move || {
+        let (told, to, answered) = (told.clone(), to.clone(), answered.clone());
+        receive(move |context, (number, answer): Told| {
+            if answer == Err("ask".into()) {
+                let question = move |reply| (number, reply);
+                context.ask(&to, question, deadline, move |answer| {
+                    (number, answer.map_err(|error| error.to_string()))
+                });
+                let _ = answered.lock().unwrap().recv();
+                std::thread::sleep(2 * deadline);
+            } else {
+                let _ = told.send((number, answer));
+            }
+            Next::Same
+        })
+    };
+    (system.spawn_with("asker", asking, on(0)).unwrap(), heard)
+}
+
+fn an_answer_in_time_is_heard_however_late() {
+    let system = system(2);
+    let (told, answered) = channel();
+    let echo = move || {
+        let told = told.clone();
+        receive(move |_, (number, reply): (u64, ReplyTo<u64>)| {
+            reply.send(number);
+            let _ = told.send(());
+            Next::Same
+        })
+    };
+    let echo = system.spawn_with("echo", echo, on(1)).unwrap();
+    let (asking, heard) = asker(&system, &echo, answered, Duration::from_millis(20));
+    for number in 0..10 {
+        asking.tell((number, Err("ask".to_owned())));
+        assert_eq!(heard.recv().unwrap(), (number, Ok(number)));
+    }
+}
+
+fn a_question_that_was_dropped_is_unanswered_though_its_actor_stops() {
+    for worker in [0, 1] {
+        let system = system(2);
+        let (told, answered) = channel();
+        let drops = move || {
+            let told = told.clone();
+            receive(move |_, (_, reply): (u64, ReplyTo<u64>)| {
+                drop(reply);
+                let _ = told.send(());
+                Next::Stop
+            })
+        };
+        let drops = system.spawn_with("drops", drops, on(worker)).unwrap();
+        let (unblocked, at_once) = channel();
+        drop(unblocked);
+        let answered = if worker == 0 { at_once } else { answered };
+        let (asking, heard) = asker(&system, &drops, answered, LONG / 1000);
+        asking.tell((7, Err("ask".to_owned())));
+        let (number, answer) = heard.recv().unwrap();
+        assert_eq!(number, 7);
+        let why = answer.unwrap_err();
+        assert!(
+            why.contains("dropped without an answer") || worker == 0 && why.contains("deadline"),
+            "{why}"
+        );
+    }
+}
+
+fn a_refusal_is_told_though_the_reply_is_kept() {
+    let system = system(2);
+    let keeper = system.spawn_with("keeper", mute(), on(0)).unwrap();
+    let full = on(1).mailbox(Mailbox::bounded(1, Overflow::Reject));
+    let full = system.spawn_with("full", mute(), full).unwrap();
+    let held = full.hold();
+    full.try_tell(nothing()).unwrap();
+    let (told, heard) = channel();
+    let kept = keeper.get(move |_, context| {
+        let mut kept = None;
+        let keep = |reply: ReplyTo<u64>| {
+            kept = Some(reply);
+            nothing()
+        };
+        context.ask(
+            &full,
+            keep,
+            Duration::MAX,
+            move |answer: Result<u64, AskError>| {
+                let _ = told.send(answer.unwrap_err().to_string());
+                nothing()
+            },
+        );
+        kept
+    });
+    assert!(heard.recv().unwrap().contains("mailbox is full"));
+    drop((kept, held));
+    until(|| keeper.waiting() == 0);
+    assert!(heard.recv().is_err(), "it is told once");
+}
+
 tests! {
     what_does_not_fit_waits_in_order
-    what_is_held_goes_on_without_another_message
+    what_does_not_fit_comes_though_its_sender_sleeps
     what_waits_is_counted
     messages_for_an_actor_that_is_still_to_be_made_wait
     what_comes_for_the_dead_is_a_dead_letter
     nothing_is_lost_however_an_actor_stops
     a_worker_that_ends_leaves_nothing_unsaid
+    an_answer_in_time_is_heard_however_late
+    a_question_that_was_dropped_is_unanswered_though_its_actor_stops
+    a_refusal_is_told_though_the_reply_is_kept
 }

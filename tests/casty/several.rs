@@ -25,6 +25,7 @@ rows! {
     }
     in_one_process {
         c48_streams_in_both_directions
+        c18_a_drain_takes_what_is_there_and_ends
     }
 }
 
@@ -291,6 +292,49 @@ fn c48_streams_in_both_directions(scene: &Scene) {
     scene.system.wait_stopped(&consumer, LONGEST).unwrap();
     scene.ends_well(&producer, &mut reader);
     assert_eq!(other.events().dead_letters(), 0);
+}
+
+/// However fast the sinks are: of what comes meanwhile it takes no more than the rings hold.
+fn c18_a_drain_takes_what_is_there_and_ends(scene: &Scene) {
+    for sinks in [1, 3] {
+        let producer = scene.producer("stream", stream_producer().buffer_size(50));
+        let consumer = stream_consumer(&producer).initial_demand(50);
+        let consumer = scene.system.spawn("consumer", consumer).unwrap();
+        let mut source: SourceRef<u64> = scene.system.ask(&consumer, GetSource::new, LONGEST).unwrap();
+        let mut sinks: Vec<_> = (0..sinks).map(|_| (scene.sink(&producer), 0)).collect();
+        let mut put = |each: u64| {
+            for (number, (sink, next)) in sinks.iter_mut().enumerate() {
+                for _ in 0..each {
+                    *next += u64::from(sink.try_put(tagged(number as u64, *next)).is_ok());
+                }
+            }
+            sinks.iter().map(|(_, next)| *next).sum::<u64>()
+        };
+        let there = put(40);
+        let mut taken = [0; 3];
+        let some = source.drain(usize::MAX, |element| {
+            assert!(
+                element % 1_000_000 < 10_000,
+                "it takes what comes meanwhile for ever"
+            );
+            let number = (element / 1_000_000) as usize;
+            assert_eq!(element % 1_000_000, taken[number]);
+            taken[number] += 1;
+            put(2);
+        });
+        // Of a published stream they are still on their way.
+        assert!(
+            some as u64 >= there || !scene.is_one_system(),
+            "{some} of {there}"
+        );
+        let all = put(0);
+        for (sink, _) in &mut sinks {
+            sink.complete().unwrap();
+        }
+        assert_eq!(some as u64 + source.by_ref().count() as u64, all);
+        scene.system.wait_stopped(&producer, LONGEST).unwrap();
+        scene.system.wait_stopped(&consumer, LONGEST).unwrap();
+    }
 }
 
 /// A reader of a stream that another process publishes.
