@@ -37,7 +37,10 @@ impl<M: Send + 'static> Arrivals<M> {
                 address.set_arrived(self.messages.len());
             }
             Arrived::Answer(answered) => self.answers.push_back(answered),
-            Arrived::Stray(stray) => quietly(|| drop(stray)),
+            Arrived::Stray(stray) => {
+                quietly(|| drop(stray));
+                return false;
+            }
         }
         !std::mem::replace(&mut self.are_known, true)
     }
@@ -51,6 +54,11 @@ impl<M: Send + 'static> Arrivals<M> {
     /// The worker will let the actor run.
     pub(super) fn are_known(&mut self) {
         self.are_known = true;
+    }
+
+    /// The worker lets the actor go: of what comes from here on it is to be told.
+    pub(super) fn are_forgotten(&mut self) {
+        self.are_known = false;
     }
 
     /// The answer, if it is here, for which this timer is the deadline: it came before that.

@@ -36,7 +36,7 @@ pub(super) trait AnyCell {
     /// Whether something waits for it.
     fn has_work(&self) -> bool;
     /// Lets it go until somebody sends a note. False when something came meanwhile.
-    fn settle(&self) -> bool;
+    fn settle(&mut self) -> bool;
     /// Lets the actor fail in its next turn.
     fn fail_later(&self, failure: Failure);
     /// Takes in a message that came by a lane. False when the worker knows already that something waits.
@@ -359,7 +359,8 @@ impl<P: Props> Cell<P> {
                 Some((watched.make)(terminated))
             }),
             Signal::Timer(timer) => match self.arrivals.answer_before(timer) {
-                Some(answered) => self.hear(worker, answered),
+                Some(answered) if self.is_running() => self.hear(worker, answered),
+                Some(answered) => self.early.push_back(Signal::Answered(answered)),
                 None => self.made(worker, |body, worker| body.timer_is_due(worker, timer)),
             },
             Signal::Ready(io, readiness) => {
@@ -459,9 +460,13 @@ impl<P: Props> AnyCell for Cell<P> {
         self.arrivals.has_work(takes_messages) || self.body.me.address.has_work(takes_messages)
     }
 
-    fn settle(&self) -> bool {
+    fn settle(&mut self) -> bool {
         let takes_messages = self.is_running();
-        !self.arrivals.has_work(takes_messages) && self.body.me.address.settle(takes_messages)
+        let settles = !self.arrivals.has_work(takes_messages) && self.body.me.address.settle(takes_messages);
+        if settles {
+            self.arrivals.are_forgotten();
+        }
+        settles
     }
 
     fn deliver(&mut self, parcel: Parcel) -> bool {

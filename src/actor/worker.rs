@@ -210,6 +210,7 @@ impl Worker {
         for parcel in self.early.remove(&actor).unwrap_or_default() {
             cell.deliver(parcel);
         }
+        cell.is_ready();
         self.cells.insert(actor, cell);
         self.telemetry().actors.fetch_add(1, Ordering::Relaxed);
         route::push_ready(actor);

@@ -299,6 +299,17 @@ impl<T> ColdSource<T> {
 
     /// No more elements than this are there.
     pub(super) fn most_there(&self, ring: &Consumer<Fixed<T>>) -> u64 {
+        match &self.aside {
+            _ if self.special => self.most_in_all(ring),
+            Some(place) => place.slots(ring.shape()),
+            None => ring.slots(),
+        }
+    }
+
+    /// As [`most_there`](Self::most_there), of an unbounded stream or one of lanes.
+    #[cold]
+    #[inline(never)]
+    fn most_in_all(&self, ring: &Consumer<Fixed<T>>) -> u64 {
         let here = match &self.aside {
             _ if self.unbounded.is_some() => self.endpoint.most_in_ring(),
             Some(place) => place.slots(ring.shape()),

@@ -254,8 +254,6 @@ impl<T> ColdSource<T> {
         self.headway.waive();
         if notice & LANES != 0 {
             lanes.collect();
-            // From here on it goes from place to place.
-            self.headway.stop();
             self.endpoint.set_rotates(!lanes.queue.is_empty());
         }
         if notice & CANCEL != 0 {
@@ -303,6 +301,8 @@ impl<T> ColdSource<T> {
     /// Changes the present lane for another, which from now on may be the only one.
     fn change(&mut self, ring: &mut Consumer<Fixed<T>>, lane: &mut Lane<T>, is_alone: bool) {
         let Some(lanes) = &mut self.lanes else { return };
+        // Its telescope looks into the ring that is left here, which may be gone soon.
+        self.headway.stop();
         let asked = self.endpoint.asked();
         std::mem::swap(ring, &mut lane.ring);
         std::mem::swap(&mut self.endpoint, &mut lane.endpoint);
@@ -428,7 +428,11 @@ impl<T> ColdSource<T> {
         let mut patience = lanes.patience;
         let taken = lanes.taken_elsewhere().wrapping_add(ring.pos());
         let mut round = Round { cold: self, ring };
+        let before = patience.looks();
         let waited = patience.wait(taken, deadline, &mut round);
+        // The distance to the sink is a matter of the lane that is read.
+        let looks = patience.looks().wrapping_sub(before);
+        round.cold.endpoint.count_idle_looks(looks);
         let ring = round.ring;
         if let Some(lanes) = &mut self.lanes {
             lanes.patience = patience;

@@ -3,7 +3,7 @@
 use std::thread;
 
 use millstream::{
-    ActorSystem, CloseReason, CompleteStream, GetSource, SourceRef, StreamFault, TryPutError,
+    ActorSystem, CloseReason, CompleteStream, GetSink, GetSource, SourceRef, StreamFault, TryPutError,
     stream_consumer, stream_producer,
 };
 
@@ -26,6 +26,7 @@ rows! {
     in_one_process {
         c48_streams_in_both_directions
         c18_a_drain_takes_what_is_there_and_ends
+        c18_a_sink_comes_as_the_only_one_ends
     }
 }
 
@@ -271,7 +272,7 @@ fn c48_streams_in_both_directions(scene: &Scene) {
     let (producer, mut sink, mut reader) = scene.stream(4, "demand=3");
     let props = stream_producer::<u64>().buffer_size(4).published("back");
     let answers = back.spawn("back", props.directory(&scene.ground.dir)).unwrap();
-    let mut answer = back.ask(&answers, millstream::GetSink::new, LONGEST).unwrap();
+    let mut answer = back.ask(&answers, GetSink::new, LONGEST).unwrap();
     let stream = scene
         .system
         .lookup_stream_in(&scene.ground.dir, "back", LONGEST)
@@ -335,6 +336,40 @@ fn c18_a_drain_takes_what_is_there_and_ends(scene: &Scene) {
         scene.system.wait_stopped(&producer, LONGEST).unwrap();
         scene.system.wait_stopped(&consumer, LONGEST).unwrap();
     }
+}
+
+/// The source goes from ring to ring while each, as long as it is alone, is read at a distance to its sink.
+fn c18_a_sink_comes_as_the_only_one_ends(scene: &Scene) {
+    let producer = scene.producer("stream", stream_producer().buffer_size(1000));
+    let consumer = stream_consumer(&producer).initial_demand(1000);
+    let consumer = scene.system.spawn("consumer", consumer).unwrap();
+    let mut source: SourceRef<u64> = scene.system.ask(&consumer, GetSource::new, LONGEST).unwrap();
+    let mut sink = scene.sink(&producer);
+    let putting = {
+        let (system, producer) = (scene.system.handle(), producer.clone());
+        thread::spawn(move || {
+            for number in 0..200 {
+                for element in 0..2_000 {
+                    sink.put(tagged(number, element)).unwrap();
+                }
+                let next = (number < 199).then(|| system.ask(&producer, GetSink::new, LONGEST).unwrap());
+                sink.complete().unwrap();
+                if let Some(next) = next {
+                    sink = next;
+                }
+            }
+        })
+    };
+    let mut taken = vec![0; 200];
+    for element in source.by_ref() {
+        let number = (element / 1_000_000) as usize;
+        assert_eq!(element % 1_000_000, taken[number]);
+        taken[number] += 1;
+    }
+    putting.join().unwrap();
+    assert!(taken.iter().all(|taken| *taken == 2_000));
+    scene.system.wait_stopped(&producer, LONGEST).unwrap();
+    scene.system.wait_stopped(&consumer, LONGEST).unwrap();
 }
 
 /// A reader of a stream that another process publishes.

@@ -222,6 +222,11 @@ impl ConsumerEndpoint {
         (vacancy, self.mark())
     }
 
+    /// Counts looks elsewhere that found nothing to take.
+    pub(crate) fn count_idle_looks(&mut self, looks: u64) {
+        self.patience.count_looks(looks);
+    }
+
     /// Looks so far that found nothing to take, in waits or out of them; who sleeps leaves many out.
     pub(crate) fn idle_looks(&self) -> u64 {
         const OF_A_SLEEP: u64 = 1 << 16;

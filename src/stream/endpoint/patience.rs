@@ -47,7 +47,12 @@ impl Patience {
 
     /// Counts a look of who does not wait.
     pub(crate) fn count_look(&mut self) {
-        self.looks = self.looks.wrapping_add(1);
+        self.count_looks(1);
+    }
+
+    /// Counts looks of who waited elsewhere.
+    pub(crate) fn count_looks(&mut self, looks: u64) {
+        self.looks = self.looks.wrapping_add(looks);
     }
 
     /// Waits at position `pos` until something is there, the stream ends, the deadline passes or the idle timeout ends it.
