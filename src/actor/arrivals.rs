@@ -51,14 +51,9 @@ impl<M: Send + 'static> Arrivals<M> {
         self.is_mailbox_first ^= true;
     }
 
-    /// The worker will let the actor run.
-    pub(super) fn are_known(&mut self) {
-        self.are_known = true;
-    }
-
-    /// The worker lets the actor go: of what comes from here on it is to be told.
-    pub(super) fn are_forgotten(&mut self) {
-        self.are_known = false;
+    /// Whether the worker will let the actor run; else it is to be told of what comes.
+    pub(super) fn set_known(&mut self, are_known: bool) {
+        self.are_known = are_known;
     }
 
     /// The answer, if it is here, for which this timer is the deadline: it came before that.

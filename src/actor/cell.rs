@@ -42,7 +42,7 @@ pub(super) trait AnyCell {
     /// Takes in a message that came by a lane. False when the worker knows already that something waits.
     fn deliver(&mut self, parcel: Parcel) -> bool;
     /// It is among the ready: what comes by a lane need not call for it.
-    fn is_ready(&mut self);
+    fn set_ready(&mut self);
     /// How it is reached.
     fn address(&self) -> Arc<dyn AnyAddress>;
     /// A timer of it is due.
@@ -464,7 +464,7 @@ impl<P: Props> AnyCell for Cell<P> {
         let takes_messages = self.is_running();
         let settles = !self.arrivals.has_work(takes_messages) && self.body.me.address.settle(takes_messages);
         if settles {
-            self.arrivals.are_forgotten();
+            self.arrivals.set_known(false);
         }
         settles
     }
@@ -473,8 +473,8 @@ impl<P: Props> AnyCell for Cell<P> {
         self.arrivals.take_in(&self.body.me.address, parcel)
     }
 
-    fn is_ready(&mut self) {
-        self.arrivals.are_known();
+    fn set_ready(&mut self) {
+        self.arrivals.set_known(true);
     }
 
     fn address(&self) -> Arc<dyn AnyAddress> {

@@ -1,7 +1,7 @@
 //! How a note reaches a worker: by the lane from another worker, or by the injector from any other thread.
 //!
-//! Notes say that an actor is ready, or is to be made, or carry a message from worker to worker. Of the first each actor has at
-//! most one on the way, and their order means nothing, so a full lane gives way to the injector. Messages stay in order.
+//! Notes say that an actor is ready, or is to be made. Each actor has at most one on the way, and the order of notes means nothing,
+//! so a full lane gives way to the injector. Messages go by a lane of their own, in order.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

@@ -181,7 +181,7 @@ impl Worker {
         if let Some(cell) = self.cells.get_mut(&actor)
             && !cell.settle()
         {
-            cell.is_ready();
+            cell.set_ready();
             route::push_ready(actor);
         }
     }
@@ -210,7 +210,7 @@ impl Worker {
         for parcel in self.early.remove(&actor).unwrap_or_default() {
             cell.deliver(parcel);
         }
-        cell.is_ready();
+        cell.set_ready();
         self.cells.insert(actor, cell);
         self.telemetry().actors.fetch_add(1, Ordering::Relaxed);
         route::push_ready(actor);
@@ -238,7 +238,7 @@ impl Worker {
                 }
             }
             Ran::More => {
-                cell.is_ready();
+                cell.set_ready();
                 self.cells.insert(actor, cell);
                 route::push_ready(actor);
             }
