@@ -40,7 +40,7 @@ const OPERATIONS: [Operation; 19] = [
     Operation::new("put, 64 B", 37.0, |n| counted_put(ends::<8>(ROOM), n)),
     Operation::new("try_put, 8 B", 22.0, |n| counted_try_put(ends::<1>(ROOM), n)),
     Operation::new("next, 8 B", 12.0, |n| counted_next(filled::<1>(n), n)),
-    Operation::new("next, 56 B", 41.0, |n| counted_next(filled::<7>(n), n)),
+    Operation::new("next, 56 B", 41.5, |n| counted_next(filled::<7>(n), n)),
     Operation::new("next, 64 B", 28.0, |n| counted_next(filled::<8>(n), n)),
     Operation::new("try_next, 8 B", 16.0, |n| counted_try_next(filled::<1>(n), n)),
     Operation::new("drain, 8 B", 6.0, |n| counted_drain(filled::<1>(n), n)),
@@ -66,7 +66,7 @@ const OPERATIONS: [Operation; 19] = [
     Operation::new("put, next and credit, 8 B, ring of 64", 50.0, |n| {
         counted_turns(ends::<1>(SMALL), n)
     }),
-    Operation::new("put, next and credit, 56 B, ring of 64", 81.0, |n| {
+    Operation::new("put, next and credit, 56 B, ring of 64", 81.5, |n| {
         counted_turns(ends::<7>(SMALL), n)
     }),
     Operation::new("put, drain and credit, 8 B, ring of 64", 49.0, |n| {

@@ -11,8 +11,8 @@ use stage::{Ground, Mapping, Role, Stage, eventually, say, soon};
 const MOVED: &str = "the layout of shared memory has changed: raise MAJOR in src/ring/page.rs (what else moved may \
                      be read wrongly by processes built before), then change this test";
 
-/// Major 1, minor 2.
-const VERSION: u32 = 1 | 2 << 16;
+/// Major 2, minor 0.
+const VERSION: u32 = 2;
 
 const ROLES: &[(&str, Role)] = &[("numbers", numbers), ("frames", frames)];
 
@@ -346,10 +346,41 @@ fn a_filler_before_the_wrap() {
 }
 
 #[test]
+fn a_stream_of_bundles() {
+    let ground = Ground::new();
+    let mut sink = ground
+        .publish::<[u64; 9]>("layout-bundles")
+        .buffer_size(16)
+        .max_demand(1)
+        .open()
+        .unwrap();
+    let [memory] = Mapping::of("layout-bundles")[..] else {
+        panic!("one mapping of the stream")
+    };
+    word(&memory, 24, two(72, 8));
+    word(&memory, 32, two(16, 64));
+    word(&memory, 40, 1216);
+    word(&memory, 48, 2);
+    word(&memory, 64, 2432);
+    sink.put([5; 9]).unwrap();
+    for (offset, value) in [(0, 1), (8, 0), (56, 0), (64, 5), (128, 5), (136, 0), (1216, 0)] {
+        word(&memory, 8192 + offset, value);
+    }
+    sink.put([6; 9]).unwrap();
+    for (offset, value) in [(0, 2), (64, 5), (136, 6), (200, 6), (208, 0), (1216, 0)] {
+        word(&memory, 8192 + offset, value);
+    }
+    sink.put_slice(&[[7; 9]; 14]).unwrap();
+    for (offset, value) in [(0, 16), (208, 7), (1208, 7), (1216, 0), (1280, 0)] {
+        word(&memory, 8192 + offset, value);
+    }
+}
+
+#[test]
 fn a_stream_of_large_elements() {
     let ground = Ground::new();
     let mut sink = ground
-        .publish::<[u64; 9]>("layout-large")
+        .publish::<[u64; 17]>("layout-large")
         .buffer_size(2)
         .max_demand(1)
         .open()
@@ -357,14 +388,14 @@ fn a_stream_of_large_elements() {
     let [memory] = Mapping::of("layout-large")[..] else {
         panic!("one mapping of the stream")
     };
-    word(&memory, 24, two(72, 8));
+    word(&memory, 24, two(136, 8));
     word(&memory, 32, two(1, 8));
-    word(&memory, 40, 80);
+    word(&memory, 40, 144);
     word(&memory, 48, 3);
-    word(&memory, 64, 240);
-    sink.put([5; 9]).unwrap();
-    sink.put([6; 9]).unwrap();
-    for (offset, value) in [(0, 1), (8, 5), (72, 5), (80, 2), (88, 6), (160, 0)] {
+    word(&memory, 64, 432);
+    sink.put([5; 17]).unwrap();
+    sink.put([6; 17]).unwrap();
+    for (offset, value) in [(0, 1), (8, 5), (136, 5), (144, 2), (152, 6), (288, 0)] {
         word(&memory, 8192 + offset, value);
     }
 }

@@ -173,7 +173,7 @@ impl<S: Shape> Consumer<S> {
         Spot::of(&self.place, self.shape, self.pos)
     }
 
-    /// Looks `blocks` ahead of where it stands, at least one and fewer than there are.
+    /// Looks `blocks` ahead of where it stands, fewer than there are.
     pub(crate) fn telescope(&self, blocks: usize) -> Telescope {
         Telescope::new(&self.place, self.shape, blocks)
     }

@@ -64,9 +64,9 @@ pub(crate) const CREDIT_MAGIC: [u8; 8] = *b"\x89MLC\r\n\x1a\n";
 /// First bytes of an attention page.
 pub(crate) const ATTENTION_MAGIC: [u8; 8] = *b"\x89MLA\r\n\x1a\n";
 /// Layout version. A different major number means that neither side can read the other.
-pub(crate) const MAJOR: u16 = 1;
+pub(crate) const MAJOR: u16 = 2;
 /// Layout revision within the major version.
-pub(crate) const MINOR: u16 = 2;
+pub(crate) const MINOR: u16 = 0;
 /// Reads differently on a machine of the other byte order.
 pub(crate) const ENDIAN_MARK: u32 = 0x0102_0304;
 /// Longest message of a fault, in bytes of UTF-8.

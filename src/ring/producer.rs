@@ -158,6 +158,7 @@ impl<S: Shape> Producer<S> {
         debug_assert!(!self.at_stop());
         let at = self.place.element(self.shape, self.pos);
         self.place.writing(self.shape, self.pos);
+        self.place.claim_ahead_of(self.shape, at);
         write(at);
         self.pos = self.pos.wrapping_add(1);
         // Pairs with the Acquire in `Consumer::ready` and `Run::go`: who reads this stamp sees the element.
@@ -227,6 +228,19 @@ impl<S: Shape> Producer<S> {
             }
             // At most `count` elements in.
             let at = from.wrapping_add(pos.wrapping_sub(begin) as usize * shape.size());
+            if shape.is_bundle() {
+                // One by one: the lines ahead are asked for at the pace at which these are written.
+                for each in 0..some {
+                    let slot = place.element(shape, pos.wrapping_add(each as u64));
+                    place.claim_ahead_of(shape, slot);
+                    // SAFETY: as below, and it is one of them.
+                    unsafe {
+                        at.wrapping_add(each * shape.size())
+                            .copy_to_nonoverlapping(slot, shape.size())
+                    };
+                }
+                return;
+            }
             // SAFETY: `some` elements lie there, as the caller promises, and as many slots of the block are free.
             unsafe { at.copy_to_nonoverlapping(place.element(shape, pos), some * shape.size()) };
         };
@@ -298,6 +312,7 @@ impl<S: Shape> Walk<S> {
         }
         let at = self.place.element(self.shape, self.pos);
         self.place.writing(self.shape, self.pos);
+        self.place.claim_ahead_of(self.shape, at);
         self.pos = self.pos.wrapping_add(1);
         if self.shape.per() == 1 {
             self.place.enter_next(self.shape);

@@ -13,6 +13,12 @@ pub(crate) struct Spot {
 }
 
 impl Spot {
+    /// Position just after the last element of the block.
+    #[inline(always)]
+    pub(crate) fn edge(self) -> u64 {
+        self.edge
+    }
+
     /// Where a walk at `pos` stands.
     #[inline(always)]
     pub(crate) fn of(place: &Place, shape: impl Shape, pos: u64) -> Self {
@@ -30,27 +36,40 @@ pub(crate) struct Telescope {
     end: *mut u8,
     /// In bytes.
     distance: usize,
-    /// Elements of the blocks in between.
+    /// From the edge of a spot to the beginning of the block looked at, in elements; less than nothing for its own.
     between: u64,
 }
 
 impl Telescope {
-    /// Looks `blocks` ahead, at least one and fewer than there are, of any place of the ring of this one.
+    /// Looks `blocks` ahead, fewer than there are, of any place of the ring of this one.
     pub(crate) fn new(place: &Place, shape: impl Shape, blocks: usize) -> Self {
-        debug_assert!(0 < blocks && blocks < place.blocks(shape));
+        debug_assert!(blocks < place.blocks(shape));
         let (_, begin, end) = place.bounds();
         Self {
             begin,
             end,
             distance: blocks * shape.stride(),
-            between: ((blocks - 1) * shape.per()) as u64,
+            between: ((blocks * shape.per()) as u64).wrapping_sub(shape.per() as u64),
         }
     }
 
     /// Whether something was written where it looks from `spot`, which lies in its ring, as far as a stamp can be believed ahead of its turn.
-    #[cfg(not(millstream_loom))]
     #[inline]
     pub(crate) fn is_written(&self, spot: Spot) -> bool {
+        self.fresh(spot) > 0
+    }
+
+    /// How many elements were written where it looks from `spot`, as [`is_written`](Self::is_written) says it; any number, for a
+    /// producer that makes nothing of its stamps.
+    #[inline]
+    pub(crate) fn written(&self, spot: Spot) -> u64 {
+        self.fresh(spot).max(0) as u64
+    }
+
+    /// How far the stamp there is ahead of the block's first element.
+    #[cfg(not(millstream_loom))]
+    #[inline]
+    fn fresh(&self, spot: Spot) -> i64 {
         debug_assert!((self.begin..self.end).contains(&spot.block));
         let mut at = spot.block.wrapping_add(self.distance);
         if at >= self.end {
@@ -59,13 +78,13 @@ impl Telescope {
         // SAFETY: a block of the ring, for the spot is one and the distance less than all of it: a stamp, as in `Place::stamp`,
         // in memory that outlives the source. Relaxed: nothing is read because of it.
         let stamp = unsafe { AtomicU64::from_ptr(at.cast()) }.load(Ordering::Relaxed);
-        stamp.wrapping_sub(spot.edge.wrapping_add(self.between)) as i64 > 0
+        stamp.wrapping_sub(spot.edge.wrapping_add(self.between)) as i64
     }
 
     /// Loom's stamps are elsewhere. No ring of its models is so large that somebody looks ahead.
     #[cfg(millstream_loom)]
-    pub(crate) fn is_written(&self, spot: Spot) -> bool {
+    fn fresh(&self, spot: Spot) -> i64 {
         log::warn!("{self:?} does not look from {spot:?}");
-        true
+        i64::MAX
     }
 }

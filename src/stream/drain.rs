@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use super::endpoint::Vacancy;
 use super::source::SourceRef;
 use crate::primitive::atomic::{Ordering, compiler_fence};
-use crate::ring::block::{Fixed, LINE};
+use crate::ring::block::{Fixed, LINE, Shape};
 use crate::ring::{Filled, Run};
 
 impl<T> SourceRef<T> {
@@ -75,7 +75,7 @@ impl<T> Drop for Due<'_, T> {
 unsafe fn read_out<T>(run: &mut Run<Fixed<T>>, filled: Filled, take: &mut impl FnMut(T)) {
     let per = Fixed::<T>::measured().per;
     match filled {
-        Filled::Whole if per > 1 => {
+        Filled::Whole if per > 1 && !Fixed::<T>::new().is_bundle() => {
             let line = Line::copy(run.block_head().cast::<T>());
             // As in `Consumer::take`: what was copied is not fetched again.
             compiler_fence(Ordering::Acquire);
@@ -86,22 +86,32 @@ unsafe fn read_out<T>(run: &mut Run<Fixed<T>>, filled: Filled, take: &mut impl F
             }
         }
         Filled::Whole => {
-            // SAFETY: the one element of the block.
-            let element = unsafe { run.block_head().cast::<T>().read() };
-            compiler_fence(Ordering::Acquire);
-            run.take();
-            take(element);
+            for _ in 0..per {
+                // SAFETY: one of those that are there.
+                unsafe { read_one(run, take) };
+            }
         }
         Filled::Part(count) => {
             for _ in 0..count {
                 // SAFETY: one of those that are there.
-                let element = unsafe { run.head().cast::<T>().read() };
-                compiler_fence(Ordering::Acquire);
-                run.take();
-                take(element);
+                unsafe { read_one(run, take) };
             }
         }
     }
+}
+
+/// Reads out the next element and gives it to `take`.
+///
+/// # Safety
+/// It is there.
+#[inline(always)]
+unsafe fn read_one<T>(run: &mut Run<Fixed<T>>, take: &mut impl FnMut(T)) {
+    // SAFETY: as the caller promises.
+    let element = unsafe { run.head().cast::<T>().read() };
+    // As above.
+    compiler_fence(Ordering::Acquire);
+    run.take();
+    take(element);
 }
 
 /// The elements of a whole line, copied out before any of them is looked at.

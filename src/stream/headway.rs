@@ -6,10 +6,13 @@
 //! some blocks, whether as many more are written; if not, and it has not waited long for what it took, it leaves the ring alone
 //! until they are, or for a moment. Where that does not help, because its producer is no faster, it soon leaves off.
 //!
+//! In a ring that is too small for a distance it keeps at least away from the block that is being [filled](super::filling).
+//!
 //! It is a matter of speed alone: what a stamp says ahead of its turn is used for nothing else.
 
 #![forbid(unsafe_code)]
 
+use super::filling::Filling;
 use crate::primitive::hint;
 use crate::ring::block::{LINE, Shape};
 use crate::ring::{Consumer, Spot, Telescope};
@@ -19,6 +22,8 @@ use crate::ring::{Consumer, Spot, Telescope};
 const MOST_BLOCKS: usize = 32;
 /// The lines that so many blocks have together, where they are large.
 const MOST_LINES: usize = 64;
+/// As [`MOST_LINES`], of bundles: 64 bytes at 1,024 went at 70 with half of it, and as with it with one and a half times as many.
+const MOST_LINES_OF_BUNDLES: usize = 128;
 /// A ring has at least this many times as many blocks as are kept free between the two, for its producer waits otherwise.
 const SHARE_OF_LINES: usize = 8;
 /// As [`SHARE_OF_LINES`], where each element is a record of its own: records share lines with their neighbours, so that it costs
@@ -30,16 +35,29 @@ const LEAST_BLOCKS: usize = 4;
 const LEAST_LINES: usize = 144;
 /// The longest moment, in pause hints of 15 to 40 ns.
 const PAUSES: u32 = 32;
-/// A consumer that looked this often in vain for each block, of about 4 ns each, has not been right behind its producer.
+/// As [`PAUSES`], where blocks are bundles, which take longer to fill: with 32 single puts of 64 bytes went at 29 in some runs, and at
+/// 84 in others.
+const PAUSES_AT_BUNDLES: u32 = 64;
+/// A consumer that looked this often in vain for each block, of about 4 ns each, or for each element of a bundle, has not been right
+/// behind its producer.
 const IDLE_LOOKS: u64 = 64;
 /// The most looks ahead that are left out after one that was in vain.
 const MOST_LEFT_OUT: u32 = 64;
 
+/// What a consumer looks at.
+#[derive(Debug)]
+enum Ahead {
+    /// The block that has to be written.
+    Block(Telescope),
+    /// The block that it is about to read.
+    Filling(Filling),
+}
+
 /// Keeps a consumer at its distance.
 #[derive(Debug)]
 pub(super) struct Headway {
-    /// Looks at the block that has to be written; none where the consumer keeps no distance.
-    telescope: Option<Telescope>,
+    /// Nothing where it keeps no distance.
+    ahead: Option<Ahead>,
     /// Elements from look to look.
     step: u64,
     /// Position of the next look.
@@ -47,6 +65,8 @@ pub(super) struct Headway {
     /// Looks that found nothing to take, as of the last look ahead, and how many more say that there was time.
     idle: u64,
     idle_bound: u64,
+    /// How long a moment is.
+    pauses: u32,
     /// Whether the consumer is to wait before it takes more.
     is_due: bool,
     /// Looks ahead still to be left out, and how many after the next in vain.
@@ -58,21 +78,32 @@ impl Headway {
     /// Of a consumer of this ring.
     pub(super) fn of<S: Shape>(ring: &Consumer<S>) -> Self {
         let (shape, all) = (ring.shape(), ring.blocks());
-        let most = (MOST_LINES * LINE)
-            .div_ceil(shape.stride().max(1))
-            .min(MOST_BLOCKS);
+        let within = |lines: usize| (lines * LINE).div_ceil(shape.stride().max(1));
+        let most = within(MOST_LINES).min(MOST_BLOCKS);
         let blocks = match shape.stride() {
+            _ if shape.is_bundle() => within(MOST_LINES_OF_BUNDLES).min(all / SHARE_OF_RECORDS),
             0..=LINE if all < LEAST_LINES => 0,
             0..=LINE => most.min(all / SHARE_OF_LINES),
             _ => most.min(all / SHARE_OF_RECORDS),
         };
+        let (ahead, blocks) = match Filling::of(ring) {
+            _ if blocks >= LEAST_BLOCKS => (Some(Ahead::Block(ring.telescope(blocks))), blocks),
+            Some(filling) => (Some(Ahead::Filling(filling)), 1),
+            None => (None, 0),
+        };
         let step = (blocks * shape.per()) as u64;
+        let (idle_unit, pauses) = if shape.is_bundle() {
+            (step, PAUSES_AT_BUNDLES)
+        } else {
+            (blocks as u64, PAUSES)
+        };
         Self {
-            telescope: (blocks >= LEAST_BLOCKS).then(|| ring.telescope(blocks)),
+            ahead,
             step,
             next: ring.pos().wrapping_add(step),
             idle: 0,
-            idle_bound: IDLE_LOOKS * blocks as u64,
+            idle_bound: IDLE_LOOKS * idle_unit,
+            pauses,
             is_due: false,
             left_out: 0,
             penalty: 0,
@@ -81,7 +112,7 @@ impl Headway {
 
     /// Keeps none from now on: the consumer is about to go from place to place.
     pub(super) fn stop(&mut self) {
-        self.telescope = None;
+        self.ahead = None;
         self.waive();
     }
 
@@ -93,7 +124,7 @@ impl Headway {
     /// The nearer of the next look ahead and of `mark`, at which something else is due and which is not before `pos`.
     #[inline]
     pub(super) fn nearer(&self, pos: u64, mark: u64) -> u64 {
-        if self.telescope.is_none() {
+        if self.ahead.is_none() {
             return mark;
         }
         // One that was passed comes with the next element.
@@ -105,25 +136,46 @@ impl Headway {
     /// `open` elements were asked for, and `idle` are the looks of this consumer that found nothing.
     #[inline]
     pub(super) fn look(&mut self, pos: u64, spot: Spot, open: u64, idle: u64) -> bool {
-        let Some(telescope) = &self.telescope else {
+        let Some(ahead) = &self.ahead else {
             return false;
         };
         if (self.next.wrapping_sub(pos) as i64) > 0 {
             return false;
         }
+        let Ahead::Block(telescope) = ahead else {
+            return self.look_at_filling(pos, spot, open, idle);
+        };
         self.next = pos.wrapping_add(self.step);
-        let idled = idle.wrapping_sub(self.idle);
+        let has_waited = idle.wrapping_sub(self.idle) >= self.idle_bound;
         self.idle = idle;
         // What was not asked for is not put.
         if open < self.step || telescope.is_written(spot) {
             return false;
         }
-        if let Some(left) = self.left_out.checked_sub(1) {
-            self.left_out = left;
-            return false;
-        }
-        self.is_due = idled < self.idle_bound;
+        self.is_due = self.is_in_turn() && !has_waited;
         self.is_due
+    }
+
+    /// As [`look`](Self::look), where it is time to and the block that is about to be read is looked at.
+    #[inline(never)]
+    fn look_at_filling(&mut self, pos: u64, spot: Spot, open: u64, idle: u64) -> bool {
+        let Some(Ahead::Filling(filling)) = &mut self.ahead else {
+            return false;
+        };
+        let has_waited = idle.wrapping_sub(self.idle) >= self.idle_bound;
+        self.idle = idle;
+        let seen = filling.look(pos, spot, open, has_waited);
+        self.next = pos.wrapping_add(seen.step);
+        self.is_due = seen.is_filling && self.is_in_turn();
+        self.is_due
+    }
+
+    /// Whether this look is not left out.
+    #[inline]
+    fn is_in_turn(&mut self) -> bool {
+        let left = self.left_out.checked_sub(1);
+        self.left_out = left.unwrap_or(0);
+        left.is_none()
     }
 
     /// Whether the consumer is to [`keep`](Self::keep) its distance before it takes more.
@@ -134,12 +186,13 @@ impl Headway {
     /// Leaves the ring alone, until enough of it is written or a moment is over.
     pub(super) fn keep(&mut self, spot: Spot) {
         self.is_due = false;
-        let Some(telescope) = &self.telescope else {
-            return;
-        };
-        let helped = (0..PAUSES).any(|_| {
+        let helped = (0..self.pauses).any(|_| {
             hint::spin_loop();
-            telescope.is_written(spot)
+            match &self.ahead {
+                None => true,
+                Some(Ahead::Block(telescope)) => telescope.is_written(spot),
+                Some(Ahead::Filling(filling)) => filling.is_over(self.next, spot),
+            }
         });
         self.penalty = if helped {
             0

@@ -15,6 +15,7 @@ mod drain;
 mod end;
 mod endpoint;
 mod error;
+mod filling;
 #[cfg(not(millstream_loom))]
 mod frame_channel;
 #[cfg(not(millstream_loom))]

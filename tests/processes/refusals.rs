@@ -132,18 +132,18 @@ fn another_version_is_told_both_numbers() {
     let ground = Ground::new();
     let mut producer = ground.start("producer", &[]);
     assert_eq!(producer.ask("open numbers"), "ok");
-    for (major, minor, tail) in [(2u16, 7u16, 0usize), (0, 0, 3), (u16::MAX, 1, 500)] {
+    for (major, minor, tail) in [(1u16, 7u16, 0usize), (0, 0, 3), (u16::MAX, 1, 500)] {
         let socket = connect(&ground, "numbers");
         let mut packet = head(major, minor, 16 + tail as u32);
         packet.resize(16 + tail, 0xaa);
         send(&socket, &packet);
         let answer = receive(&socket);
         assert_eq!(&answer[..8], b"\x89MLH\r\n\x1a\n");
-        assert_eq!(answer[8..10], 1u16.to_le_bytes(), "our major");
+        assert_eq!(answer[8..10], 2u16.to_le_bytes(), "our major");
         assert_eq!(answer[16..18], 3u16.to_le_bytes(), "a refusal");
         assert_eq!(answer[18..20], 1u16.to_le_bytes(), "for the version");
         let theirs = u64::from(major) << 16 | u64::from(minor);
-        assert_eq!(answer[24..32], (1u64 << 16 | 2).to_le_bytes(), "our version");
+        assert_eq!(answer[24..32], (2u64 << 16).to_le_bytes(), "our version");
         assert_eq!(answer[32..40], theirs.to_le_bytes());
         assert_eq!(receive(&socket), b"", "and the connection is closed");
     }
