@@ -124,7 +124,7 @@ fn a_stream_of_elements() {
 
     // The header, 256 bytes.
     bytes(&memory, 0, b"\x89MLS\r\n\x1a\n");
-    bytes(&memory, 8, &[1, 0, 2, 0]);
+    bytes(&memory, 8, &[2, 0, 0, 0]);
     word(&memory, 8, two(VERSION, 256));
     word(&memory, 16, two(1, 0x0102_0304));
     bytes(&memory, 20, &[4, 3, 2, 1]);

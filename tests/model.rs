@@ -398,6 +398,11 @@ fn bytes_64() {
 }
 
 #[test]
+fn bytes_120() {
+    run::<[u64; 15]>();
+}
+
+#[test]
 fn bytes_264() {
     run::<[u64; 33]>();
 }

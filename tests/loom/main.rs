@@ -105,7 +105,12 @@ fn publish_and_consume_around_the_ring() {
 
 #[test]
 fn records_larger_than_a_line_around_the_ring() {
-    polling(0, 1, vec![[1_u64; 8], [2; 8], [3; 8]]);
+    polling(0, 1, vec![[1_u64; 17], [2; 17], [3; 17]]);
+    polling(1, 1, vec![[1_u64; 17], [2; 17], [3; 17]]);
+}
+
+#[test]
+fn elements_of_a_bundle() {
     polling(1, 1, vec![[1_u64; 8], [2; 8], [3; 8]]);
 }
 
@@ -184,6 +189,7 @@ fn a_batch_is_published_together() {
     // Two to a line: over an edge.
     model([[1_u64; 3], [2; 3], [3; 3]]);
     model([[1_u64; 8], [2; 8], [3; 8]]);
+    model([[1_u64; 17], [2; 17], [3; 17]]);
 }
 
 #[test]
@@ -248,7 +254,7 @@ fn bells_both_ways() {
 
 #[test]
 fn bells_both_ways_for_records() {
-    bells(|i| [i; 8]);
+    bells(|i| [i; 17]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 mod broadcast;
+mod bundles;
 mod cycles;
 mod death;
 mod hostile;
@@ -25,6 +26,7 @@ fn role() {
     stage::play(&[
         puppets::ROLES,
         broadcast::ROLES,
+        bundles::ROLES,
         cycles::ROLES,
         death::ROLES,
         hostile::ROLES,

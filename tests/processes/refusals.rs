@@ -162,7 +162,7 @@ fn garbage_costs_one_connection() {
         let mut packet: Vec<u8> = (0..len).map(|_| random.next() as u8).collect();
         if round % 2 == 0 && len >= 20 {
             // A hello to the eye.
-            packet[..16].copy_from_slice(&head(1, 0, len as u32));
+            packet[..16].copy_from_slice(&head(2, 0, len as u32));
             packet[16..18].copy_from_slice(&random.of(&[1u16, 1, 2, 3, 4]).to_le_bytes());
             if len >= 56 {
                 packet[18] = random.of(&[1, 2, 9]);

@@ -131,6 +131,8 @@ travels! {
     bytes_57: [u8; 57] = bytes;
     bytes_64: [u64; 8] = |i| [i; 8];
     bytes_65: [u8; 65] = bytes;
+    bytes_128: [u64; 16] = |i| [i; 16];
+    bytes_129: [u8; 129] = bytes;
     bytes_256: [u64; 32] = |i| [i; 32];
     bytes_1024: [u8; 1024] = bytes;
     aligned_16: Align16 = Align16;

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod batches;
+mod bundles;
 mod close;
 mod credit;
 mod distance;

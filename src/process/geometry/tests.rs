@@ -96,7 +96,7 @@ fn lies_are_named() {
         check(&header, LEN).unwrap_err().word
     };
     assert_eq!(lie(|h| h.magic[3] ^= 1), "magic");
-    assert_eq!(lie(|h| h.major = 2), "major");
+    assert_eq!(lie(|h| h.major = 1), "major");
     assert_eq!(lie(|h| h.endian = h.endian.swap_bytes()), "endian");
     assert_eq!(lie(|h| h.header_len = 255), "header_len");
     assert_eq!(lie(|h| h.kind = 3), "kind");

@@ -103,8 +103,8 @@ fn garbage_is_refused_at_once_and_disturbs_nobody() {
     match hear(&connection) {
         Some(Message::Refusal(Refusal {
             code: Code::Version,
-            ours: 0x1_0002,
-            theirs: 0x9_0002,
+            ours: 0x2_0000,
+            theirs: 0x9_0000,
             ..
         })) => {}
         other => panic!("{other:?}"),
@@ -237,7 +237,7 @@ fn credit_page(at: usize, change: u64) -> SharedMemory {
     let base = header().base;
     for (offset, word) in [
         (0, u64::from_le_bytes(*b"\x89MLC\r\n\x1a\n")),
-        (8, 1 | 128 << 32),
+        (8, 2 | 128 << 32),
         (16, 77),
         (24, base),
         (40, 16),
@@ -273,26 +273,26 @@ fn a_producer_that_answers_nonsense_is_corrupt() {
         );
     }
     let mut newer = Message::Welcome(welcome()).encode();
-    newer[8] = 2;
+    newer[8] = 3;
     let error = impostor(&newer, &[]);
     assert!(
         matches!(
             error,
             SubscribeError::Version {
-                ours: (1, 2),
-                theirs: (2, 2),
+                ours: (2, 0),
+                theirs: (3, 0),
                 ..
             }
         ),
         "{error}"
     );
-    let refusal = Refusal::values(Code::Version, 3 << 16 | 1, 1 << 16);
+    let refusal = Refusal::values(Code::Version, 3 << 16 | 1, 2 << 16);
     let error = impostor(&Message::Refusal(refusal).encode(), &[]);
     assert!(
         matches!(
             error,
             SubscribeError::Version {
-                ours: (1, 2),
+                ours: (2, 0),
                 theirs: (3, 1),
                 ..
             }

@@ -79,7 +79,7 @@ impl Scene {
     fn credit(&self) -> Vec<u8> {
         let mut page = vec![0; 4096];
         page[..8].copy_from_slice(b"\x89MLC\r\n\x1a\n");
-        page[8..16].copy_from_slice(&[1, 0, 1, 0, 128, 0, 0, 0]);
+        page[8..16].copy_from_slice(&[2, 0, 0, 0, 128, 0, 0, 0]);
         page[16..24].copy_from_slice(&self.epoch.to_le_bytes());
         page[40..48].copy_from_slice(&WINDOW.to_le_bytes());
         page

@@ -20,7 +20,7 @@ pub(super) const WELCOME: u16 = 2;
 pub(super) const REFUSAL: u16 = 3;
 
 fn message(kind: u16, body: &[&[u8]]) -> Vec<u8> {
-    let mut packet = b"\x89MLH\r\n\x1a\n\x01\x00\x01\x00".to_vec();
+    let mut packet = b"\x89MLH\r\n\x1a\n\x02\x00\x00\x00".to_vec();
     let length = 18 + body.iter().map(|part| part.len()).sum::<usize>();
     packet.extend((length as u32).to_le_bytes());
     packet.extend(kind.to_le_bytes());

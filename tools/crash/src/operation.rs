@@ -54,10 +54,12 @@ macro_rules! operations {
 operations! {
     "put-8": Producer by Instruction, producers::put::<1, 9>, [consumers::follow::<1>], heirs::heir, Either => put;
     "put-56": Producer by Instruction, producers::put::<7, 4>, [consumers::follow::<7>], heirs::heir, Either => put;
+    "put-64": Producer by Instruction, producers::put::<8, 13>, [consumers::follow::<8>], heirs::heir, Either => put;
     "put-1024": Producer by Instruction, producers::put::<128, 3>, [consumers::follow::<128>], heirs::heir, Either => put;
     "put-full": Producer by Instruction, producers::put_full, [consumers::follow_closely], heirs::heir, Either => put;
     "put-wakes": Producer by Instruction, producers::put_wakes, [consumers::follow_parked], heirs::heir, Either => put;
     "slice-8": Producer by Instruction, producers::put_slice::<1, 20>, [consumers::follow::<1>], heirs::heir, Either => put_together;
+    "slice-64": Producer by Instruction, producers::put_slice::<8, 30>, [consumers::follow::<8>], heirs::heir, Either => put_together;
     "slice-late": Producer by Instruction, producers::put_slice_late, [consumers::follow::<1>], heirs::heir, Either => put_together;
     "slice-1024": Producer by Instruction, producers::put_slice::<128, 4>, [consumers::follow::<128>], heirs::heir, Either => put_together;
     "claim": Producer by Instruction, producers::claim, [consumers::follow::<1>], heirs::heir, Either => put_together;
@@ -70,10 +72,12 @@ operations! {
     "rendezvous-put": Producer by Instruction, producers::rendezvous, [consumers::meet, consumers::meet], heirs::heir, Either => put_to_both;
     "next-8": Consumer by Instruction, consumers::next::<1>, [producers::feed::<1>], heirs::resumes::<1>, AtOnce => resumed_within_window;
     "next-56": Consumer by Instruction, consumers::next::<7>, [producers::feed::<7>], heirs::resumes::<7>, AtOnce => resumed_within_window;
+    "next-64": Consumer by Instruction, consumers::next::<8>, [producers::feed::<8>], heirs::resumes::<8>, AtOnce => resumed_within_window;
     "next-late": Consumer by Instruction, consumers::next_late, [producers::feed::<1>], heirs::resumes::<1>, AtOnce => resumed_within_one;
     "next-frame": Consumer by Instruction, consumers::next_frame, [producers::feed_frames], heirs::resumes_frames, AtOnce => resumed_within_window;
     "drain-8": Consumer by Instruction, consumers::drain::<1>, [producers::feed::<1>], heirs::resumes::<1>, AtOnce => resumed_within_window;
     "drain-56": Consumer by Instruction, consumers::drain::<7>, [producers::feed::<7>], heirs::resumes::<7>, AtOnce => resumed_within_window;
+    "drain-64": Consumer by Instruction, consumers::drain::<8>, [producers::feed::<8>], heirs::resumes::<8>, AtOnce => resumed_within_window;
     "find-end": Consumer by Instruction, consumers::find_the_end, [producers::feed_little], heirs::resumes_the_end, AtOnce => resumed_within_window;
     "cancel": Consumer by Instruction, consumers::cancel, [producers::outlive], heirs::subscribes, AtOnce => left;
     "broadcast-next": Consumer by Instruction, consumers::next_of_several, [producers::outlive_several, consumers::follow_beside], heirs::joins, AtOnce => went;

@@ -43,12 +43,12 @@ macro_rules! operations {
 }
 
 operations! {
-    a_producer_killed_in_a_put_tears_and_loses_nothing: "put-8", "put-56", "put-1024", "put-full", "put-wakes", "frame";
-    a_producer_killed_in_a_batch_has_put_all_of_it_or_nothing: "slice-8", "slice-late", "slice-1024", "claim", "frame-claim";
+    a_producer_killed_in_a_put_tears_and_loses_nothing: "put-8", "put-56", "put-64", "put-1024", "put-full", "put-wakes", "frame";
+    a_producer_killed_in_a_batch_has_put_all_of_it_or_nothing: "slice-8", "slice-64", "slice-late", "slice-1024", "claim", "frame-claim";
     a_producer_killed_in_ending_a_stream_has_ended_it_or_is_gone: "complete", "fail", "close";
     a_producer_of_several_killed_in_a_put_has_put_it_for_all_or_none: "broadcast-put", "rendezvous-put";
     a_producer_killed_in_an_eviction_loses_nothing_for_the_others: "broadcast-evict";
-    a_consumer_killed_in_next_or_drain_is_resumed_without_a_gap: "next-8", "next-56", "next-frame", "drain-8", "drain-56", "find-end";
+    a_consumer_killed_in_next_or_drain_is_resumed_without_a_gap: "next-8", "next-56", "next-64", "next-frame", "drain-8", "drain-56", "drain-64", "find-end";
     a_consumer_that_releases_each_is_resumed_at_the_one_in_work: "next-late";
     a_consumer_killed_in_leaving_frees_the_name: "cancel", "leave", "leave-stores", "drop";
     a_consumer_of_several_killed_anywhere_costs_the_others_nothing: "broadcast-next", "broadcast-lossy", "broadcast-cancel", "broadcast-join", "join-stores", "broadcast-leave";

@@ -19,7 +19,7 @@ pub(crate) const ALL: &[Stress] = &[
 ];
 
 /// Whose parts do not fit together if two of them are mixed.
-type Wide = [u64; 9];
+type Wide = [u64; 17];
 
 fn wide(i: u64) -> Wide {
     std::array::from_fn(|at| i.wrapping_mul(at as u64 + 1))
