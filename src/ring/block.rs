@@ -42,8 +42,8 @@ const AHEAD: usize = 4;
 const AHEAD_BATCH: usize = 16;
 /// As [`AHEAD_BATCH`], where each element is a record of its own: 32 are 1.2 times as fast as 4 at 256 bytes, and 1.4 times in
 /// a ring of 64. So it is with records of a [`few lines`](FEW_LINES) that are put one by one to a consumer that maps them for
-/// reading only, as one in another process does: 74 against 62 million a second at 64 bytes. In one process 4 would be better there (86
-/// against 75), but both settings are to be alike.
+/// reading only, as one in another process does: 74 against 62 million a second for records of 72 bytes. In one process 4 would be better
+/// there (86 against 75), but both settings are to be alike.
 const AHEAD_RECORDS: usize = 32;
 /// As [`AHEAD`], in bundles: 4, 8, 16 and 32 gave single puts 80, 80, 84 and 83 at 1,024 elements of 64 bytes, and `put_slice` 48, 50,
 /// 53 and 49 at 64.
@@ -109,7 +109,7 @@ impl Measured {
             });
         }
         let (per, first) = match size {
-            ..=MOST_BUNDLED => (BUNDLE, if first > LINE { first } else { LINE }),
+            1..=MOST_BUNDLED => (BUNDLE, if first > LINE { first } else { LINE }),
             _ => (1, first),
         };
         // Of a bundle far from where it would overflow.

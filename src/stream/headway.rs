@@ -17,8 +17,8 @@ use crate::primitive::hint;
 use crate::ring::block::{LINE, Shape};
 use crate::ring::{Consumer, Spot, Telescope};
 
-/// The most blocks that a consumer stays behind. Measured at a capacity of 1,024, single puts of 64 bytes: with 8, 16, 32 and 64
-/// of them 46, 52, 75 and 80 million a second.
+/// The most blocks that a consumer stays behind. Measured at a capacity of 1,024, single puts of records of 72 bytes: with 8, 16, 32
+/// and 64 of them 46, 52, 75 and 80 million a second.
 const MOST_BLOCKS: usize = 32;
 /// The lines that so many blocks have together, where they are large.
 const MOST_LINES: usize = 64;
@@ -26,8 +26,8 @@ const MOST_LINES: usize = 64;
 const MOST_LINES_OF_BUNDLES: usize = 128;
 /// A ring has at least this many times as many blocks as are kept free between the two, for its producer waits otherwise.
 const SHARE_OF_LINES: usize = 8;
-/// As [`SHARE_OF_LINES`], where each element is a record of its own: records share lines with their neighbours, so that it costs
-/// more to be close.
+/// As [`SHARE_OF_LINES`], of bundles and of records: who is close to a record shares a line with its writer even where both keep to
+/// their own.
 const SHARE_OF_RECORDS: usize = 4;
 /// Fewer blocks are no distance.
 const LEAST_BLOCKS: usize = 4;
@@ -163,8 +163,10 @@ impl Headway {
             return false;
         };
         let has_waited = idle.wrapping_sub(self.idle) >= self.idle_bound;
-        self.idle = idle;
         let seen = filling.look(pos, spot, open, has_waited);
+        if seen.step > 1 {
+            self.idle = idle;
+        }
         self.next = pos.wrapping_add(seen.step);
         self.is_due = seen.is_filling && self.is_in_turn();
         self.is_due
@@ -186,12 +188,13 @@ impl Headway {
     /// Leaves the ring alone, until enough of it is written or a moment is over.
     pub(super) fn keep(&mut self, spot: Spot) {
         self.is_due = false;
+        debug_assert!(!matches!(self.ahead, Some(Ahead::Filling(_))) || spot.edge() == self.next);
         let helped = (0..self.pauses).any(|_| {
             hint::spin_loop();
             match &self.ahead {
                 None => true,
                 Some(Ahead::Block(telescope)) => telescope.is_written(spot),
-                Some(Ahead::Filling(filling)) => filling.is_over(self.next, spot),
+                Some(Ahead::Filling(filling)) => filling.is_over(spot),
             }
         });
         self.penalty = if helped {

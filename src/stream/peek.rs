@@ -7,7 +7,7 @@ use super::drain::Due;
 use super::endpoint::Vacancy;
 use super::source::SourceRef;
 use crate::ring::block::Fixed;
-use crate::ring::{Filled, Run};
+use crate::ring::{Consumer, Filled, Run};
 
 /// Where elements are copied to that another process could still write.
 pub(super) type Scratch<T> = Vec<MaybeUninit<T>>;
@@ -40,42 +40,15 @@ impl<'a, T> Peek<'a, T> {
                 }
             }
         }
-        let per = Fixed::<T>::measured().per;
         let SourceRef { ring, cold } = source;
-        let mut scratch = cold.scratch.as_mut();
-        if let Some(scratch) = &mut scratch {
-            scratch.clear();
-            // A survey goes once around the ring at most.
-            scratch.reserve(max.min(usize::try_from(ring.slots()).unwrap_or(max)));
-        }
-        let mut copy = |at: *const T, some: usize| {
-            let Some(scratch) = &mut scratch else { return };
-            let len = scratch.len();
-            // SAFETY: as many elements lie there, back to back, and there is room for them behind the others. A stream
-            // between processes carries types that can be copied.
-            unsafe {
-                at.cast::<MaybeUninit<T>>()
-                    .copy_to_nonoverlapping(scratch.as_mut_ptr().add(len), some);
-                scratch.set_len(len + some);
-            }
+        let count = match &mut cold.scratch {
+            Some(scratch) => survey_copied(ring, max, scratch),
+            None => ring.survey(max as u64, |run, filled| {
+                for _ in 0..elements::<T>(filled) {
+                    run.take();
+                }
+            }),
         };
-        let count = ring.survey(max as u64, |run, filled| {
-            let at = run.head().cast::<T>();
-            // Each by itself: a whole block is copied by constants.
-            let some = match filled {
-                Filled::Whole => {
-                    copy(at, per);
-                    per
-                }
-                Filled::Part(some) => {
-                    copy(at, some);
-                    some
-                }
-            };
-            for _ in 0..some {
-                run.take();
-            }
-        });
         // At most `max`.
         let count = count as usize;
         Self { source, count }
@@ -173,6 +146,43 @@ impl<'a, T> Peek<'a, T> {
         let count = self.count;
         self.release(count)
     }
+}
+
+/// How many elements of a block are there to be read.
+#[inline(always)]
+fn elements<T>(filled: Filled) -> usize {
+    match filled {
+        Filled::Whole => Fixed::<T>::measured().per,
+        Filled::Part(some) => some,
+    }
+}
+
+/// Copies what is there, at most `max` elements, and takes nothing. Returns how many are copied.
+#[inline(always)]
+fn survey_copied<T>(ring: &Consumer<Fixed<T>>, max: usize, scratch: &mut Scratch<T>) -> u64 {
+    scratch.clear();
+    // A survey goes once around the ring at most.
+    scratch.reserve(max.min(usize::try_from(ring.slots()).unwrap_or(max)));
+    let mut to = scratch.as_mut_ptr();
+    let count = ring.survey(max as u64, |run, filled| {
+        let at = run.head().cast::<MaybeUninit<T>>();
+        // Each by itself: a whole block is copied by constants.
+        match filled {
+            // SAFETY: as many elements lie there, back to back, and there is room for them behind the others. A stream
+            // between processes carries types that can be copied.
+            Filled::Whole => unsafe { at.copy_to_nonoverlapping(to, Fixed::<T>::measured().per) },
+            // SAFETY: as above.
+            Filled::Part(some) => unsafe { at.copy_to_nonoverlapping(to, some) },
+        }
+        let some = elements::<T>(filled);
+        to = to.wrapping_add(some);
+        for _ in 0..some {
+            run.take();
+        }
+    });
+    // SAFETY: so many were copied there, one behind the other; at most `max`.
+    unsafe { scratch.set_len(count as usize) };
+    count
 }
 
 impl<T> fmt::Debug for Peek<'_, T> {

@@ -130,8 +130,8 @@ impl<T> SourceRef<T> {
         source
     }
 
-    /// Takes the next element if there is one. Never waits for one; right behind its producer, a consumer of a large ring may first
-    /// leave it alone for up to a microsecond, see [`WaitStrategy::BusySpin`](crate::WaitStrategy::BusySpin).
+    /// Takes the next element if there is one. Never waits for one; right behind its producer, a consumer may first
+    /// leave the ring alone for up to two microseconds, see [`WaitStrategy::BusySpin`](crate::WaitStrategy::BusySpin).
     ///
     /// ```
     /// use millstream::TryNext;

@@ -21,7 +21,7 @@ use crate::primitive::{hint, thread};
 pub enum WaitStrategy {
     /// Looks again and again without a pause: the lowest latency, and a core of its own.
     ///
-    /// Of a stream that carries as much as it can, a consumer leaves the ring alone for up to a microsecond, whatever its
+    /// Of a stream that carries as much as it can, a consumer leaves the ring alone for up to two microseconds, whatever its
     /// strategy, where it has come right behind its producer: both are faster for it (`docs/performance.md`).
     BusySpin,
     /// Spins `spins` times with the processor's pause hint, then gives the core away between looks.

@@ -11,12 +11,13 @@ use crate::support::{WAITS, watched};
 /// An element of several words, in which a torn copy shows.
 type Wide = [u64; 12];
 
-fn wide(i: u64) -> Wide {
+/// Of 12 words, many share a stamp; of 17, each has its own.
+fn wide<const N: usize>(i: u64) -> [u64; N] {
     std::array::from_fn(|at| i.wrapping_mul(at as u64 + 1))
 }
 
 /// Checks that each position is received as the right element or lies in exactly one gap. Returns the number of elements.
-fn account(source: &mut LossySource<Wide>, mut expected: u64) -> (u64, u64) {
+fn account<const N: usize>(source: &mut LossySource<[u64; N]>, mut expected: u64) -> (u64, u64) {
     let mut elements = 0;
     for received in source {
         match received {
@@ -37,10 +38,15 @@ fn account(source: &mut LossySource<Wide>, mut expected: u64) -> (u64, u64) {
 
 #[test]
 fn a_lossy_consumer_is_told_exactly_what_it_missed() {
+    told_exactly::<12>();
+    told_exactly::<17>();
+}
+
+fn told_exactly<const N: usize>() {
     for wait in WAITS {
         watched(move || {
             let count = 200_000;
-            let (mut sink, subscribers) = broadcast::<Wide>()
+            let (mut sink, subscribers) = broadcast::<[u64; N]>()
                 .buffer_size(4)
                 .max_demand(12)
                 .history(32)

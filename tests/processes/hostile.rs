@@ -115,6 +115,7 @@ fn producer(stage: &Stage) {
     enum Held {
         Nothing,
         Elements(millstream::SinkRef<u64>),
+        Bundles(millstream::SinkRef<[u64; 12]>),
         Records(millstream::SinkRef<[u64; 20]>),
         Frames(millstream::FrameSink),
     }
@@ -124,7 +125,7 @@ fn producer(stage: &Stage) {
         let line = stage.hear();
         let (verb, words) = line.split_once(' ').unwrap_or((&line, ""));
         match verb {
-            "elements" | "records" | "frames" | "several" => {
+            "elements" | "bundles" | "records" | "frames" | "several" => {
                 name = words.into();
                 held = match verb {
                     "elements" => {
@@ -135,6 +136,14 @@ fn producer(stage: &Stage) {
                             .ground
                             .publish::<u64>(words)
                             .consumers(3)
+                            .max_demand(64)
+                            .open()
+                            .unwrap(),
+                    ),
+                    "bundles" => Held::Bundles(
+                        stage
+                            .ground
+                            .publish::<[u64; 12]>(words)
                             .max_demand(64)
                             .open()
                             .unwrap(),
@@ -162,6 +171,7 @@ fn producer(stage: &Stage) {
                 for element in 0..words.parse().unwrap() {
                     match &mut held {
                         Held::Elements(sink) => drop(sink.try_put(element)),
+                        Held::Bundles(sink) => drop(sink.try_put([element; 12])),
                         Held::Records(sink) => drop(sink.try_put([element; 20])),
                         Held::Frames(sink) => drop(sink.try_put(&[element as u8; 24])),
                         Held::Nothing => {}
@@ -173,6 +183,7 @@ fn producer(stage: &Stage) {
                 for element in 0..words.parse().unwrap() {
                     match &mut held {
                         Held::Elements(sink) => sink.put_deadline(element, soon()).unwrap(),
+                        Held::Bundles(sink) => sink.put_deadline([element; 12], soon()).unwrap(),
                         Held::Records(sink) => sink.put_deadline([element; 20], soon()).unwrap(),
                         Held::Frames(sink) => sink.put_deadline(&[element as u8; 24], soon()).unwrap(),
                         Held::Nothing => {}

@@ -114,8 +114,8 @@ fn a_random_area_hurts_nobody() {
     let ground = Ground::new();
     let mut hostile = ground.start("scribbling_producer", &[]);
     let (mut corrupt, mut other) = (0, 0);
-    for round in 0..150 {
-        let kind = ["elements", "records", "frames"][round % 3];
+    for round in 0..200 {
+        let kind = ["elements", "bundles", "records", "frames"][round % 4];
         let name = format!("area{round}");
         assert_eq!(hostile.ask(format!("{kind} {name}")), "ok");
         let len: u64 = hostile.ask("len").parse().unwrap();
@@ -128,6 +128,8 @@ fn a_random_area_hurts_nobody() {
                 0 => random.of(&[256, END_KIND as u64, END_POSITION as u64, 400, 408, 416]),
                 // The headers of the frames that were put, and of the next.
                 1..4 if kind == "frames" => area + 32 * near,
+                // The stamps of bundles of 96 bytes each, and of lines.
+                1..4 if kind == "bundles" => area + 1600 * random.below(6),
                 1..4 => area + 64 * random.below(8),
                 _ => area + 8 * random.below((len - area) / 8),
             };
@@ -136,6 +138,9 @@ fn a_random_area_hurts_nobody() {
         let end = if kind == "elements" {
             let source = ground.subscribe::<u64>(&name).open().unwrap();
             take_all(&mut hostile, &words, source, round)
+        } else if kind == "bundles" {
+            let builder = ground.subscribe::<[u64; 12]>(&name).initial_demand(64);
+            take_all(&mut hostile, &words, builder.open().unwrap(), round)
         } else if kind == "records" {
             let source = ground.subscribe::<[u64; 20]>(&name).open().unwrap();
             take_all(&mut hostile, &words, source, round)

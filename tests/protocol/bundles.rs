@@ -17,6 +17,8 @@ type Make = fn(usize, bool) -> (SinkRef<Quote>, SourceRef<Quote>);
 
 const CAPACITIES: [usize; 8] = [2, 16, 32, 48, 64, 66, 300, 1024];
 const MANY: u64 = 50_000;
+/// In the midst of a bundle of positions, which wrap before many are put.
+const START: u64 = u64::MAX - 5_003;
 
 fn quote(number: u64) -> Quote {
     std::array::from_fn(|word| number.wrapping_mul(word as u64 + 1))
@@ -27,7 +29,8 @@ fn by_channel(capacity: usize, by_hand: bool) -> (SinkRef<Quote>, SourceRef<Quot
         .buffer_size(Buffer::Bounded(capacity / 2))
         .initial_demand(capacity as u64 / 2)
         .sink_wait(WaitStrategy::BusySpin)
-        .source_wait(WaitStrategy::BusySpin);
+        .source_wait(WaitStrategy::BusySpin)
+        .start_position(START);
     if by_hand { builder.manual_demand() } else { builder }
         .build()
         .unwrap()
@@ -42,6 +45,7 @@ fn by_name(capacity: usize, by_hand: bool) -> (SinkRef<Quote>, SourceRef<Quote>)
         .buffer_size(Buffer::Bounded(capacity / 2))
         .max_demand(capacity as u64 / 2)
         .sink_wait(WaitStrategy::BusySpin)
+        .start_position(START)
         .open()
         .unwrap();
     let builder = millstream::subscribe::<Quote>("bundles")
@@ -302,5 +306,29 @@ fn what_a_bundle_still_holds_is_dropped_once() {
             }
             assert_eq!(Arc::strong_count(&token), 1, "after {taken}");
         }
+    });
+}
+
+#[test]
+fn without_a_bound_they_go_from_ring_to_ring() {
+    within(|| {
+        let (mut sink, mut source) = millstream::channel::<Quote>()
+            .buffer_size(Buffer::Unbounded)
+            .initial_demand(3)
+            .build()
+            .unwrap();
+        let (mut put, mut got) = (0, 0);
+        for burst in 1..200 {
+            for _ in 0..burst {
+                sink.put(quote(put)).unwrap();
+                put += 1;
+            }
+            for _ in 0..burst / 2 {
+                assert_eq!(source.next(), Some(quote(got)));
+                got += 1;
+            }
+        }
+        sink.complete().unwrap();
+        assert!(source.by_ref().eq((got..put).map(quote)));
     });
 }

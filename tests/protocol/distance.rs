@@ -176,20 +176,29 @@ fn positions_that_wrap<S: Setting>() {
 }
 
 #[test]
+fn bundles_and_what_they_own_are_dropped_once() {
+    owned_elements_are_dropped_once::<8>();
+}
+
+#[test]
 fn records_and_what_they_own_are_dropped_once() {
+    owned_elements_are_dropped_once::<16>();
+}
+
+fn owned_elements_are_dropped_once<const N: usize>() {
     within(|| {
         let token = Arc::new(());
         for taken in [0, 1, 15, 16, 17, 31, 32, 33, 64, 200] {
-            let (mut sink, mut source) = millstream::channel::<([u64; 8], Arc<()>)>()
+            let (mut sink, mut source) = millstream::channel::<([u64; N], Arc<()>)>()
                 .buffer_size(512)
                 .initial_demand(512)
                 .build()
                 .unwrap();
             for number in 0..300 {
-                sink.put(([number; 8], Arc::clone(&token))).unwrap();
+                sink.put(([number; N], Arc::clone(&token))).unwrap();
             }
             for number in 0..taken {
-                assert_eq!(source.next().map(|(words, _)| words), Some([number; 8]));
+                assert_eq!(source.next().map(|(words, _)| words), Some([number; N]));
             }
             drop(source);
             drop(sink);
@@ -221,6 +230,7 @@ fn nothing_is_looked_at_behind_the_end() {
     within(|| {
         asked_after_the_end(Box::new);
         asked_after_the_end(|number| [number; 8].map(Box::new));
+        asked_after_the_end(|number| [number; 17].map(Box::new));
         asked_after_the_end(|number| number);
     });
 }

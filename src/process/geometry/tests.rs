@@ -74,6 +74,19 @@ fn honest_headers_pass() {
         ..of_elements()
     };
     check(&later, LEN).unwrap();
+    let bundles = StreamHeader {
+        element_size: 96,
+        element_align: 32,
+        per_block: 16,
+        first: 64,
+        stride: 1600,
+        blocks: 2,
+        area_len: 3200,
+        buffer_size: 2,
+        max_demand: 15,
+        ..of_elements()
+    };
+    check(&bundles, LEN).unwrap();
     let large = StreamHeader {
         element_size: 96,
         element_align: 32,

@@ -3,4 +3,5 @@
 mod arming;
 #[cfg(target_os = "linux")]
 mod cancelling;
+mod headway;
 mod hooks;

@@ -1,0 +1,147 @@
+//! When a consumer leaves its ring alone, told from the stamps alone: nobody runs beside it.
+
+use super::super::filling::{Filling, Seen};
+use super::super::headway::Headway;
+use crate::{SinkRef, SourceRef};
+
+/// Of a size of which sixteen make a bundle.
+type Quote = [u64; 8];
+
+/// Of a source that leaves nothing alone by itself, so that its cursors stay where they are.
+fn pair(capacity: usize, start: u64) -> (SinkRef<Quote>, SourceRef<Quote>) {
+    let (sink, mut source) = crate::channel::<Quote>()
+        .buffer_size(capacity / 2)
+        .initial_demand(capacity as u64 / 2)
+        .start_position(start)
+        .build()
+        .unwrap();
+    source.cold.headway.stop();
+    source.set_mark(source.cold.endpoint.mark());
+    (sink, source)
+}
+
+fn put(sink: &mut SinkRef<Quote>, count: u64) {
+    for _ in 0..count {
+        sink.put([7; 8]).unwrap();
+    }
+}
+
+fn take(source: &mut SourceRef<Quote>, count: usize) {
+    assert_eq!(source.by_ref().take(count).count(), count);
+}
+
+const ALL: u64 = u64::MAX;
+const GO_ON: [Seen; 2] = [seen(1, false), seen(16, false)];
+
+const fn seen(step: u64, is_filling: bool) -> Seen {
+    Seen { step, is_filling }
+}
+
+fn look(filling: &mut Filling, source: &SourceRef<Quote>) -> Seen {
+    filling.look(source.ring.pos(), source.ring.spot(), ALL, false)
+}
+
+#[test]
+fn a_bundle_that_is_half_full_is_left_alone_until_the_next_is_begun() {
+    for start in [0, 16, 5, u64::MAX - 20, u64::MAX - 15] {
+        let (mut sink, mut source) = pair(64, start);
+        let mut filling = Filling::of(&source.ring).unwrap();
+        put(&mut sink, 16);
+        take(&mut source, 16);
+        assert_eq!(look(&mut filling, &source), seen(1, false), "nothing there yet");
+        put(&mut sink, 1);
+        take(&mut source, 1);
+        assert_eq!(look(&mut filling, &source), seen(15, true), "from {start}");
+        assert!(!filling.is_over(source.ring.spot()));
+        put(&mut sink, 15);
+        assert!(!filling.is_over(source.ring.spot()));
+        put(&mut sink, 1);
+        assert!(filling.is_over(source.ring.spot()));
+        assert_eq!(look(&mut filling, &source), seen(15, false), "it is full");
+    }
+}
+
+#[test]
+fn what_was_found_half_full_is_expected_to_be_so_for_a_while() {
+    let (mut sink, mut source) = pair(64, 0);
+    let mut filling = Filling::of(&source.ring).unwrap();
+    put(&mut sink, 17);
+    take(&mut source, 17);
+    assert_eq!(look(&mut filling, &source), seen(15, true));
+    put(&mut sink, 15);
+    take(&mut source, 15);
+    for _ in 0..16 {
+        assert_eq!(look(&mut filling, &source), seen(16, true));
+    }
+    assert_eq!(look(&mut filling, &source), seen(1, false), "looked at again");
+}
+
+#[test]
+fn full_bundles_and_what_was_not_asked_for_or_was_waited_for_are_not_left_alone() {
+    let (mut sink, mut source) = pair(64, 0);
+    let mut filling = Filling::of(&source.ring).unwrap();
+    put(&mut sink, 32);
+    take(&mut source, 16);
+    assert_eq!(look(&mut filling, &source), GO_ON[1]);
+    take(&mut source, 1);
+    assert_eq!(look(&mut filling, &source), seen(15, false));
+    take(&mut source, 15);
+    put(&mut sink, 3);
+    take(&mut source, 3);
+    let (pos, spot) = (source.ring.pos(), source.ring.spot());
+    assert_eq!(
+        filling.look(pos, spot, 12, false),
+        seen(13, false),
+        "12 were asked for"
+    );
+    assert_eq!(filling.look(pos, spot, ALL, true), seen(13, false), "waited for");
+    assert_eq!(filling.look(pos, spot, ALL, false), seen(13, true));
+    put(&mut sink, 13);
+    take(&mut source, 13);
+    let (pos, spot) = (source.ring.pos(), source.ring.spot());
+    assert_eq!(filling.look(pos, spot, 15, false), GO_ON[0]);
+    assert_eq!(filling.look(pos, spot, ALL, true), GO_ON[0]);
+    assert_eq!(filling.look(pos, spot, ALL, false), seen(16, true));
+}
+
+#[test]
+fn rings_of_lines_of_records_and_of_few_bundles_have_none() {
+    assert!(Filling::of(&pair(32, 0).1.ring).is_none());
+    assert!(Filling::of(&pair(34, 0).1.ring).is_some());
+    let lines = crate::channel::<u64>().build().unwrap();
+    assert!(Filling::of(&lines.1.ring).is_none());
+    let records = crate::channel::<[u64; 17]>().buffer_size(1000).build().unwrap();
+    assert!(Filling::of(&records.1.ring).is_none());
+}
+
+/// How often a consumer of single puts leaves its ring alone that looks in vain so often before each.
+fn pauses(capacity: usize, in_vain: u64) -> u64 {
+    let (mut sink, mut source) = pair(capacity, 0);
+    let mut headway = Headway::of(&source.ring);
+    let (mut idle, mut pauses) = (0, 0);
+    for _ in 0..2_000 {
+        idle += in_vain;
+        put(&mut sink, 1);
+        take(&mut source, 1);
+        let (pos, spot) = (source.ring.pos(), source.ring.spot());
+        if headway.look(pos, spot, ALL, idle) {
+            pauses += 1;
+            headway.waive();
+        }
+    }
+    pauses
+}
+
+#[test]
+fn who_waits_for_each_element_leaves_nothing_alone() {
+    for capacity in [64, 200, 1024] {
+        assert!(pauses(capacity, 0) > 0, "of {capacity}");
+        for in_vain in [70, 200, 900, 5_000] {
+            assert_eq!(
+                pauses(capacity, in_vain),
+                0,
+                "of {capacity}, {in_vain} looks in vain"
+            );
+        }
+    }
+}
