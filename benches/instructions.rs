@@ -37,11 +37,11 @@ type Words<const W: usize> = [u64; W];
 const OPERATIONS: [Operation; 19] = [
     Operation::new("put, 8 B", 17.0, |n| counted_put(ends::<1>(ROOM), n)),
     Operation::new("put, 56 B", 28.0, |n| counted_put(ends::<7>(ROOM), n)),
-    Operation::new("put, 64 B", 37.0, |n| counted_put(ends::<8>(ROOM), n)),
+    Operation::new("put, 64 B", 30.5, |n| counted_put(ends::<8>(ROOM), n)),
     Operation::new("try_put, 8 B", 22.0, |n| counted_try_put(ends::<1>(ROOM), n)),
     Operation::new("next, 8 B", 12.0, |n| counted_next(filled::<1>(n), n)),
     Operation::new("next, 56 B", 41.5, |n| counted_next(filled::<7>(n), n)),
-    Operation::new("next, 64 B", 28.0, |n| counted_next(filled::<8>(n), n)),
+    Operation::new("next, 64 B", 20.0, |n| counted_next(filled::<8>(n), n)),
     Operation::new("try_next, 8 B", 16.0, |n| counted_try_next(filled::<1>(n), n)),
     Operation::new("drain, 8 B", 6.0, |n| counted_drain(filled::<1>(n), n)),
     Operation::new("drain, 56 B", 44.0, |n| counted_drain(filled::<7>(n), n)),
@@ -57,10 +57,10 @@ const OPERATIONS: [Operation; 19] = [
     Operation::new("claim of 64 and commit, 56 B", 28.0, |n| {
         counted_claim(ends::<7>(ROOM), n)
     }),
-    Operation::new("peek of 64 and release, 8 B", 16.0, |n| {
+    Operation::new("peek of 64 and release, 8 B", 15.5, |n| {
         counted_peek(filled::<1>(n), n)
     }),
-    Operation::new("peek of 64 and release, 56 B", 51.0, |n| {
+    Operation::new("peek of 64 and release, 56 B", 48.0, |n| {
         counted_peek(filled::<7>(n), n)
     }),
     Operation::new("put, next and credit, 8 B, ring of 64", 50.0, |n| {
