@@ -22,8 +22,8 @@ use super::socket;
 use crate::memory::SharedMemory;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::primitive::{Arc, Mutex};
-use crate::ring::block::Measured;
 use crate::ring::page::{StreamHeader, WORD_CLOSED};
+use crate::ring::shape::Measured;
 use crate::ring::{History, Lobby};
 
 /// What to publish, and where.

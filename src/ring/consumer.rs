@@ -3,7 +3,8 @@
 use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence};
 use crate::primitive::hint::keep_value;
 
-use super::block::{Place, Shape};
+use super::block::Place;
+use super::shape::Shape;
 use super::telescope::{Spot, Telescope};
 
 /// The consumer's cursors.

@@ -9,8 +9,9 @@ use crate::primitive::Mutex;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 
 use super::History;
-use super::block::{Area, Fixed, LINE, Measured, Place};
+use super::block::{Area, Place};
 use super::page::{CreditLine, EndLine, WordLine};
+use super::shape::{Fixed, LINE, Measured};
 
 /// The lines of a stream in one process.
 #[derive(Debug)]

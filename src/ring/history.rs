@@ -18,8 +18,9 @@
 
 use std::fmt;
 
-use super::block::{Area, Place, Shape};
+use super::block::{Area, Place};
 use super::page::ReachLine;
+use super::shape::Shape;
 use crate::primitive::atomic::{Ordering, fence};
 
 /// A ring's blocks, and how far its producer may have written in them.

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::block::Fixed;
 use super::heap::HeapRing;
 use super::producer::Watch;
+use super::shape::Fixed;
 use super::{Consumer, Producer};
 use crate::primitive::Arc;
 use crate::primitive::atomic::Ordering;

@@ -10,8 +10,8 @@
 use std::collections::HashSet;
 use std::sync::PoisonError;
 
-use super::block::Shape;
 use super::history::History;
+use super::shape::Shape;
 use crate::primitive::{Mutex, MutexGuard};
 
 /// Where a consumer that joins a running stream begins.

@@ -21,6 +21,7 @@ pub(crate) mod parcel;
 mod producer;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) mod recovery;
+pub(crate) mod shape;
 mod straggler;
 mod telescope;
 

@@ -8,12 +8,12 @@ use std::io;
 use crate::memory::SharedMemory;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 
-use super::block::Shape;
 use super::credit::Corruption;
 use super::frame::{FrameProducer, copy_out};
 use super::page::{KIND_ELEMENTS, StreamHeader};
 use super::producer::Watch;
 use super::recovery::{blocks, frames, walk};
+use super::shape::Shape;
 
 /// What is packed: the elements from one position on up to another, and of frames the byte at which the first begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -52,7 +52,7 @@
 
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
-use super::block::Measured;
+use super::shape::Measured;
 use crate::primitive::atomic::AtomicU64;
 
 /// Bytes of each page.

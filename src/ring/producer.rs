@@ -3,7 +3,8 @@
 use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence};
 use crate::primitive::hint::keep_value;
 
-use super::block::{Place, Shape};
+use super::block::Place;
+use super::shape::Shape;
 
 /// What the producer looks at after each publication: a word of its own process (`notice`: a new
 /// subscription, a peer that is gone) and the consumer's control word (parked, closed). As long as they

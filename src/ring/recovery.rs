@@ -8,12 +8,13 @@ use std::convert::Infallible;
 
 use crate::primitive::atomic::Ordering;
 
-use super::block::{Area, Place, Shape};
+use super::block::{Area, Place};
 use super::credit::Corruption;
+use super::shape::Shape;
 use super::{
-    block::Measured,
     frame::{FrameArea, FrameConsumer},
     page::{KIND_ELEMENTS, StreamHeader},
+    shape::Measured,
 };
 use crate::memory::SharedMemory;
 
@@ -223,7 +224,7 @@ mod tests {
     use super::*;
     use crate::memory::HeapMemory;
     use crate::primitive::atomic::AtomicU64;
-    use crate::ring::block::Measured;
+    use crate::ring::shape::Measured;
     use crate::ring::stamp_all;
 
     /// A ring for `capacity` elements of `size` bytes, and a producer's stamps in it.

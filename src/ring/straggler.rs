@@ -3,9 +3,10 @@
 
 use std::mem::MaybeUninit;
 
-use super::block::{Fixed, Place};
+use super::block::Place;
 use super::credit::Corruption;
 use super::history::History;
+use super::shape::Fixed;
 use crate::primitive::atomic::Ordering;
 
 /// What lies at the cursors.

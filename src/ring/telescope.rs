@@ -1,6 +1,7 @@
 //! A look at what is written further on in a ring of blocks, for the sake of speed alone.
 
-use super::block::{Place, Shape};
+use super::block::Place;
+use super::shape::Shape;
 #[cfg(not(millstream_loom))]
 use crate::primitive::atomic::{AtomicU64, Ordering};
 

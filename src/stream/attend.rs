@@ -10,7 +10,7 @@ use super::endpoint::{Lookout, Patience, Vacancy, Waited};
 use super::reconnect::PAUSE;
 use super::source::{SourceRef, TryNext};
 use crate::ring::Consumer;
-use crate::ring::block::Fixed;
+use crate::ring::shape::Fixed;
 use crate::wait::{Bells, Selector};
 
 /// What a wait at a source came to.

@@ -15,7 +15,7 @@ use super::sink::SinkRef;
 use super::source::SourceRef;
 use crate::primitive::Arc;
 use crate::primitive::atomic::AtomicU64;
-use crate::ring::block::Fixed;
+use crate::ring::shape::Fixed;
 use crate::ring::{Consumer, HeapLines, HeapRing, Ledger, Producer};
 use crate::wait::{Doorbell, Fence};
 

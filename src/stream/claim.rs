@@ -5,7 +5,7 @@ use std::fmt;
 use super::end::CloseReason;
 use super::sink::SinkRef;
 use crate::ring::Walk;
-use crate::ring::block::Fixed;
+use crate::ring::shape::Fixed;
 use zerocopy::FromBytes;
 
 /// Slots of a sink, claimed by [`SinkRef::claim`]. Dropping it publishes nothing.

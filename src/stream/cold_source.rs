@@ -16,7 +16,8 @@ use super::peek::Scratch;
 use super::reconnect::{Followed, Reconnect, Tried};
 use super::source::{Connected, is_there};
 use crate::primitive::Arc;
-use crate::ring::block::{Fixed, Place};
+use crate::ring::block::Place;
+use crate::ring::shape::Fixed;
 use crate::ring::{Consumer, Corruption, HeapRing, Spot};
 
 /// As good as never, counted in elements.

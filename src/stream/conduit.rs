@@ -13,7 +13,7 @@ use super::settings::{MOST_ELEMENTS, SinkSettings, SourceSettings};
 use super::sink::SinkRef;
 use super::source::SourceRef;
 use crate::primitive::{Arc, Mutex, MutexGuard};
-use crate::ring::block::Fixed;
+use crate::ring::shape::Fixed;
 use crate::ring::{Consumer, HeapRing, Producer};
 use crate::wait::{Doorbell, Fence, Ringer, WaitStrategy};
 

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use super::endpoint::Vacancy;
 use super::source::SourceRef;
 use crate::primitive::atomic::{Ordering, compiler_fence};
-use crate::ring::block::{Fixed, LINE, Shape};
+use crate::ring::shape::{Fixed, LINE, Shape};
 use crate::ring::{Filled, Run};
 
 impl<T> SourceRef<T> {

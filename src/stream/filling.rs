@@ -11,7 +11,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::ring::block::Shape;
+use crate::ring::shape::Shape;
 use crate::ring::{Consumer, Spot, Telescope};
 
 /// A ring of fewer blocks has none to spare.

@@ -10,7 +10,7 @@ use super::endpoint::{Fate, Granted, ProducerEndpoint};
 use super::error::ClaimError;
 use super::frame_error::{PutFrameDeadlineError, PutFrameError, PutFramesError, TryPutFrameError};
 use crate::element::Schema;
-use crate::ring::block::{Measured, Shape};
+use crate::ring::shape::{Measured, Shape};
 use crate::ring::{FrameProducer, Producer};
 
 /// Why there is no slot for a frame.

@@ -11,8 +11,8 @@ use super::error::TimedOut;
 use super::reconnect::{Followed, Reconnect, Tried};
 use super::source::{TryNext, is_there};
 use crate::element::Schema;
-use crate::ring::block::{Measured, Shape};
 use crate::ring::frame::copy_out;
+use crate::ring::shape::{Measured, Shape};
 use crate::ring::{Consumer, Corruption, FrameConsumer};
 
 /// What the bytes are read from.

@@ -14,7 +14,7 @@
 
 use super::filling::Filling;
 use crate::primitive::hint;
-use crate::ring::block::{LINE, Shape};
+use crate::ring::shape::{LINE, Shape};
 use crate::ring::{Consumer, Spot, Telescope};
 
 /// The most blocks that a consumer stays behind. Measured at a capacity of 1,024, single puts of records of 72 bytes: with 8, 16, 32

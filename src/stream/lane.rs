@@ -6,7 +6,7 @@ use super::end::End;
 use super::endpoint::{ConsumerEndpoint, Oversight};
 use super::source::is_there;
 use crate::primitive::{Arc, Mutex, MutexGuard};
-use crate::ring::block::Fixed;
+use crate::ring::shape::Fixed;
 use crate::ring::{Consumer, Corruption, HeapRing};
 
 /// What a source shares with whoever oversees it and opens lanes.

@@ -18,8 +18,8 @@ use super::settings::SourceSettings;
 use crate::primitive::Arc;
 use crate::primitive::atomic::Ordering;
 use crate::ring::Consumer;
-use crate::ring::block::Fixed;
 use crate::ring::notice::{CANCEL, COMPLETE, FAIL, LANES};
+use crate::ring::shape::Fixed;
 use crate::wait::{Doorbell, Fence, WaitStrategy};
 
 /// What a source of several lanes needs beside the lane that it reads.

@@ -6,7 +6,7 @@ use super::cold_source::{ColdSource, Hook};
 use super::end::End;
 use super::endpoint::ConsumerEndpoint;
 use crate::ring::Consumer;
-use crate::ring::block::Fixed;
+use crate::ring::shape::Fixed;
 
 impl<T> ColdSource<T> {
     /// What dropping a source comes to.

@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use super::drain::Due;
 use super::endpoint::Vacancy;
 use super::source::SourceRef;
-use crate::ring::block::Fixed;
+use crate::ring::shape::Fixed;
 use crate::ring::{Consumer, Filled, Run};
 
 /// Where elements are copied to that another process could still write.

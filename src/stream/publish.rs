@@ -10,8 +10,8 @@ use super::settings::{SinkSettings, frame_setters, sink_setters};
 use super::sink::SinkRef;
 use crate::element::{Element, Schema};
 use crate::process::PublishError;
-use crate::ring::block::{Fixed, Measured};
 use crate::ring::frame::LONGEST;
+use crate::ring::shape::{Fixed, Measured};
 use crate::ring::{OnNoConsumer, Producer};
 
 /// What a stream between processes can carry: any [`Element`](trait@Element), or frames of bytes (`[u8]`).

@@ -18,12 +18,13 @@ use crate::process::{
     Assembly, Cursor, DurableFiles, PositionFile, Publication, PublicationSettings, PublishError, SyncPoint,
     SystemError, durable_sum,
 };
-use crate::ring::block::{Area, Measured, Place, Shape};
+use crate::ring::block::{Area, Place};
 use crate::ring::frame::area_for;
 use crate::ring::page::{
     ATTENTION_MAGIC, AttentionHeader, AttentionPage, DURABLE, ENDIAN_MARK, INTENT, KIND_ELEMENTS,
     KIND_FRAMES, MAJOR, MINOR, PAGE, REACH, STREAM_MAGIC, StreamHeader, StreamPage,
 };
+use crate::ring::shape::{Measured, Shape};
 use crate::ring::{FrameArea, FrameConsumer, FrameProducer, History, Lobby, OnNoConsumer, stamp_all};
 use crate::wait::{Doorbell, Fence, Remote};
 

@@ -9,7 +9,7 @@ use super::end::CloseReason;
 use super::endpoint::{Fate, Granted, ProducerEndpoint};
 use super::error::{ClaimError, PutDeadlineError, PutError, TryPutError};
 use crate::ring::Producer;
-use crate::ring::block::Fixed;
+use crate::ring::shape::Fixed;
 
 /// The producer's handle of a stream of `T`.
 ///

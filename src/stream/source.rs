@@ -14,7 +14,7 @@ use super::reconnect::Reconnect;
 use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::primitive::hint::keep_branch;
-use crate::ring::block::Fixed;
+use crate::ring::shape::Fixed;
 use crate::ring::{Consumer, Corruption, HeapRing};
 
 /// What [`SourceRef::try_next`] found.

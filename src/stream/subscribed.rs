@@ -10,10 +10,11 @@ use crate::element::{Element, Schema};
 use crate::memory::SharedMemory;
 use crate::primitive::Arc;
 use crate::process::{Hold, Kind, Subscription, SubscriptionSettings};
-use crate::ring::block::{Area, Fixed, Measured, Place, Shape};
+use crate::ring::block::{Area, Place};
 use crate::ring::page::{
     AttentionPage, CreditPage, DURABLE, EvictionLines, KIND_FRAMES, StreamPage, attention_bit,
 };
+use crate::ring::shape::{Fixed, Measured, Shape};
 use crate::ring::{Consumer, FrameArea, FrameConsumer, History, JoinPosition};
 use crate::wait::{Doorbell, Fence, Remote};
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::{Extent, Subscribers};
 use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicU64, Ordering};
-use crate::ring::block::Fixed;
 use crate::ring::notice::ARRIVED;
 use crate::ring::page::{CreditLine, ReachLine, WordLine, attention_bit};
+use crate::ring::shape::Fixed;
 use crate::ring::{Entry, HeapRing, History, JoinPosition, Ledger, Lobby, OnNoConsumer, Producer, Refused};
 use crate::stream::endpoint::{
     Attention, Audience, Call, ConsumerEndpoint, ConsumerLines, ConsumerSettings, Crowd, CrowdWords,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::forum::{Forum, Part};
 use super::lossy::LossyBuilder;
 use crate::primitive::Arc;
-use crate::ring::block::Fixed;
+use crate::ring::shape::Fixed;
 use crate::ring::{Consumer, JoinPosition, NotHeld, Refused};
 use crate::stream::endpoint::Joined;
 use crate::stream::settings::{SourceSettings, source_setters};
