@@ -287,7 +287,7 @@ pub(crate) struct Run<S> {
 
 impl<S: Shape> Run<S> {
     /// Hands what is there to `read`, block by block, as far as `end` and no further than the first block that ends at
-    /// the mark or behind it.
+    /// the mark or behind it. A bundle is left at the mark, for its elements are many: what is due is not to wait for all of them.
     #[inline(always)]
     fn go(&mut self, end: u64, mark: u64, mut read: impl FnMut(&mut Self, Filled)) {
         let per = self.shape.per() as u64;
@@ -296,11 +296,15 @@ impl<S: Shape> Run<S> {
             // Pairs with the Release in `Producer::put` and `Producer::publish`.
             let stamp = self.place.stamp().load(Ordering::Acquire);
             let edge = self.place.edge(self.shape, self.pos);
+            let mut most = end.wrapping_sub(self.pos);
+            if self.shape.is_bundle() {
+                let before_due = mark.wrapping_sub(self.pos);
+                if before_due as i64 > 0 {
+                    most = most.min(before_due);
+                }
+            }
             // As in `ready`.
-            if stamp == keep_value(edge)
-                && self.pos == edge.wrapping_sub(per)
-                && end.wrapping_sub(self.pos) >= per
-            {
+            if stamp == keep_value(edge) && self.pos == edge.wrapping_sub(per) && most >= per {
                 // A whole block, by constants: the address of the next does not wait for the stamp.
                 read(self, Filled::Whole);
             } else {
@@ -308,7 +312,7 @@ impl<S: Shape> Run<S> {
                 if fresh.wrapping_sub(1) >= edge.wrapping_sub(self.pos) {
                     return;
                 }
-                let some = fresh.min(end.wrapping_sub(self.pos));
+                let some = fresh.min(most);
                 // At most the elements of a block.
                 read(self, Filled::Part(some as usize));
             }

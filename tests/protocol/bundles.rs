@@ -81,6 +81,7 @@ in_both_settings! {
     singles_that_are_drained
     slices_and_claims_to_one_that_looks_first
     what_was_asked_for_by_hand_is_taken_and_no_more
+    a_drain_gives_credit_in_the_midst_of_a_bundle
     an_end_in_the_midst_of_a_bundle_comes_after_the_last
     a_close_in_the_midst_of_a_bundle_gives_the_element_back
 }
@@ -248,6 +249,24 @@ fn what_was_asked_for_by_hand_is_taken_and_no_more(make: Make) {
             assert_eq!(source.try_next(), TryNext::Empty, "nothing more was asked for");
         }
     }
+}
+
+fn a_drain_gives_credit_in_the_midst_of_a_bundle(make: Make) {
+    let (mut sink, mut source) = make(32, false);
+    for number in 0..32 {
+        sink.put(quote(number)).unwrap();
+    }
+    let (mut taken, mut put) = (0, 32);
+    source.drain(usize::MAX, |element| {
+        assert_eq!(element, quote(taken));
+        taken += 1;
+        // Half a window of 16 may be late, and what is in work.
+        while taken == 10 && sink.try_put(quote(put)).is_ok() {
+            put += 1;
+        }
+    });
+    assert!(put >= 40, "{put}");
+    assert!(taken >= 32);
 }
 
 fn an_end_in_the_midst_of_a_bundle_comes_after_the_last(make: Make) {

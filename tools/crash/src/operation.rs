@@ -59,7 +59,7 @@ operations! {
     "put-full": Producer by Instruction, producers::put_full, [consumers::follow_closely], heirs::heir, Either => put;
     "put-wakes": Producer by Instruction, producers::put_wakes, [consumers::follow_parked], heirs::heir, Either => put;
     "slice-8": Producer by Instruction, producers::put_slice::<1, 20>, [consumers::follow::<1>], heirs::heir, Either => put_together;
-    "slice-64": Producer by Instruction, producers::put_slice::<8, 30>, [consumers::follow::<8>], heirs::heir, Either => put_together;
+    "slice-64": Producer by Instruction, producers::put_slice::<8, 20>, [consumers::follow::<8>], heirs::heir, Either => put_together;
     "slice-late": Producer by Instruction, producers::put_slice_late, [consumers::follow::<1>], heirs::heir, Either => put_together;
     "slice-1024": Producer by Instruction, producers::put_slice::<128, 4>, [consumers::follow::<128>], heirs::heir, Either => put_together;
     "claim": Producer by Instruction, producers::claim, [consumers::follow::<1>], heirs::heir, Either => put_together;
