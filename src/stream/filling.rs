@@ -3,8 +3,8 @@
 //! The elements of a bundle share one stamp. Put one by one, each stores it again, and a consumer that watches it meanwhile
 //! takes its line away from the producer before every store: the elements then wait in the producer's queue of stores, in order,
 //! and come at the pace of that one line. A consumer with few blocks before it, too few for a [distance](super::headway),
-//! can still avoid that: a block that is being filled it leaves alone until the next one is begun, which no producer writes before. It does so for a moment at most, and not where it has
-//! waited for what it took: a batch that ends in the midst of a block may have somebody wait in vain now and then.
+//! can still avoid that: a block that is being filled it leaves alone until the next one is begun, for a moment at most, and not
+//! where it has waited for what it took. A batch that ends in the midst of a block may have it wait in vain now and then.
 //!
 //! Measured at 64 elements of 64 bytes: single puts 36 (`next`) and 31 (`drain`) to 46 and 44 million a second. To wait wherever a block is not
 //! full, so also for a producer of batches, took their claims from 52 to 39.
@@ -53,7 +53,7 @@ impl Filling {
         })
     }
 
-    /// Looks at the block of the element at `pos`, which was never looked for yet; `open` elements were asked for, and
+    /// Looks at the block of the element at `pos`, which was not looked for yet; `open` elements were asked for, and
     /// `has_waited` says that the consumer has waited for what it took before: then its producer is in no hurry.
     #[inline]
     pub(super) fn look(&mut self, pos: u64, spot: Spot, open: u64, has_waited: bool) -> Seen {
