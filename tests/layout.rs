@@ -5,7 +5,7 @@
 #[path = "processes/stage.rs"]
 mod stage;
 
-use millstream::{Element, StreamFault};
+use millstream::{Element, SinkRef, StreamFault};
 use stage::{Ground, Mapping, Role, Stage, eventually, say, soon};
 
 const MOVED: &str = "the layout of shared memory has changed: raise MAJOR in src/ring/page.rs (what else moved may \
@@ -345,18 +345,20 @@ fn a_filler_before_the_wrap() {
     word(&memory, 4096, 4 << 32 | 1 << 31 | 120);
 }
 
+/// A stream that nobody reads, and its memory.
+fn published<T: Element>(ground: &Ground, name: &str, buffer: usize) -> (SinkRef<T>, Mapping) {
+    let builder = ground.publish::<T>(name).buffer_size(buffer).max_demand(1);
+    let sink = builder.open().unwrap();
+    let Ok([memory]) = <[Mapping; 1]>::try_from(Mapping::of(name)) else {
+        panic!("one mapping of the stream")
+    };
+    (sink, memory)
+}
+
 #[test]
 fn a_stream_of_bundles() {
     let ground = Ground::new();
-    let mut sink = ground
-        .publish::<[u64; 9]>("layout-bundles")
-        .buffer_size(16)
-        .max_demand(1)
-        .open()
-        .unwrap();
-    let [memory] = Mapping::of("layout-bundles")[..] else {
-        panic!("one mapping of the stream")
-    };
+    let (mut sink, memory) = published::<[u64; 9]>(&ground, "layout-bundles", 16);
     word(&memory, 24, two(72, 8));
     word(&memory, 32, two(16, 64));
     word(&memory, 40, 1216);
@@ -379,15 +381,7 @@ fn a_stream_of_bundles() {
 #[test]
 fn a_stream_of_large_elements() {
     let ground = Ground::new();
-    let mut sink = ground
-        .publish::<[u64; 17]>("layout-large")
-        .buffer_size(2)
-        .max_demand(1)
-        .open()
-        .unwrap();
-    let [memory] = Mapping::of("layout-large")[..] else {
-        panic!("one mapping of the stream")
-    };
+    let (mut sink, memory) = published::<[u64; 17]>(&ground, "layout-large", 2);
     word(&memory, 24, two(136, 8));
     word(&memory, 32, two(1, 8));
     word(&memory, 40, 144);

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod any_cell;
 mod arrivals;
 mod ask;
 mod behaviour;

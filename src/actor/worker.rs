@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::cell::AnyCell;
+use super::any_cell::AnyCell;
 use super::failure::{fenced, quietly};
 use super::graves::Graves;
 use super::io::IoTable;

@@ -277,6 +277,17 @@ pub(crate) enum Filled {
     Part(usize),
 }
 
+impl Filled {
+    /// How many elements that are, in blocks of this shape.
+    #[inline(always)]
+    pub(crate) fn count(self, shape: impl Shape) -> usize {
+        match self {
+            Self::Whole => shape.per(),
+            Self::Part(some) => some,
+        }
+    }
+}
+
 /// Cursors that walk along what is there, apart from the consumer's, in registers.
 #[derive(Debug)]
 pub(crate) struct Run<S> {

@@ -85,14 +85,8 @@ unsafe fn read_out<T>(run: &mut Run<Fixed<T>>, filled: Filled, take: &mut impl F
                 take(unsafe { line.0.as_ptr().cast::<T>().wrapping_add(index).read_unaligned() });
             }
         }
-        Filled::Whole => {
-            for _ in 0..per {
-                // SAFETY: one of those that are there.
-                unsafe { read_one(run, take) };
-            }
-        }
-        Filled::Part(count) => {
-            for _ in 0..count {
+        Filled::Whole | Filled::Part(_) => {
+            for _ in 0..filled.count(Fixed::<T>::new()) {
                 // SAFETY: one of those that are there.
                 unsafe { read_one(run, take) };
             }

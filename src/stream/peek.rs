@@ -44,7 +44,7 @@ impl<'a, T> Peek<'a, T> {
         let count = match &mut cold.scratch {
             Some(scratch) => survey_copied(ring, max, scratch),
             None => ring.survey(max as u64, |run, filled| {
-                for _ in 0..elements::<T>(filled) {
+                for _ in 0..filled.count(Fixed::<T>::new()) {
                     run.take();
                 }
             }),
@@ -148,15 +148,6 @@ impl<'a, T> Peek<'a, T> {
     }
 }
 
-/// How many elements of a block are there to be read.
-#[inline(always)]
-fn elements<T>(filled: Filled) -> usize {
-    match filled {
-        Filled::Whole => Fixed::<T>::measured().per,
-        Filled::Part(some) => some,
-    }
-}
-
 /// Copies what is there, at most `max` elements, and takes nothing. Returns how many are copied.
 #[inline(always)]
 fn survey_copied<T>(ring: &Consumer<Fixed<T>>, max: usize, scratch: &mut Scratch<T>) -> u64 {
@@ -174,7 +165,7 @@ fn survey_copied<T>(ring: &Consumer<Fixed<T>>, max: usize, scratch: &mut Scratch
             // SAFETY: as above.
             Filled::Part(some) => unsafe { at.copy_to_nonoverlapping(to, some) },
         }
-        let some = elements::<T>(filled);
+        let some = filled.count(Fixed::<T>::new());
         to = to.wrapping_add(some);
         for _ in 0..some {
             run.take();

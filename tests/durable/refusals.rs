@@ -131,7 +131,12 @@ fn a_foreign_file_an_older_and_a_newer_version_are_named() {
     scene.write(0, b"#!/bin/s");
     assert!(matches!(scene.refusal(), DurableError::Foreign { found, .. } if found == b"#!/bin/s"));
     scene.write(0, &whole[..8]);
-    for (offset, value, found) in [(8, 1_u16, (1, 0)), (8, 3, (3, 0)), (10, 1, (2, 1))] {
+    for (offset, value, found) in [
+        (8, 0_u16, (0, 0)),
+        (8, 1, (1, 0)),
+        (8, 3, (3, 0)),
+        (10, 1, (2, 1)),
+    ] {
         scene.write(offset, &value.to_le_bytes());
         let error = scene.refusal();
         assert!(

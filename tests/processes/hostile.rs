@@ -5,7 +5,7 @@ use std::sync::mpsc::{Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use millstream::{CloseReason, End, PutDeadlineError, TryNext};
+use millstream::{CloseReason, Element, End, PutDeadlineError, SinkRef, TryNext};
 
 use crate::stage::{Ground, Mapping, Role, Stage, eventually, say, soon};
 
@@ -110,13 +110,17 @@ fn consumer(stage: &Stage) {
     }
 }
 
+fn published<T: Element>(stage: &Stage, name: &str) -> SinkRef<T> {
+    stage.ground.publish::<T>(name).max_demand(64).open().unwrap()
+}
+
 /// A producer of what it is told to, which writes to its stream's memory.
 fn producer(stage: &Stage) {
     enum Held {
         Nothing,
-        Elements(millstream::SinkRef<u64>),
-        Bundles(millstream::SinkRef<[u64; 12]>),
-        Records(millstream::SinkRef<[u64; 20]>),
+        Elements(SinkRef<u64>),
+        Bundles(SinkRef<[u64; 12]>),
+        Records(SinkRef<[u64; 20]>),
         Frames(millstream::FrameSink),
     }
     let mut held = Held::Nothing;
@@ -128,9 +132,7 @@ fn producer(stage: &Stage) {
             "elements" | "bundles" | "records" | "frames" | "several" => {
                 name = words.into();
                 held = match verb {
-                    "elements" => {
-                        Held::Elements(stage.ground.publish::<u64>(words).max_demand(64).open().unwrap())
-                    }
+                    "elements" => Held::Elements(published(stage, words)),
                     "several" => Held::Elements(
                         stage
                             .ground
@@ -140,22 +142,8 @@ fn producer(stage: &Stage) {
                             .open()
                             .unwrap(),
                     ),
-                    "bundles" => Held::Bundles(
-                        stage
-                            .ground
-                            .publish::<[u64; 12]>(words)
-                            .max_demand(64)
-                            .open()
-                            .unwrap(),
-                    ),
-                    "records" => Held::Records(
-                        stage
-                            .ground
-                            .publish::<[u64; 20]>(words)
-                            .max_demand(64)
-                            .open()
-                            .unwrap(),
-                    ),
+                    "bundles" => Held::Bundles(published(stage, words)),
+                    "records" => Held::Records(published(stage, words)),
                     _ => Held::Frames(
                         stage
                             .ground
