@@ -24,9 +24,15 @@ use crate::primitive::atomic::AtomicU64;
 use crate::primitive::{Arc, cell::UnsafeCell};
 
 /// How many lines ahead of its writing the producer asks for ownership; without it each store waits for the consumer's
-/// cache in turn. Measured at capacities of 64 and of 1,024 elements of 8 and of 48 bytes: for elements put one by one, and for
-/// claims, 4 are best, and 16 make runs a fifth slower and twice as uneven.
+/// cache in turn. Measured at capacities of 64 and of 1,024 elements of 8, 48 and 1,024 bytes: for elements put one by one, and for
+/// claims, 4 are best in a ring of 64 lines, where 16 make runs a tenth slower; in larger rings [up to](AHEAD_OF_LARGE) 16.
 const AHEAD: usize = 4;
+/// As [`AHEAD`], in a ring large enough for its consumer to keep a distance, where more lines can be in a producer's hands: at a capacity of
+/// 1,024 4, 8 and 16 gave single puts of 8 bytes 418, 473 and 410 to 510, and of 1,024 bytes 7.6, 7.6 and 8.0 million a second. So it is
+/// this many, and no more than a [sixteenth](SHARE_AHEAD) of the ring.
+const AHEAD_OF_LARGE: usize = 16;
+/// See [`AHEAD_OF_LARGE`].
+const SHARE_AHEAD: usize = 16;
 /// As [`AHEAD`], for a batch of elements that share lines, which is copied as fast as the lines come: there 16 are 1.3 times
 /// as fast as 4 in one process, and 1.6 times between processes.
 const AHEAD_BATCH: usize = 16;
@@ -101,11 +107,11 @@ impl Area {
         // It fits: it is below the number of blocks.
         let block = self.begin.wrapping_add(number as usize * shape.stride());
         let edge = pos.wrapping_add(per - distance % per);
+        let ring = self.blocks * shape.stride();
         let lines = match shape.stride() {
             _ if shape.is_bundle() => AHEAD_BUNDLE,
-            0..=LINE => AHEAD,
-            stride if stride <= FEW_LINES * LINE => AHEAD_RECORDS,
-            _ => AHEAD,
+            stride if (LINE + 1..=FEW_LINES * LINE).contains(&stride) => AHEAD_RECORDS,
+            _ => (ring / LINE / SHARE_AHEAD).clamp(AHEAD, AHEAD_OF_LARGE),
         };
         Place {
             block,
@@ -114,7 +120,7 @@ impl Area {
             begin: self.begin,
             end: self.begin.wrapping_add(self.blocks * shape.stride()),
             // A ring of a few lines has no line ahead that the consumer is not reading.
-            ahead: ahead(lines, self.blocks * shape.stride()),
+            ahead: ahead(lines, ring),
             #[cfg(millstream_loom)]
             index: number as usize,
             #[cfg(millstream_loom)]
