@@ -36,6 +36,6 @@ pub(crate) use heap::{HeapLines, HeapRing, stamp_all};
 pub(crate) use history::History;
 pub(crate) use lobby::{Entry, Lobby, News, NotHeld, Refused};
 pub use lobby::{JoinPosition, OnNoConsumer};
-pub(crate) use producer::{Producer, Walk, Watch};
+pub(crate) use producer::{Order, Producer, Walk, Watch};
 pub(crate) use straggler::{Sight, Straggler};
 pub(crate) use telescope::{Spot, Telescope};

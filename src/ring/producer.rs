@@ -52,6 +52,15 @@ impl Watch {
     }
 }
 
+/// How the elements of a batch become visible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// The consumer sees none of them, then all.
+    Together,
+    /// The consumer sees those of a block as soon as they are written.
+    BlockByBlock,
+}
+
 /// The producer's cursors. `pos` never passes `limit`, which is at most the capacity ahead of what the
 /// consumer has released.
 #[derive(Clone, Debug)]
@@ -213,15 +222,15 @@ impl<S: Shape> Producer<S> {
     /// `count` is at most [`free`](Self::free), and that many elements were written by a [`walk`](Self::walk).
     #[inline(always)]
     pub(crate) unsafe fn publish(&mut self, count: usize) {
-        self.stamp_all(count, Place::next_block, |_, _, _| ());
+        self.stamp_all(count, Order::Together, Place::next_block, |_, _, _| ());
     }
 
-    /// Writes the next `count` elements and publishes them together: the consumer sees none of them, then all.
+    /// Writes the next `count` elements and publishes them in this order.
     ///
     /// # Safety
     /// `count` is at most [`free`](Self::free), and so many elements lie at `from`.
     #[inline(always)]
-    pub(crate) unsafe fn put_all(&mut self, from: *const u8, count: usize) {
+    pub(crate) unsafe fn put_all(&mut self, from: *const u8, count: usize, order: Order) {
         let (shape, begin) = (self.shape, self.pos);
         let write = |place: &Place, pos: u64, some: usize| {
             for each in 0..some as u64 {
@@ -245,13 +254,19 @@ impl<S: Shape> Producer<S> {
             // SAFETY: `some` elements lie there, as the caller promises, and as many slots of the block are free.
             unsafe { at.copy_to_nonoverlapping(place.element(shape, pos), some * shape.size()) };
         };
-        self.stamp_all(count, Place::enter_next_of_batch, write);
+        self.stamp_all(count, order, Place::enter_next_of_batch, write);
     }
 
     /// Goes through the blocks of the next `count` elements, with `next` from each to the one after it: has `write` put a
     /// block's elements where they belong, by the block, the position of the first and their number, and stamps it.
     #[inline(always)]
-    fn stamp_all(&mut self, count: usize, next: impl Fn(&mut Place, S), write: impl Fn(&Place, u64, usize)) {
+    fn stamp_all(
+        &mut self,
+        count: usize,
+        order: Order,
+        next: impl Fn(&mut Place, S),
+        write: impl Fn(&Place, u64, usize),
+    ) {
         debug_assert!(count as u64 <= self.free());
         if count == 0 {
             return;
@@ -266,6 +281,16 @@ impl<S: Shape> Producer<S> {
             .wrapping_sub(begin)
             .min(count as u64);
         let mut at = begin.wrapping_add(in_first);
+        let publish_first = |at| {
+            // At most the elements of a block.
+            write(&first, begin, in_first as usize);
+            // Pairs with the Acquire in `Consumer::ready`.
+            first.stamp().store(at, Ordering::Release);
+        };
+        let after_first = at;
+        if order == Order::BlockByBlock {
+            publish_first(after_first);
+        }
         while at != end {
             next(&mut self.place, self.shape);
             let (left, per) = (end.wrapping_sub(at), self.shape.per() as u64);
@@ -277,16 +302,15 @@ impl<S: Shape> Producer<S> {
                 write(&self.place, at, left as usize);
                 at = end;
             }
-            // Nobody looks here before the first stamp is there; Release for observers that scan.
+            // Of a batch that is published together nobody looks here before the first stamp is there; Release for observers that scan,
+            // and for the consumer of others.
             self.place.stamp().store(at, Ordering::Release);
         }
         // The consumer polls the first line alone, so that one is written last: it cannot chase inside the batch, and takes
-        // the line away from its writer once rather than twice. At most the elements of a block.
-        write(&first, begin, in_first as usize);
-        // Pairs with the Acquire in `Consumer::ready`.
-        first
-            .stamp()
-            .store(begin.wrapping_add(in_first), Ordering::Release);
+        // the line away from its writer once rather than twice.
+        if order == Order::Together {
+            publish_first(after_first);
+        }
         self.pos = end;
         self.stop = end;
         if self.shape.per() == 1 {

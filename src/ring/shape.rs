@@ -26,6 +26,12 @@ pub(crate) trait Shape: Copy + fmt::Debug {
     /// Bytes from block to block.
     fn stride(self) -> usize;
 
+    /// Whether several elements share a line with their stamp.
+    #[inline(always)]
+    fn shares_lines(self) -> bool {
+        self.per() > 1 && self.stride() <= LINE
+    }
+
     /// Whether blocks are of several elements that share no line with their stamp.
     #[inline(always)]
     fn is_bundle(self) -> bool {

@@ -42,7 +42,10 @@ const MOST_LEFT_OUT: u32 = 64;
 #[derive(Debug)]
 enum Ahead {
     /// The block that has to be written, and those on the way there, the nearest first.
-    Distance { far: Telescope, stages: Box<[Telescope]> },
+    Distance {
+        far: Telescope,
+        stages: Box<[Telescope]>,
+    },
     /// The block that it is about to read.
     Filling(Filling),
 }
@@ -206,10 +209,7 @@ impl Headway {
 fn keep_distance(far: &Telescope, mut stages: &[Telescope], spot: Spot) -> bool {
     // The stages are looked at from moment to moment only: a look at a block that is being written takes its line away.
     while !is_over_soon(|| far.is_written(spot)) {
-        let passed = stages
-            .iter()
-            .take_while(|stage| stage.is_written(spot))
-            .count();
+        let passed = stages.iter().take_while(|stage| stage.is_written(spot)).count();
         if passed == 0 {
             return false;
         }
