@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::deadline::Deadline;
 use super::failure::quietly;
 use super::reference::{ActorRef, TryTellError};
-use super::route;
+use super::route::{self, Home};
 use super::system_core::SystemCore;
 use super::timer::Reminder;
 use crate::primitive::{Mutex, hint, thread};
@@ -48,6 +48,10 @@ pub enum AskError {
 /// Where an answer goes.
 pub(super) trait Reply<R>: Send {
     fn finish(self: Box<Self>, answer: Result<R, AskError>);
+    /// Finishes well, for somebody whose worker is known.
+    fn send_home(self: Box<Self>, answer: R, _home: Home) {
+        self.finish(Ok(answer));
+    }
 }
 
 impl<R, F: FnOnce(Result<R, AskError>) + Send> Reply<R> for F {
@@ -73,11 +77,21 @@ impl<R, F: FnOnce(Result<R, AskError>) + Send> Reply<R> for F {
 /// assert_eq!(best, 142.5);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct ReplyTo<R>(Option<Box<dyn Reply<R>>>);
+pub struct ReplyTo<R> {
+    reply: Option<Box<dyn Reply<R>>>,
+    /// The worker of an actor that asks. Here, so that who answers need not look at what is the asker's.
+    home: Option<Home>,
+}
 
 impl<R> ReplyTo<R> {
     pub(super) fn new(reply: impl Reply<R> + 'static) -> Self {
-        Self(Some(Box::new(reply)))
+        Self::to(None, reply)
+    }
+
+    /// As [`new`](Self::new), for an actor of this worker.
+    pub(super) fn to(home: Option<Home>, reply: impl Reply<R> + 'static) -> Self {
+        let reply = Some(Box::new(reply) as Box<dyn Reply<R>>);
+        Self { reply, home }
     }
 
     pub(crate) fn hooked(hook: impl FnOnce(Result<R, AskError>) + Send + 'static) -> Self {
@@ -98,6 +112,11 @@ impl<R> ReplyTo<R> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn send(mut self, answer: R) {
+        if let Some(home) = self.home
+            && let Some(reply) = self.reply.take()
+        {
+            return reply.send_home(answer, home);
+        }
         self.finish(Ok(answer));
     }
 
@@ -120,7 +139,7 @@ impl<R> ReplyTo<R> {
     }
 
     fn finish(&mut self, answer: Result<R, AskError>) {
-        if let Some(reply) = self.0.take() {
+        if let Some(reply) = self.reply.take() {
             reply.finish(answer);
         }
     }

@@ -15,6 +15,7 @@ use super::path::ActorPath;
 use super::props::Props;
 use super::question::{Map, Question};
 use super::reference::{ActorRef, TryTellError};
+use super::route::Home;
 use super::spawn::{self, Parent, SpawnError, SpawnOptions};
 use super::system::SystemRef;
 use super::worker::Worker;
@@ -217,13 +218,17 @@ impl<M: Send + 'static> Context<'_, M> {
                 .set_timer(self.worker, at, None, Make::Once(Box::new(make)))
         });
         let unsent = map.clone();
-        let question = make(ReplyTo::new(Question {
-            asker: self.body.me.clone(),
-            asked: to.clone(),
-            timer,
-            map,
-            answer: Err(AskError::Unanswered),
-        }));
+        let home = Home::of(self.worker.system.id, self.worker.number);
+        let question = make(ReplyTo::to(
+            home,
+            Question {
+                asker: self.body.me.clone(),
+                asked: to.clone(),
+                timer,
+                map,
+                answer: Err(AskError::Unanswered),
+            },
+        ));
         let (why, question) = match to.try_tell(question) {
             Ok(()) => return,
             Err(TryTellError::Full(question)) => (AskError::Full, question),

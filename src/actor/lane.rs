@@ -12,7 +12,7 @@ use crossbeam_queue::SegQueue;
 use super::question::Answered;
 use super::worker::Worker;
 use crate::ring::lane::{LaneReceiver, LaneSender, lane};
-use crate::ring::parcel::Parcel;
+use crate::ring::parcel::{Parcel, Sealed};
 
 /// Notes that fit into a lane: a few hundred ready actors. More go by the injector.
 const NOTES: usize = 1024;
@@ -42,8 +42,24 @@ impl fmt::Debug for Note {
     }
 }
 
-/// A message for the actor of this number.
-pub(super) type Message = (u64, Parcel);
+/// What goes from worker to worker, in order.
+pub(super) enum Message {
+    /// For the actor of this number.
+    Letter(u64, Parcel),
+    /// An answer, for whoever asked.
+    Answer(Sealed),
+}
+
+impl Message {
+    /// For which actor it is, and what, on the worker where it has come to.
+    #[inline]
+    pub(super) fn open(self) -> Option<(u64, Parcel)> {
+        match self {
+            Self::Letter(actor, parcel) => Some((actor, parcel)),
+            Self::Answer(mut answer) => answer.open(),
+        }
+    }
+}
 
 /// What came by a lane for an actor whose messages are `M`.
 pub(super) enum Arrived<M> {
@@ -112,8 +128,7 @@ impl Outbound {
     }
 
     /// Sends a message, after those sent before.
-    pub(super) fn carry(&mut self, actor: u64, parcel: Parcel) {
-        let mut message = (actor, parcel);
+    pub(super) fn carry(&mut self, mut message: Message) {
         // The receiver empties the ring before the spill, so nothing goes by the ring as long as something is there.
         if !self.spills || self.spill.is_empty() {
             self.spills = false;
@@ -178,5 +193,15 @@ impl fmt::Debug for Outbound {
 impl fmt::Debug for Inbound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inbound").finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, target_pointer_width = "64"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_fills_a_line_with_its_stamp() {
+        assert_eq!(size_of::<Message>(), 56);
     }
 }

@@ -1,5 +1,5 @@
 //! The question of an actor, which goes there and comes back: one allocation, made and freed by the worker that asks. Whoever
-//! answers writes the answer into it and sends it home, so that what is shared of either actor is counted by one thread alone.
+//! answers sends it home together with the answer, so that what is shared of either actor is counted by one thread alone.
 
 use std::sync::Arc;
 
@@ -7,8 +7,9 @@ use super::ask::{AskError, Reply};
 use super::failure::quietly;
 use super::messages::Signal;
 use super::reference::ActorRef;
-use super::route;
+use super::route::{self, Home};
 use crate::primitive::Mutex;
+use crate::ring::parcel::{Envelope, Parcel, seal, wrap};
 
 /// What makes a message of the answer, for whoever comes first, the answer or the timer.
 pub(super) struct Map<F>(Arc<Mutex<Option<F>>>);
@@ -39,9 +40,33 @@ pub(super) struct Question<M, N, R, F> {
     pub(super) answer: Result<R, AskError>,
 }
 
+/// A question on its way home, with its answer.
+struct Homecoming<M, N, R, F>(Option<(Box<Question<M, N, R, F>>, R)>);
+
+impl<M, N, R, F> Envelope for Homecoming<M, N, R, F>
+where
+    M: Send + 'static,
+    N: Send + 'static,
+    R: Send + 'static,
+    F: FnOnce(Result<R, AskError>) -> M + Send + 'static,
+{
+    fn open(&mut self) -> Option<(u64, Parcel)> {
+        let (mut question, answer) = self.0.take()?;
+        question.answer = Ok(answer);
+        let asker = question.asker.id();
+        let answered: Box<dyn Answered<M>> = question;
+        Some((asker, wrap(answered)))
+    }
+
+    fn turn_back(&mut self) {
+        if let Some((question, answer)) = self.0.take() {
+            question.finish(Ok(answer));
+        }
+    }
+}
+
 /// A question that has come home.
 pub(super) trait Answered<M>: Send {
-    fn asker(&self) -> &ActorRef<M>;
     fn timer(&self) -> Option<u64>;
     /// The message of it, if the deadline did not make one before. Calls the user's function.
     fn into_message(self: Box<Self>) -> Option<M>;
@@ -54,10 +79,6 @@ where
     R: Send,
     F: FnOnce(Result<R, AskError>) -> M + Send,
 {
-    fn asker(&self) -> &ActorRef<M> {
-        &self.asker
-    }
-
     fn timer(&self) -> Option<u64> {
         self.timer
     }
@@ -87,13 +108,19 @@ where
             Err(AskError::Unanswered) if self.asked.is_stopped() => Err(AskError::Stopped),
             answer => answer,
         };
-        let asker = &self.asker.address;
-        let (system, worker, actor) = (asker.system.id, asker.worker, asker.id);
+        let asker = self.asker.clone();
         let home: Box<dyn Answered<M>> = self;
         // By the lane, if there is one, for less; by any other thread as all that must not be lost.
-        if let Err(home) = route::carry(system, worker, actor, home) {
-            let asker = home.asker().clone();
+        if let Err(home) = asker.address.carry(home) {
             asker.address.signal(Signal::Answered(home));
+        }
+    }
+
+    /// The question stays as it is until it is at home again: its lines are those of the worker that asks, and to and fro they would
+    /// take as long as the answer.
+    fn send_home(self: Box<Self>, answer: R, home: Home) {
+        if let Err(mut envelope) = route::bring(home, seal(Homecoming(Some((self, answer))))) {
+            envelope.turn_back();
         }
     }
 }

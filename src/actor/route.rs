@@ -5,10 +5,10 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crossbeam_queue::SegQueue;
-use smallbox::SmallBox;
 
 use super::failure::quietly;
 use super::lane::{Inbound, Message, Note, Outbound};
@@ -17,7 +17,7 @@ use super::system_core::SystemCore;
 use crate::primitive::Mutex;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::primitive::thread;
-use crate::ring::parcel::wrap;
+use crate::ring::parcel::Sealed;
 use crate::wait::Fence;
 
 /// Where notes for one worker arrive that do not come by a lane, and whether it must be woken.
@@ -154,15 +154,52 @@ pub(super) fn send(system: u64, posts: &[Post], fence: Fence, to: usize, note: N
     }
 }
 
-/// Sends a message to an actor of worker `to`, by the lane from this worker, or gives it back where there is none. Never blocks.
-pub(super) fn carry<T: Send + 'static>(system: u64, to: usize, actor: u64, message: T) -> Result<(), T> {
-    let mut message = Some(message);
+/// A worker, as one of all systems: a word in the questions that are answered there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Home {
+    system: u32,
+    /// One more than its number.
+    worker: NonZeroU32,
+}
+
+impl Home {
+    /// `None` of a system or a worker whose number is too large, to which answers go another way.
+    pub(super) fn of(system: u64, worker: usize) -> Option<Self> {
+        let worker = u32::try_from(worker).ok()?.checked_add(1)?;
+        Some(Self {
+            system: u32::try_from(system).ok()?,
+            worker: NonZeroU32::new(worker)?,
+        })
+    }
+}
+
+/// Sends an answer home, by the lane from this worker, or gives it back where there is none. Never blocks.
+pub(super) fn bring(home: Home, answer: Sealed) -> Result<(), Sealed> {
+    let unpack = |message| match message {
+        Message::Answer(answer) => Some(answer),
+        Message::Letter(..) => None,
+    };
+    let worker = home.worker.get() as usize - 1;
+    carry(u64::from(home.system), worker, answer, Message::Answer, unpack)
+}
+
+/// Sends something to worker `to`, by the lane from this worker, packed as a message, or gives it back where there is none, unpacked
+/// from one if need be. Never blocks.
+#[inline]
+pub(super) fn carry<T>(
+    system: u64,
+    to: usize,
+    cargo: T,
+    pack: impl FnOnce(T) -> Message,
+    unpack: impl Fn(Message) -> Option<T>,
+) -> Result<(), T> {
+    let mut cargo = Some(cargo);
     let late = OUTGOING.try_with(|slot| {
         let mut slot = slot.borrow_mut();
         let outgoing = slot.as_mut().filter(|outgoing| outgoing.system.id == system)?;
         let post = outgoing.system.posts.get(to).filter(|post| !post.has_ended())?;
         let lane = outgoing.lanes.get_mut(to)?.as_mut()?;
-        lane.carry(actor, wrap(message.take()?));
+        lane.carry(pack(cargo.take()?));
         post.wake(outgoing.system.fence);
         // The load of `parked` stands behind the fence, and so does this one: a worker that has not ended yet finds what was
         // put before when it ends (`Worker::abandon`).
@@ -171,11 +208,11 @@ pub(super) fn carry<T: Send + 'static>(system: u64, to: usize, actor: u64, messa
     });
     if let Ok(Some((system, from))) = late {
         // What is there was sent just now, and is this message, if the worker did not find it.
-        for (_, parcel) in what_came_too_late(&system.posts[to], to, from) {
-            message = parcel.downcast().ok().map(SmallBox::into_inner);
+        for message in what_came_too_late(&system.posts[to], to, from) {
+            cargo = unpack(message);
         }
     }
-    message.map_or(Ok(()), Err)
+    cargo.map_or(Ok(()), Err)
 }
 
 /// Empties the lane from worker `from` to `to`, which has ended. Notes mean nothing any more.

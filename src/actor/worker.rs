@@ -7,7 +7,7 @@ use super::any_cell::AnyCell;
 use super::failure::{fenced, quietly};
 use super::graves::Graves;
 use super::io::IoTable;
-use super::lane::{Inbound, Note};
+use super::lane::{Inbound, Message, Note};
 use super::number::Numbered;
 use super::phase::Ran;
 use super::poller::{LONGEST_SLEEP, Poller};
@@ -134,11 +134,11 @@ impl Worker {
                 self.take(note);
             }
             for _ in 0..self.incoming[lane].most() {
-                let Some((actor, parcel)) = self.incoming[lane].next_message() else {
+                let Some(message) = self.incoming[lane].next_message() else {
                     break;
                 };
                 busy = true;
-                self.deliver(actor, parcel);
+                self.deliver(message);
             }
         }
         self.graves.close(forgotten);
@@ -194,7 +194,10 @@ impl Worker {
         }
     }
 
-    fn deliver(&mut self, actor: u64, parcel: Parcel) {
+    fn deliver(&mut self, message: Message) {
+        let Some((actor, parcel)) = message.open() else {
+            return;
+        };
         if let Some(cell) = self.cells.get_mut(&actor) {
             if cell.deliver(parcel) && self.lingering != Some(actor) {
                 route::push_ready(actor);
@@ -270,8 +273,8 @@ impl Worker {
         for note in notes {
             self.take(note);
         }
-        for (actor, parcel) in messages {
-            self.deliver(actor, parcel);
+        for message in messages {
+            self.deliver(message);
         }
         self.abandon_cells();
         for due in self.timers.drain() {
@@ -288,8 +291,8 @@ impl Worker {
                 while let Some(note) = self.incoming[lane].next_note() {
                     self.take(note);
                 }
-                while let Some((actor, parcel)) = self.incoming[lane].next_message() {
-                    self.deliver(actor, parcel);
+                while let Some(message) = self.incoming[lane].next_message() {
+                    self.deliver(message);
                 }
             }
             while let Some(note) = self.system.posts[self.number].injector.pop() {

@@ -9,6 +9,17 @@ use smallbox::{SmallBox, smallbox};
 /// a number it fills a line.
 pub(crate) type Parcel = SmallBox<dyn Any + Send, S4>;
 
+/// A parcel that is made where it arrives. Each does one of its things once.
+pub(crate) trait Envelope: Send {
+    /// It is there: a number, and what is in it.
+    fn open(&mut self) -> Option<(u64, Parcel)>;
+    /// It does not get there: goes another way.
+    fn turn_back(&mut self);
+}
+
+/// An envelope of whatever type, in place as a [`Parcel`] is.
+pub(crate) type Sealed = SmallBox<dyn Envelope, S4>;
+
 /// Whether a value of this type lies in its parcel in place.
 pub(crate) const fn is_small<T>() -> bool {
     size_of::<T>() <= size_of::<S4>() && align_of::<T>() <= align_of::<S4>()
@@ -19,6 +30,12 @@ pub(crate) const fn is_small<T>() -> bool {
 pub(crate) fn wrap<T: Send + 'static>(value: T) -> Parcel {
     // The macro makes a pointer to `dyn Any` of one to the value, which on stable no function can be told to do.
     smallbox!(value)
+}
+
+/// Seals an envelope.
+#[inline]
+pub(crate) fn seal<E: Envelope + 'static>(envelope: E) -> Sealed {
+    smallbox!(envelope)
 }
 
 #[cfg(all(test, target_pointer_width = "64"))]
