@@ -28,7 +28,7 @@ fn main() {
         report.figures(outcome);
     }
     for outcome in &round::run(vec![asks(&options)], &options) {
-        report.latencies(outcome, 2);
+        report.latencies(outcome, 3);
     }
     report.finish(options.json.as_deref());
 }
@@ -70,6 +70,7 @@ fn asks(options: &Options) -> Group<hdrhistogram::Histogram<u64>> {
         unit: "ns",
         rows: vec![
             Row::new("two lines (limit)", move || two_lines::measure(count)),
+            Row::new("two rings of rtrb", move || mail::rings(count)),
             Row::new("crossbeam channels", move || mail::channels(count)),
             Row::new("ask, between two workers", move || Post::new(0).ask(count)),
         ],

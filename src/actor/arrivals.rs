@@ -59,7 +59,7 @@ impl<M: Send + 'static> Arrivals<M> {
     /// The answer, if it is here, for which this timer is the deadline: it came before that.
     pub(super) fn answer_before(&mut self, timer: u64) -> Option<Box<dyn Answered<M>>> {
         let mut answers = self.answers.iter();
-        let at = answers.position(|answered| answered.timer() == Some(timer))?;
+        let at = answers.position(|answered| answered.timer() == timer)?;
         self.answers.remove(at)
     }
 

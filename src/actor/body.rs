@@ -106,20 +106,31 @@ impl<M: Send + 'static> Body<M> {
         at: Instant,
         key: Option<Cow<'static, str>>,
         make: Make<M>,
-    ) -> u64 {
+    ) {
         if let Some(key) = &key
             && let Some(before) = self.keys.get(key).copied()
         {
             self.cancel_timer(worker, before);
         }
         let number = self.number();
-        let actor = self.me.id();
-        let at = worker.timers.set(at, Due::Actor { actor, timer: number });
         if let Some(key) = &key {
             self.keys.insert(key.clone(), number);
         }
+        self.set_timer_of(number, worker, at, key, make);
+    }
+
+    /// Sets a timer of a [number](Self::number) of its own.
+    pub(super) fn set_timer_of(
+        &mut self,
+        number: u64,
+        worker: &mut Worker,
+        at: Instant,
+        key: Option<Cow<'static, str>>,
+        make: Make<M>,
+    ) {
+        let actor = self.me.id();
+        let at = worker.timers.set(at, Due::Actor { actor, timer: number });
         self.timers.insert(number, Timer { at, key, make });
-        number
     }
 
     pub(super) fn cancel_timer(&mut self, worker: &mut Worker, timer: u64) {

@@ -358,14 +358,14 @@ impl<P: Props> Cell<P> {
 
     /// Hears the answer to a question.
     fn hear(&mut self, worker: &mut Worker, answered: Box<dyn Answered<P::Msg>>) {
-        if let Some(timer) = answered.timer() {
-            self.body.cancel_timer(worker, timer);
-        }
+        let timer = answered.timer();
         if self.is_running() {
             self.made(worker, |_, _| answered.into_message());
         } else {
             self.body.me.address.bury_answer(answered);
         }
+        // After the answer, which waits for nothing that has time.
+        self.body.cancel_timer(worker, timer);
     }
 
     /// Handles a message made by the user's function, whose panic is the actor's failure. What is to stop makes none.

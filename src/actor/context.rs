@@ -211,13 +211,8 @@ impl<M: Send + 'static> Context<'_, M> {
         R: Send + 'static,
     {
         let map = Map::new(map);
-        let timer = deadline.into().instant().map(|at| {
-            let late = map.clone();
-            let make = move || late.take().map(|map| map(Err(AskError::TimedOut)));
-            self.body
-                .set_timer(self.worker, at, None, Make::Once(Box::new(make)))
-        });
-        let unsent = map.clone();
+        let late = map.clone();
+        let timer = self.body.number();
         let home = Home::of(self.worker.system.id, self.worker.number);
         let question = make(ReplyTo::to(
             home,
@@ -230,16 +225,21 @@ impl<M: Send + 'static> Context<'_, M> {
             },
         ));
         let (why, question) = match to.try_tell(question) {
-            Ok(()) => return,
+            Ok(()) => {
+                // Not before the question is on its way: the timer takes as long as that.
+                if let Some(at) = deadline.into().instant() {
+                    let make = move || late.take().map(|map| map(Err(AskError::TimedOut)));
+                    let make = Make::Once(Box::new(make));
+                    self.body.set_timer_of(timer, self.worker, at, None, make);
+                }
+                return;
+            }
             Err(TryTellError::Full(question)) => (AskError::Full, question),
             Err(TryTellError::Stopped(question)) => (AskError::Stopped, question),
         };
-        if let Some(map) = unsent.take() {
+        if let Some(map) = late.take() {
             let me = &self.body.me.address;
             me.signal_made(Signal::Message, || map(Err(why)));
-        }
-        if let Some(timer) = timer {
-            self.body.cancel_timer(self.worker, timer);
         }
         drop(question);
     }

@@ -34,8 +34,8 @@ impl<F> Clone for Map<F> {
 pub(super) struct Question<M, N, R, F> {
     pub(super) asker: ActorRef<M>,
     pub(super) asked: ActorRef<N>,
-    /// The timer of its deadline.
-    pub(super) timer: Option<u64>,
+    /// The timer of its deadline, if it has one.
+    pub(super) timer: u64,
     pub(super) map: Map<F>,
     pub(super) answer: Result<R, AskError>,
 }
@@ -67,7 +67,7 @@ where
 
 /// A question that has come home.
 pub(super) trait Answered<M>: Send {
-    fn timer(&self) -> Option<u64>;
+    fn timer(&self) -> u64;
     /// The message of it, if the deadline did not make one before. Calls the user's function.
     fn into_message(self: Box<Self>) -> Option<M>;
 }
@@ -79,7 +79,7 @@ where
     R: Send,
     F: FnOnce(Result<R, AskError>) -> M + Send,
 {
-    fn timer(&self) -> Option<u64> {
+    fn timer(&self) -> u64 {
         self.timer
     }
 
