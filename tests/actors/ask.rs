@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use millstream::{AskError, Behaviour, DeadLetter, Mailbox, Next, Overflow, ReplyTo, SpawnOptions, receive};
 
-use crate::support::{LONG, Strings, echo, mute, order, system, tests, until};
+use crate::support::{LONG, Strings, echo, mute, nothing, order, system, tests, until};
 
 tests! {
     k3_an_answer_is_waited_for
@@ -28,6 +28,8 @@ tests! {
     k3_many_awaited_answers_leave_nothing_behind
     k3_an_actor_asks_and_goes_on
     k3_an_actors_question_has_a_deadline
+    k3_an_answer_of_every_size_goes_home_from_everywhere
+    k3_an_answer_that_comes_after_the_end_is_a_dead_letter
     a_handle_that_outlives_its_system_gets_an_error
 }
 
@@ -368,6 +370,101 @@ fn k3_an_actors_question_has_a_deadline() {
     actor.get(|_, _| ());
     assert!(heard.recv().is_err(), "once only");
     assert_eq!(system.events().dead_letters(), 0);
+}
+
+/// Answers a question from an actor of worker 0 with `answer`, on the asker's worker, the other one, a worker of another system, and a
+/// thread that is no worker.
+fn answered_from_everywhere<R: Clone + PartialEq + std::fmt::Debug + Send + 'static>(answer: R) {
+    let (system, another) = (system(2), crate::support::system(2));
+    let spawn = |name: &str, worker: usize| {
+        let options = SpawnOptions::new().on_worker(worker);
+        system.spawn_with(name, mute(), options).unwrap()
+    };
+    let (asker, beside, elsewhere) = (spawn("asker", 0), spawn("beside", 0), spawn("elsewhere", 1));
+    let stranger = another
+        .spawn_with("stranger", mute(), SpawnOptions::new().on_worker(1))
+        .unwrap();
+    let (told, heard) = mpsc();
+    for round in 0..100 {
+        let (kept, keeps) = mpsc();
+        for to in [&beside, &elsewhere, &stranger] {
+            let (to, kept, told, answer) = (to.clone(), kept.clone(), told.clone(), answer.clone());
+            asker.make(move |_, context| {
+                let question = move |reply: ReplyTo<R>| {
+                    order(move |_, _| {
+                        match round % 2 {
+                            0 => reply.send(answer),
+                            _ => kept.send((reply, answer)).unwrap(),
+                        }
+                        Next::Same
+                    })
+                };
+                let map = move |answer: Result<R, AskError>| {
+                    order(move |_, _| {
+                        told.send(answer.unwrap()).unwrap();
+                        Next::Same
+                    })
+                };
+                context.ask(&to, question, LONG, map);
+                Next::Same
+            });
+        }
+        drop(kept);
+        keeps.iter().for_each(|(reply, answer)| reply.send(answer));
+        assert_eq!(
+            [0; 3].map(|_| heard.recv().unwrap()),
+            [0; 3].map(|_| answer.clone())
+        );
+    }
+}
+
+fn k3_an_answer_of_every_size_goes_home_from_everywhere() {
+    answered_from_everywhere(());
+    answered_from_everywhere(7u64);
+    answered_from_everywhere([1u64, 2, 3]);
+    answered_from_everywhere([1u64, 2, 3, 4]);
+    answered_from_everywhere([5u8; 300]);
+    answered_from_everywhere(1u128 << 100);
+    answered_from_everywhere("a text".to_owned());
+}
+
+fn k3_an_answer_that_comes_after_the_end_is_a_dead_letter() {
+    let system = system(2);
+    let on = |worker| SpawnOptions::new().on_worker(worker);
+    let asker = system.spawn_with("asker", mute(), on(0)).unwrap();
+    let asked = system.spawn_with("asked", mute(), on(1)).unwrap();
+    let letters = system.events().subscribe::<DeadLetter>(8);
+    let (begun, begins) = mpsc();
+    let (release, released) = mpsc::<()>();
+    let (told, heard) = mpsc();
+    asker.make(move |_, context| {
+        let question = move |reply: ReplyTo<u64>| {
+            order(move |_, _| {
+                begun.send(()).unwrap();
+                let _ = released.recv();
+                reply.send(7);
+                Next::Same
+            })
+        };
+        let map = move |answer: Result<u64, AskError>| {
+            told.send(answer).unwrap();
+            nothing()
+        };
+        context.ask(&asked, question, LONG, map);
+        Next::Same
+    });
+    begins.recv().unwrap();
+    // Who does not stop is left behind.
+    let left = system.shutdown(Duration::from_millis(50)).unwrap_err();
+    assert!(left.to_string().contains("/asked"), "{left}");
+    until(|| asker.is_stopped());
+    release.send(()).unwrap();
+    assert!(
+        matches!(heard.recv(), Ok(Ok(7))),
+        "what is made of it is what is buried"
+    );
+    let letter = letters.next_deadline(LONG).unwrap();
+    assert_eq!(letter.to().as_str(), "/asker");
 }
 
 fn a_handle_that_outlives_its_system_gets_an_error() {
