@@ -92,7 +92,7 @@ unsafe fn put<const W: usize>(lines: Lines, capacity: u64, released: &AtomicU64,
             if pos == edge {
                 edge += per;
                 line = lines.after(line);
-                prefetch_write(lines.ahead(line));
+                prefetch_write(lines.ahead(line).cast());
             }
             stop = edge.min(limit);
         }
@@ -191,7 +191,7 @@ unsafe fn stamp(line: *mut Line) -> u64 {
 }
 
 #[inline(always)]
-fn prefetch_write(_line: *mut Line) {
+pub(crate) fn prefetch_write(_line: *mut u8) {
     // SAFETY: a prefetch never faults and changes nothing.
     #[cfg(target_arch = "x86_64")]
     unsafe {

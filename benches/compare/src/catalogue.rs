@@ -150,8 +150,11 @@ impl Group {
             // The same in one process: ours, and what promises between processes refer to.
             for (contender, who) in rivals::all().iter().enumerate() {
                 for (way, means) in who.ways(Setting::Within, task).iter().enumerate() {
-                    let small_trip = matches!(task, Task::Trip { bytes } if bytes <= 1024);
-                    let reference = small_trip && (who.standing() == Standing::Limit || means.name == "rtrb");
+                    let small =
+                        matches!(task, Task::Trip { bytes } | Task::Flow { bytes, .. } if bytes <= 1024);
+                    let trip = matches!(task, Task::Trip { .. });
+                    let reference =
+                        small && (who.standing() == Standing::Limit || trip && means.name == "rtrb");
                     let large_trip = matches!(task, Task::Trip { bytes } if bytes > 1024);
                     if (who.standing() == Standing::Ours && !large_trip) || reference {
                         let job = Job::of(contender, way, Setting::Within, task);

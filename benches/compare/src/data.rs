@@ -25,6 +25,7 @@ pub(crate) fn collect(
             json!({
                 "promise": verdict.promise, "bound": verdict.bound,
                 "measured": verdict.measured, "met": verdict.met,
+                "limit": verdict.limit, "missed_by_the_limit_too": verdict.is_refused,
             })
         })
         .collect();

@@ -88,10 +88,14 @@ impl Outcome {
         (!ratio.is_nan()).then_some(ratio)
     }
 
-    /// Of some entries the one with the best median.
+    /// Of some entries the one with the best median, of those that count if there are any.
     pub(crate) fn best(&self, entries: &[usize]) -> Option<usize> {
         let value = |entry: usize| self.median(entry, Measure::Value);
-        let known = entries.iter().copied().filter(|entry| !value(*entry).is_nan());
+        let counts = entries.iter().any(|entry| self.has_counted(*entry));
+        let known = entries
+            .iter()
+            .copied()
+            .filter(|entry| !value(*entry).is_nan() && (!counts || self.has_counted(*entry)));
         known.max_by(|one, other| value(*one).total_cmp(&value(*other)))
     }
 

@@ -117,26 +117,31 @@ pub(crate) fn cells(outcomes: &[Outcome]) {
 
 /// Every promise, and what came of it.
 pub(crate) fn verdicts(verdicts: &[Verdict]) {
-    println!("\nPromises");
+    println!("\nPromises: measured, and where the limit stands");
     for verdict in verdicts {
         let measured = verdict
             .measured
             .map_or_else(|| "-".into(), |measured| format!("{measured:.2}"));
+        let limit = verdict
+            .limit
+            .map_or_else(|| "-".into(), |limit| format!("{limit:.2}"));
         let met = match verdict.met {
             Some(true) => "met",
+            Some(false) if verdict.is_refused => "MISSED, by the limit too",
             Some(false) => "MISSED",
             None => "not measured",
         };
         println!(
-            "  {:71} {:46}{measured:>8}  {met}",
+            "  {:71} {:46}{measured:>8}{limit:>8}  {met}",
             verdict.promise, verdict.bound
         );
     }
     let count = |met| verdicts.iter().filter(|verdict| verdict.met == met).count();
     println!(
-        "  {} met, {} missed, {} not measured; that no run is slow: --regimes",
+        "  {} met, {} missed ({} of them by the limit too), {} not measured; that no run is slow: --regimes",
         count(Some(true)),
         count(Some(false)),
+        verdicts.iter().filter(|verdict| verdict.is_refused).count(),
         count(None)
     );
 }

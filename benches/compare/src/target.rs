@@ -52,6 +52,10 @@ pub(crate) struct Verdict {
     pub(crate) measured: Option<f64>,
     /// Whether it was kept; none if it was not measured.
     pub(crate) met: Option<bool>,
+    /// Where the best limit stands that does the same by hand.
+    pub(crate) limit: Option<f64>,
+    /// Whether the limit would not have kept it either.
+    pub(crate) is_refused: bool,
 }
 
 impl Bound {
@@ -233,6 +237,17 @@ fn judge(outcome: &Outcome, target: &Target) -> Verdict {
             .zip(base)
             .and_then(|(ours, base)| outcome.ratio(ours, base, target.measure)),
     };
+    let is_batch = ours.is_some_and(|ours| group.entries[ours].batch);
+    let by_hand = |place: usize| {
+        let entry = &group.entries[place];
+        entry.standing == Standing::Limit && (is_batch || !entry.batch) && Some(place) != base
+    };
+    let limits: Vec<_> = (0..group.entries.len()).filter(|place| by_hand(*place)).collect();
+    let limit = outcome
+        .best(&limits)
+        .zip(base)
+        .and_then(|(limit, base)| outcome.ratio(limit, base, target.measure));
+    let met = measured.map(|measured| target.bound.is_met(measured));
     let unit = match target.against {
         Against::Nobody => group.unit.to_owned(),
         Against::Named(name) => format!("x {}", base.map_or(name, |base| &group.entries[base].name)),
@@ -254,7 +269,9 @@ fn judge(outcome: &Outcome, target: &Target) -> Verdict {
         promise: format!("{}: {own}", group.name),
         bound: format!("{at}{} {unit}", target.bound.describe()),
         measured,
-        met: measured.map(|measured| target.bound.is_met(measured)),
+        met,
+        limit,
+        is_refused: met == Some(false) && limit.is_some_and(|limit| !target.bound.is_met(limit)),
     }
 }
 
@@ -273,6 +290,26 @@ mod tests {
             let ours = group.places(|entry| target.ours.contains(&entry.name.as_str()));
             assert!(!ours.is_empty(), "{} has none of {:?}", target.group, target.ours);
         }
+    }
+
+    #[test]
+    fn a_promise_is_refused_that_the_limit_does_not_keep() {
+        let verdicts = |limit: f64| {
+            let figures = [
+                ("put/drain", &[15.0][..]),
+                ("limit: bare lines put/drain", &[limit]),
+                ("rtrb push/pop", &[10.0]),
+            ];
+            let all = verdicts(&[outcome(&figures)]);
+            let of_ours = |verdict: &Verdict| verdict.promise.ends_with("put/drain") && verdict.met.is_some();
+            all.into_iter().find(of_ours).unwrap()
+        };
+        let slow = verdicts(16.0);
+        assert_eq!(
+            (slow.met, slow.limit, slow.is_refused),
+            (Some(false), Some(1.6), true)
+        );
+        assert!(!verdicts(30.0).is_refused, "the limit keeps it");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 #[cfg(feature = "aeron")]
 mod aeron;
 mod array_queue;
+mod bare_blocks;
 mod bare_lines;
 mod byte_stream;
 mod crossbeam_channel;
@@ -31,6 +32,7 @@ pub(crate) fn all() -> &'static [&'static dyn Contender] {
         &millstream::Millstream,
         &two_lines::TwoLines,
         &bare_lines::BareLines,
+        &bare_blocks::BareBlocks,
         &futex::Futex,
         &eventfd::EventFd,
         &rtrb::Rtrb,
