@@ -40,8 +40,9 @@ pub(super) struct Question<M, N, R, F> {
     pub(super) answer: Result<R, AskError>,
 }
 
-/// A question on its way home, with its answer.
-struct Homecoming<M, N, R, F>(Option<(Box<Question<M, N, R, F>>, R)>);
+/// A question on its way home, with its answer, until it is opened.
+struct Homecoming<M, N, R, F>(Option<Answering<M, N, R, F>>);
+type Answering<M, N, R, F> = (Box<Question<M, N, R, F>>, R);
 
 impl<M, N, R, F> Envelope for Homecoming<M, N, R, F>
 where

@@ -4,7 +4,7 @@
 //! ahead of the stamps that it has yet to see and fetches lines that the producer is about to write, which takes them
 //! away from it again. Both get slower, up to three times, and they stay so. So a consumer looks, each time it has taken
 //! some blocks, whether as many more are written; if not, and it has not waited long for what it took, it leaves the ring alone
-//! until they are, or for a moment. Where that does not help, because its producer is no faster, it soon leaves off.
+//! until they are, or until its producer does not come on for a moment. Where that does not help, because its producer is no faster, it soon leaves off.
 //!
 //! In a ring that is too small for a distance it keeps at least away from the block that is being [filled](super::filling).
 //!

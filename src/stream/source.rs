@@ -131,7 +131,7 @@ impl<T> SourceRef<T> {
     }
 
     /// Takes the next element if there is one. Never waits for one; right behind its producer, a consumer may first
-    /// leave the ring alone for up to two microseconds, see [`WaitStrategy::BusySpin`](crate::WaitStrategy::BusySpin).
+    /// leave the ring alone for some microseconds, see [`WaitStrategy::BusySpin`](crate::WaitStrategy::BusySpin).
     ///
     /// ```
     /// use millstream::TryNext;

@@ -21,8 +21,9 @@ use crate::primitive::{hint, thread};
 pub enum WaitStrategy {
     /// Looks again and again without a pause: the lowest latency, and a core of its own.
     ///
-    /// Of a stream that carries as much as it can, a consumer leaves the ring alone for up to two microseconds, whatever its
-    /// strategy, where it has come right behind its producer: both are faster for it (`docs/performance.md`).
+    /// Of a stream that carries as much as it can, a consumer that has come right behind its producer leaves the ring alone for some
+    /// microseconds, whatever its strategy: both are faster for it (`docs/performance.md`). It goes on after one to three of them in which
+    /// the producer does not get on.
     BusySpin,
     /// Spins `spins` times with the processor's pause hint, then gives the core away between looks.
     SpinThenYield {
