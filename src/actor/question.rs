@@ -9,7 +9,7 @@ use super::messages::Signal;
 use super::reference::ActorRef;
 use super::route::{self, Home};
 use crate::primitive::Mutex;
-use crate::ring::parcel::{Envelope, Parcel, seal, wrap};
+use crate::ring::parcel::{Envelope, Parcel, is_small, seal, wrap};
 
 /// What makes a message of the answer, for whoever comes first, the answer or the timer.
 pub(super) struct Map<F>(Arc<Mutex<Option<F>>>);
@@ -120,6 +120,10 @@ where
     /// The question stays as it is until it is at home again: its lines are those of the worker that asks, and to and fro they would
     /// take as long as the answer.
     fn send_home(self: Box<Self>, answer: R, home: Home) {
+        // One that does not fit beside it would need an allocation here that is freed there.
+        if !is_small::<Homecoming<M, N, R, F>>() {
+            return self.finish(Ok(answer));
+        }
         if let Err(mut envelope) = route::bring(home, seal(Homecoming(Some((self, answer))))) {
             envelope.turn_back();
         }
