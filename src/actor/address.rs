@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use crossbeam_queue::SegQueue;
 use crossbeam_utils::CachePadded;
-use smallbox::SmallBox;
 
 use super::failure::{Failure, StopReason, fenced, quietly};
-use super::lane::{Arrived, Message, Note, unwrap};
+use super::lane::{Arrived, Note, unwrap};
 use super::mailbox::{Mailbox, Queue, Queued};
 use super::messages::{Notify, Signal};
 use super::path::ActorPath;
@@ -18,7 +17,7 @@ use super::system_core::SystemCore;
 use super::watch::Terminated;
 use crate::primitive::Mutex;
 use crate::primitive::atomic::{AtomicU64, Ordering};
-use crate::ring::parcel::{Parcel, is_small, wrap};
+use crate::ring::parcel::{Parcel, is_small};
 
 /// The actor is ready: its worker has, or will get, a note of it.
 const SCHEDULED: u64 = 1;
@@ -73,7 +72,7 @@ impl<M: Send + 'static> Address<M> {
         }
         // What one worker sends to an actor goes one way, so that it stays in order.
         let message = match self.messages.is_unbounded() && is_small::<M>() {
-            true => match self.carry(message) {
+            true => match route::carry_parcel(self.system.id, self.worker, self.id, message) {
                 Ok(()) => return Ok(()),
                 Err(message) => message,
             },
@@ -91,22 +90,6 @@ impl<M: Send + 'static> Address<M> {
             quietly(|| drop(dropped));
         }
         Ok(())
-    }
-
-    /// Sends something by the lane from this worker, or gives it back where there is none: a message, or an answer.
-    #[inline]
-    pub(super) fn carry<T: Send + 'static>(&self, cargo: T) -> Result<(), T> {
-        let pack = |cargo| Message::Letter(self.id, wrap(cargo));
-        route::carry(
-            self.system.id,
-            self.worker,
-            cargo,
-            pack,
-            |message| match message {
-                Message::Letter(_, parcel) => parcel.downcast().ok().map(SmallBox::into_inner),
-                Message::Answer(_) => None,
-            },
-        )
     }
 
     /// Tells the actor something that is not dropped.

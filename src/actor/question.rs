@@ -68,6 +68,7 @@ where
 
 /// A question that has come home.
 pub(super) trait Answered<M>: Send {
+    fn asker(&self) -> &ActorRef<M>;
     fn timer(&self) -> u64;
     /// The message of it, if the deadline did not make one before. Calls the user's function.
     fn into_message(self: Box<Self>) -> Option<M>;
@@ -80,6 +81,10 @@ where
     R: Send,
     F: FnOnce(Result<R, AskError>) -> M + Send,
 {
+    fn asker(&self) -> &ActorRef<M> {
+        &self.asker
+    }
+
     fn timer(&self) -> u64 {
         self.timer
     }
@@ -109,10 +114,12 @@ where
             Err(AskError::Unanswered) if self.asked.is_stopped() => Err(AskError::Stopped),
             answer => answer,
         };
-        let asker = self.asker.clone();
+        let asker = &self.asker.address;
+        let (system, worker, actor) = (asker.system.id, asker.worker, asker.id);
         let home: Box<dyn Answered<M>> = self;
         // By the lane, if there is one, for less; by any other thread as all that must not be lost.
-        if let Err(home) = asker.address.carry(home) {
+        if let Err(home) = route::carry_parcel(system, worker, actor, home) {
+            let asker = home.asker().clone();
             asker.address.signal(Signal::Answered(home));
         }
     }

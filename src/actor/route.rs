@@ -9,6 +9,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crossbeam_queue::SegQueue;
+use smallbox::SmallBox;
 
 use super::failure::quietly;
 use super::lane::{Inbound, Message, Note, Outbound};
@@ -17,7 +18,7 @@ use super::system_core::SystemCore;
 use crate::primitive::Mutex;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::primitive::thread;
-use crate::ring::parcel::Sealed;
+use crate::ring::parcel::{Sealed, wrap};
 use crate::wait::Fence;
 
 /// Where notes for one worker arrive that do not come by a lane, and whether it must be woken.
@@ -183,10 +184,21 @@ pub(super) fn bring(home: Home, answer: Sealed) -> Result<(), Sealed> {
     carry(u64::from(home.system), worker, answer, Message::Answer, unpack)
 }
 
+/// Sends a message, or an answer that has its place, to an actor of worker `to`, by the lane from this worker, or gives it back where there
+/// is none. Never blocks.
+#[inline]
+pub(super) fn carry_parcel<T: Send + 'static>(system: u64, to: usize, actor: u64, cargo: T) -> Result<(), T> {
+    let pack = |cargo| Message::Letter(actor, wrap(cargo));
+    carry(system, to, cargo, pack, |message| match message {
+        Message::Letter(_, parcel) => parcel.downcast().ok().map(SmallBox::into_inner),
+        Message::Answer(_) => None,
+    })
+}
+
 /// Sends something to worker `to`, by the lane from this worker, packed as a message, or gives it back where there is none, unpacked
 /// from one if need be. Never blocks.
 #[inline]
-pub(super) fn carry<T>(
+fn carry<T>(
     system: u64,
     to: usize,
     cargo: T,

@@ -27,7 +27,7 @@ use crate::primitive::{Arc, cell::UnsafeCell};
 /// cache in turn. Measured at capacities of 64 and of 1,024 elements of 8, 48 and 1,024 bytes: for elements put one by one, and for
 /// claims, 4 are best in a ring of 64 lines, where 16 make runs a tenth slower; in larger rings [up to](AHEAD_OF_LARGE) 16.
 const AHEAD: usize = 4;
-/// As [`AHEAD`], in a ring large enough for its consumer to keep a distance, where more lines can be in a producer's hands: at a capacity of
+/// As [`AHEAD`], in a larger ring, whose consumer keeps a distance, where more lines can be in a producer's hands: at a capacity of
 /// 1,024 4, 8 and 16 gave single puts of 8 bytes 418, 473 and 410 to 510, and of 1,024 bytes 7.6, 7.6 and 8.0 million a second. So it is
 /// this many, and no more than a [sixteenth](SHARE_AHEAD) of the ring.
 const AHEAD_OF_LARGE: usize = 16;

@@ -302,8 +302,8 @@ impl<S: Shape> Producer<S> {
                 write(&self.place, at, left as usize);
                 at = end;
             }
-            // Of a batch that is published together nobody looks here before the first stamp is there; Release for observers that scan,
-            // and for the consumer of others.
+            // Of a batch that is published together no consumer takes anything here before the first stamp is there; Release for observers
+            // that scan, and for the consumer of others.
             self.place.stamp().store(at, Ordering::Release);
         }
         // The consumer polls the first line alone, so that one is written last: it cannot chase inside the batch, and takes

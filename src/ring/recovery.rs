@@ -1,7 +1,7 @@
 //! What a ring holds whose producer may have died at any step.
 //!
 //! A stamp is stored after the elements that it speaks for, so what the stamps say in an unbroken row from the released
-//! position on was published. Of a batch the first block is stamped last: blocks behind it may bear stamps of a batch that was
+//! position on was published. Of a batch that is published together the first block is stamped last: blocks behind it may bear stamps of a batch that was
 //! never published. They are taken back, or the next producer's first put would publish them.
 
 use std::convert::Infallible;

@@ -72,9 +72,9 @@ impl<T> ColdSource<T> {
         reconnect: Option<Reconnect<Connected<T>>>,
         unbounded: Option<Arc<HeapRing<T>>>,
     ) -> Self {
-        let mut headway = Headway::of(ring);
-        // An unbounded stream goes from place to place, and what is held back is not to be given for a pause.
-        if unbounded.is_some() || endpoint.holds_back() {
+        let mut headway = headway_of(ring, &endpoint);
+        // An unbounded stream goes from place to place.
+        if unbounded.is_some() {
             headway.stop();
         }
         Self {
@@ -423,7 +423,7 @@ impl<T> ColdSource<T> {
                 #[cfg(all(target_os = "linux", not(millstream_loom)))]
                 self.be_cancellable();
                 self.aside = None;
-                self.headway = Headway::of(&ring);
+                self.headway = headway_of(&ring, &self.endpoint);
                 let mark = self.endpoint.mark();
                 self.set_mark(&mut ring, mark);
                 Followed::Yes(ring)
@@ -454,4 +454,14 @@ impl<T> ColdSource<T> {
             canceller.follow(connection);
         }
     }
+}
+
+/// The distance that a consumer of this ring keeps.
+fn headway_of<T>(ring: &Consumer<Fixed<T>>, endpoint: &ConsumerEndpoint) -> Headway {
+    let mut headway = Headway::of(ring);
+    // What is held back is not to be given for a pause.
+    if endpoint.holds_back() {
+        headway.stop();
+    }
+    headway
 }

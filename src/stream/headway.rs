@@ -148,8 +148,8 @@ impl Headway {
         self.next = pos.wrapping_add(self.step);
         let has_waited = idle.wrapping_sub(self.idle) >= self.idle_bound;
         self.idle = idle;
-        // What was not asked for is not put.
-        if open < self.step || far.is_written(spot) {
+        // What was not asked for is not put; where each element has a block, the walk stands before the next one already.
+        if open <= self.step || far.is_written(spot) {
             return false;
         }
         self.is_due = self.is_in_turn() && !has_waited;

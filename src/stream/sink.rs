@@ -293,7 +293,7 @@ impl<T> SinkRef<T> {
         self.published(count)
     }
 
-    /// Attends to whatever disturbed the watch after `count` elements were published together. Returns how many of them
+    /// Attends to whatever disturbed the watch after `count` elements were published. Returns how many of them
     /// travel, as [`publish`](Self::publish) does.
     #[inline(always)]
     pub(super) fn published(&mut self, count: usize) -> Result<usize, (usize, CloseReason)> {

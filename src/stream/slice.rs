@@ -12,8 +12,9 @@ use crate::ring::shape::Shape;
 const SLICE_BATCH: usize = 64;
 
 impl<T> SinkRef<T> {
-    /// Puts a whole slice, waiting for room as needed. Elements go in batches, each published at once. A slice of up to 64 elements,
-    /// and half of buffer and window together, is one batch, if there is room for it when it is put.
+    /// Puts a whole slice, waiting for room as needed. Elements go in batches. A slice of up to 64 elements,
+    /// and half of buffer and window together, is one batch, published at once, if there is room for it when it is put; one that
+    /// fills more of a small buffer may be taken while it is written.
     ///
     /// # Errors
     /// When the stream takes nothing any more; the error says how many elements were taken.
