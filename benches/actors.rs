@@ -12,6 +12,7 @@ use harness::mail::{self, Post};
 use harness::options::{Extent, Options};
 use harness::report::Report;
 use harness::round::{self, Group, Row};
+use harness::round_trip;
 use harness::spoken::Stage;
 use harness::two_lines;
 
@@ -70,7 +71,7 @@ fn asks(options: &Options) -> Group<hdrhistogram::Histogram<u64>> {
         unit: "ns",
         rows: vec![
             Row::new("two lines (limit)", move || two_lines::measure(count)),
-            Row::new("two rings of rtrb", move || mail::rings(count)),
+            Row::new("two rings of rtrb", move || round_trip::rtrb(1, count)),
             Row::new("crossbeam channels", move || mail::channels(count)),
             Row::new("ask, between two workers", move || Post::new(0).ask(count)),
         ],

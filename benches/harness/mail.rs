@@ -244,27 +244,3 @@ pub(crate) fn channels(count: u64) -> Histogram<u64> {
         },
     )
 }
-
-/// What an `ask` is measured by: a number there and back over two rings of rtrb between two threads that spin.
-pub(crate) fn rings(count: u64) -> Histogram<u64> {
-    let (mut there, mut arrived) = rtrb::RingBuffer::<u64>::new(BURST as usize);
-    let (mut back, mut returned) = rtrb::RingBuffer::<u64>::new(BURST as usize);
-    let spin = |ring: &mut rtrb::Consumer<u64>| loop {
-        if let Ok(number) = ring.pop() {
-            break number;
-        }
-    };
-    face_to_face(
-        move || {
-            for _ in 0..ask::total(count) {
-                back.push(spin(&mut arrived)).expect("one is under way");
-            }
-        },
-        move || {
-            ask::each(count, |index| {
-                there.push(index).expect("one is under way");
-                assert_eq!(spin(&mut returned), index, "the answer is that to the question");
-            })
-        },
-    )
-}

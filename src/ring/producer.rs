@@ -280,17 +280,17 @@ impl<S: Shape> Producer<S> {
             .edge(self.shape, begin)
             .wrapping_sub(begin)
             .min(count as u64);
-        let mut at = begin.wrapping_add(in_first);
-        let publish_first = |at| {
+        let after_first = begin.wrapping_add(in_first);
+        let publish_first = || {
             // At most the elements of a block.
             write(&first, begin, in_first as usize);
             // Pairs with the Acquire in `Consumer::ready`.
-            first.stamp().store(at, Ordering::Release);
+            first.stamp().store(after_first, Ordering::Release);
         };
-        let after_first = at;
         if order == Order::BlockByBlock {
-            publish_first(after_first);
+            publish_first();
         }
+        let mut at = after_first;
         while at != end {
             next(&mut self.place, self.shape);
             let (left, per) = (end.wrapping_sub(at), self.shape.per() as u64);
@@ -309,7 +309,7 @@ impl<S: Shape> Producer<S> {
         // The consumer polls the first line alone, so that one is written last: it cannot chase inside the batch, and takes
         // the line away from its writer once rather than twice.
         if order == Order::Together {
-            publish_first(after_first);
+            publish_first();
         }
         self.pos = end;
         self.stop = end;
