@@ -84,6 +84,25 @@ mod imp {
             }
         }
 
+        /// Asks for a line in the state in which it can be read. A hint: any address is allowed.
+        #[inline(always)]
+        #[allow(
+            clippy::pointers_in_nomem_asm_block,
+            reason = "a hint reads nothing through the pointer"
+        )]
+        pub(crate) fn prefetch_read(_at: *const u8) {
+            // SAFETY: as above.
+            #[cfg(all(target_arch = "x86_64", not(miri)))]
+            unsafe {
+                std::arch::asm!("prefetcht0 [{0}]", in(reg) _at, options(nomem, nostack, preserves_flags));
+            }
+            // SAFETY: as above.
+            #[cfg(all(target_arch = "aarch64", not(miri)))]
+            unsafe {
+                std::arch::asm!("prfm pldl1keep, [{0}]", in(reg) _at, options(nomem, nostack, preserves_flags));
+            }
+        }
+
         /// Keeps the branch in which it stands a branch: a processor predicts it and runs ahead, where it would wait
         /// for the operands of a conditional move.
         #[inline(always)]

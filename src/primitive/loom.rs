@@ -16,6 +16,7 @@ pub(crate) mod hint {
     }
     /// Loom has no caches.
     pub(crate) fn prefetch_write(_: *const u8) {}
+    pub(crate) fn prefetch_read(_: *const u8) {}
     /// Nor has it predictions.
     pub(crate) fn keep_branch() {}
     pub(crate) fn keep_value(value: u64) -> u64 {

@@ -18,6 +18,7 @@
 //! to 83 and 46, `put_slice` 61 and 36 to 75 and 56, claims 75 and 44 to 91 and 53. At 256 bytes a stamp of its own is a thirtieth
 //! of the record, and single puts to a consumer that watches the stamp are better off with it: 22 against 19.
 
+use super::expected::Expected;
 use super::shape::{LINE, Measured, STAMP, Shape};
 use crate::primitive::atomic::AtomicU64;
 #[cfg(millstream_loom)]
@@ -233,6 +234,16 @@ impl Place {
         // Positions and addresses both wrap.
         self.origin
             .wrapping_add((pos as usize).wrapping_mul(shape.size()))
+    }
+
+    /// The lines of the element at `pos`, which belongs to this block, where it pays to [ask](Expected) for them.
+    #[inline(always)]
+    pub(crate) fn expected(&self, shape: impl Shape, pos: u64) -> Expected {
+        if shape.is_bundle() {
+            Expected::new(self.element(shape, pos), shape.size())
+        } else {
+            Expected::NOTHING
+        }
     }
 
     /// Where the first element of this block lies.

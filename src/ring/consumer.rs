@@ -4,6 +4,7 @@ use crate::primitive::atomic::{AtomicU64, Ordering, compiler_fence};
 use crate::primitive::hint::keep_value;
 
 use super::block::Place;
+use super::expected::Expected;
 use super::shape::Shape;
 use super::telescope::{Spot, Telescope};
 
@@ -149,6 +150,12 @@ impl<S: Shape> Consumer<S> {
     #[inline(always)]
     pub(crate) fn head(&self) -> *const u8 {
         self.place.element(self.shape, self.pos)
+    }
+
+    /// The lines of the next element, where it pays to ask for them.
+    #[inline(always)]
+    pub(crate) fn expected(&self) -> Expected {
+        self.place.expected(self.shape, self.pos)
     }
 
     /// The stamp of the present block.

@@ -5,6 +5,7 @@ pub(crate) mod block;
 pub(crate) mod checksum;
 mod consumer;
 mod credit;
+mod expected;
 #[cfg(not(millstream_loom))]
 pub(crate) mod frame;
 mod heap;
@@ -28,6 +29,7 @@ mod telescope;
 pub(crate) use consumer::{Consumer, Filled, Run};
 pub use credit::Corruption;
 pub(crate) use credit::Ledger;
+pub(crate) use expected::Expected;
 #[cfg(not(millstream_loom))]
 pub(crate) use frame::{FrameArea, FrameConsumer, FrameProducer};
 #[cfg(not(millstream_loom))]

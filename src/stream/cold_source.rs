@@ -182,8 +182,9 @@ impl<T> ColdSource<T> {
         let (vacancy, mark, mut ring) = if self.is_special() {
             self.vacant(ring)
         } else {
+            let expected = ring.expected();
             let (endpoint, there) = self.around(&ring);
-            let (vacancy, mark) = endpoint.vacant_mark(ring.pos(), there);
+            let (vacancy, mark) = endpoint.vacant_mark(ring.pos(), expected, there);
             (vacancy, mark, ring)
         };
         self.set_mark(&mut ring, mark);
@@ -204,8 +205,9 @@ impl<T> ColdSource<T> {
             (waited, mark, ring) = if self.is_special() {
                 self.wait(ring, deadline)
             } else {
+                let expected = ring.expected();
                 let (endpoint, there) = self.around(&ring);
-                let (waited, mark) = endpoint.wait_mark(ring.pos(), deadline, there);
+                let (waited, mark) = endpoint.wait_mark(ring.pos(), deadline, expected, there);
                 (waited, mark, ring)
             };
             self.set_mark(&mut ring, mark);
@@ -233,8 +235,9 @@ impl<T> ColdSource<T> {
             return (vacancy, self.endpoint.mark(), ring);
         }
         let ring = self.taken_up(ring);
+        let expected = ring.expected();
         let (endpoint, there) = self.around(&ring);
-        let (vacancy, mark) = endpoint.vacant_mark(ring.pos(), there);
+        let (vacancy, mark) = endpoint.vacant_mark(ring.pos(), expected, there);
         (vacancy, mark, ring)
     }
 
@@ -250,8 +253,9 @@ impl<T> ColdSource<T> {
             return self.wait_at_lanes(ring, deadline);
         }
         let ring = self.taken_up(ring);
+        let expected = ring.expected();
         let (endpoint, there) = self.around(&ring);
-        let (waited, mark) = endpoint.wait_mark(ring.pos(), deadline, there);
+        let (waited, mark) = endpoint.wait_mark(ring.pos(), deadline, expected, there);
         (waited, mark, ring)
     }
 

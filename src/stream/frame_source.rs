@@ -13,7 +13,7 @@ use super::source::{TryNext, is_there};
 use crate::element::Schema;
 use crate::ring::frame::copy_out;
 use crate::ring::shape::{Measured, Shape};
-use crate::ring::{Consumer, Corruption, FrameConsumer};
+use crate::ring::{Consumer, Corruption, Expected, FrameConsumer};
 
 /// What the bytes are read from.
 #[derive(Debug)]
@@ -271,10 +271,12 @@ impl FrameSource {
     fn vacant(&mut self) -> Vacancy {
         let pos = self.pos();
         let (vacancy, mark) = match &self.lane {
-            Lane::Frames(ring) => self.endpoint.vacant_mark(pos, || frame_is_there(ring)),
-            Lane::Records(ring) => self
+            Lane::Frames(ring) => self
                 .endpoint
-                .vacant_mark(pos, || is_there(ring.stamp(), pos, ring.highest_stamp())),
+                .vacant_mark(pos, Expected::NOTHING, || frame_is_there(ring)),
+            Lane::Records(ring) => self.endpoint.vacant_mark(pos, ring.expected(), || {
+                is_there(ring.stamp(), pos, ring.highest_stamp())
+            }),
         };
         self.set_mark(mark);
         vacancy
@@ -286,8 +288,10 @@ impl FrameSource {
         loop {
             let pos = self.pos();
             let (waited, mark) = match &self.lane {
-                Lane::Frames(ring) => self.endpoint.wait_mark(pos, deadline, || frame_is_there(ring)),
-                Lane::Records(ring) => self.endpoint.wait_mark(pos, deadline, || {
+                Lane::Frames(ring) => self
+                    .endpoint
+                    .wait_mark(pos, deadline, Expected::NOTHING, || frame_is_there(ring)),
+                Lane::Records(ring) => self.endpoint.wait_mark(pos, deadline, ring.expected(), || {
                     is_there(ring.stamp(), pos, ring.highest_stamp())
                 }),
             };

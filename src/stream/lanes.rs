@@ -225,7 +225,7 @@ impl<T> ColdSource<T> {
             *ring = self.moved_on(ring.clone());
         }
         let (endpoint, there) = self.around(ring);
-        endpoint.vacant_mark(ring.pos(), there).0
+        endpoint.vacant_mark(ring.pos(), ring.expected(), there).0
     }
 
     /// Goes on to the next lane, if there is another. The present one has given its credit.
@@ -267,7 +267,7 @@ impl<T> ColdSource<T> {
             // Also where nothing was taken: by hand, more may have been asked for while another lane was read.
             self.endpoint.credit(pos, 0);
             let (endpoint, there) = self.around(ring);
-            let vacancy = endpoint.vacant_mark(pos, &there).0;
+            let vacancy = endpoint.vacant_mark(pos, ring.expected(), &there).0;
             if vacancy != Vacancy::Empty || !over {
                 return vacancy;
             }

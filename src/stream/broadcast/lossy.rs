@@ -5,7 +5,7 @@ use std::iter::FusedIterator;
 use std::time::{Duration, Instant};
 
 use super::subscribers::{JoinError, SubscriberBuilder};
-use crate::ring::{Sight, Straggler};
+use crate::ring::{Expected, Sight, Straggler};
 use crate::stream::end::End;
 use crate::stream::endpoint::{ConsumerEndpoint, Vacancy, Waited};
 use crate::stream::error::TimedOut;
@@ -239,7 +239,9 @@ impl<T: Copy> LossySource<T> {
                 Look::Empty => {}
             }
             let ring = &self.ring;
-            let (vacancy, mark) = self.endpoint.vacant_mark(ring.pos(), || Ok(ring.stirs()));
+            let (vacancy, mark) = self
+                .endpoint
+                .vacant_mark(ring.pos(), Expected::NOTHING, || Ok(ring.stirs()));
             self.mark = mark;
             match vacancy {
                 Vacancy::Appeared => {}
@@ -279,7 +281,9 @@ impl<T: Copy> LossySource<T> {
                 Look::Empty => {}
             }
             let ring = &self.ring;
-            let (waited, mark) = self.endpoint.wait_mark(ring.pos(), deadline, || Ok(ring.stirs()));
+            let (waited, mark) = self
+                .endpoint
+                .wait_mark(ring.pos(), deadline, Expected::NOTHING, || Ok(ring.stirs()));
             self.mark = mark;
             match waited {
                 Waited::Ready => {}

@@ -10,11 +10,11 @@ use super::patience::Patience;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 use crate::process::HangUp;
-use crate::ring::Corruption;
 use crate::ring::notice::{CANCEL, GONE, LANES};
 use crate::ring::page::{
     CreditLine, END_COMPLETED, END_FAILED, END_OPEN, EndLine, FAULT_MESSAGE, WORD_PARKED, WordLine,
 };
+use crate::ring::{Corruption, Expected};
 use crate::stream::end::{End, StreamFault};
 use crate::wait::{Doorbell, Fence, WaitStrategy};
 
@@ -215,10 +215,14 @@ impl ConsumerEndpoint {
     pub(crate) fn vacant_mark(
         &mut self,
         pos: u64,
+        expected: Expected,
         there: impl Fn() -> Result<bool, Corruption>,
     ) -> (Vacancy, u64) {
         self.patience.count_look();
         let vacancy = self.vacant(pos, there);
+        if vacancy == Vacancy::Empty && self.patience.is_eighth_look() {
+            expected.ask_for();
+        }
         (vacancy, self.mark())
     }
 
@@ -257,9 +261,10 @@ impl ConsumerEndpoint {
         &mut self,
         pos: u64,
         deadline: Option<Instant>,
+        expected: Expected,
         there: impl Fn() -> Result<bool, Corruption>,
     ) -> (Waited, u64) {
-        let waited = self.wait(pos, deadline, there);
+        let waited = self.wait(pos, deadline, expected, there);
         (waited, self.mark())
     }
 

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use super::consumer::{ConsumerEndpoint, Vacancy, Waited};
 use super::patience::Lookout;
 use crate::primitive::atomic::Ordering;
-use crate::ring::Corruption;
 use crate::ring::notice::CANCEL;
 use crate::ring::page::{WORD_PARKED, WORD_SEQUENCE};
+use crate::ring::{Corruption, Expected};
 use crate::stream::end::End;
 
 /// Bits of a control word that the sleep's number may use; those above are the notice's.
@@ -24,10 +24,11 @@ impl ConsumerEndpoint {
         &mut self,
         pos: u64,
         deadline: Option<Instant>,
+        expected: Expected,
         there: impl Fn() -> Result<bool, Corruption>,
     ) -> Waited {
         let mut patience = self.patience;
-        let waited = patience.wait(pos, deadline, &mut Post(self, pos, there));
+        let waited = patience.wait(pos, deadline, &mut Post(self, pos, expected, there));
         self.patience = patience;
         waited
     }
@@ -97,25 +98,30 @@ impl ConsumerEndpoint {
 }
 
 /// A consumer that waits at a position, and how it looks there.
-struct Post<'a, F>(&'a mut ConsumerEndpoint, u64, F);
+struct Post<'a, F>(&'a mut ConsumerEndpoint, u64, Expected, F);
 
 impl<F: Fn() -> Result<bool, Corruption>> Lookout for Post<'_, F> {
     #[inline]
     fn stirs(&self) -> bool {
-        !matches!(self.2(), Ok(false))
+        !matches!(self.3(), Ok(false))
+    }
+
+    #[inline]
+    fn ask_for_expected(&self) {
+        self.2.ask_for();
     }
 
     #[inline]
     fn look(&mut self) -> Vacancy {
         // Most of a waiting consumer's latency would be the look at everything else.
-        if self.0.is_settled(self.1) && matches!(self.2(), Ok(true)) {
+        if self.0.is_settled(self.1) && matches!(self.3(), Ok(true)) {
             return Vacancy::Appeared;
         }
-        self.0.vacant(self.1, &self.2)
+        self.0.vacant(self.1, &self.3)
     }
 
     fn park(&mut self, left: Option<Duration>) {
-        self.0.park(self.1, left, &self.2);
+        self.0.park(self.1, left, &self.3);
     }
 
     fn give_up(&mut self) {

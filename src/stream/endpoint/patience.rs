@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::consumer::{Vacancy, Waited};
 use super::earlier;
-use crate::wait::{Turn, Turns, WaitStrategy};
+use crate::wait::{Turn, Turns, WaitStrategy, is_eighth};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
@@ -22,6 +22,8 @@ pub(crate) struct Patience {
 pub(crate) trait Lookout {
     /// Whether the words that carry the next element have changed: looked at every turn, everything else now and then.
     fn stirs(&self) -> bool;
+    /// Asks for what it [expects](crate::ring::Expected).
+    fn ask_for_expected(&self) {}
     /// Looks at everything.
     fn look(&mut self) -> Vacancy;
     /// Sleeps, unless a last look finds something.
@@ -48,6 +50,11 @@ impl Patience {
     /// Counts a look of who does not wait.
     pub(crate) fn count_look(&mut self) {
         self.count_looks(1);
+    }
+
+    /// Whether this look is one of those at which what is expected is asked for.
+    pub(crate) fn is_eighth_look(&self) -> bool {
+        is_eighth(self.looks)
     }
 
     /// Counts looks of who waited elsewhere.
@@ -88,6 +95,9 @@ impl Patience {
                     Vacancy::Ended => return Waited::Ended,
                     Vacancy::Empty => {}
                 }
+            }
+            if turns.is_eighth() {
+                at.ask_for_expected();
             }
             let mut left = None;
             if turns.is_round() {
