@@ -154,7 +154,7 @@ impl<T> SourceRef<T> {
             }
         }
         // SAFETY: ready.
-        TryNext::Item(unsafe { self.take() })
+        unsafe { self.take(TryNext::Item) }
     }
 
     /// Takes the next element, waiting for it until `deadline` at the latest. `Ok(None)` when the stream has ended.
@@ -184,7 +184,7 @@ impl<T> SourceRef<T> {
             }
         }
         // SAFETY: ready.
-        Ok(Some(unsafe { self.take() }))
+        unsafe { self.take(|element| Ok(Some(element))) }
     }
 
     /// Looks at what is there, at most `max` elements, in place. Never waits.
@@ -279,7 +279,7 @@ impl<T> SourceRef<T> {
             return None;
         }
         // SAFETY: ready.
-        Some(unsafe { self.take() })
+        unsafe { self.take(Some) }
     }
 
     /// Whether elements come at the cursors' own place alone: one sink, a ring of one piece, and demand.
@@ -289,20 +289,22 @@ impl<T> SourceRef<T> {
         !self.cold.is_special()
     }
 
+    /// Takes the next element, as what `wrap` makes of it: of a large one it is then the only copy.
+    ///
     /// # Safety
     /// `ready` returned true since the last element was taken.
     #[inline(always)]
-    unsafe fn take(&mut self) -> T {
+    unsafe fn take<R>(&mut self, wrap: impl FnOnce(T) -> R) -> R {
         if self.ring.is_due() {
             // Apart from the other way, so that no element is kept across a call there.
             keep_branch();
             // SAFETY: as the caller promises.
-            let element = unsafe { self.ring.take(|at| at.cast::<T>().read()) };
+            let element = unsafe { self.ring.take(|at| wrap(at.cast::<T>().read())) };
             self.passed();
             return element;
         }
         // SAFETY: ready, and each element is read out once.
-        unsafe { self.ring.take(|at| at.cast::<T>().read()) }
+        unsafe { self.ring.take(|at| wrap(at.cast::<T>().read())) }
     }
 
     /// Does what is due at the mark.
@@ -363,7 +365,7 @@ impl<T> Iterator for SourceRef<T> {
             return None;
         }
         // SAFETY: ready.
-        Some(unsafe { self.take() })
+        unsafe { self.take(Some) }
     }
 }
 
