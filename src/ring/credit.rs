@@ -112,6 +112,12 @@ impl Ledger {
         self.granted
     }
 
+    /// Whether the consumer had taken everything before `pos` when it was looked at last, and waited for more: it lets the producer
+    /// go as far as it can.
+    pub(crate) fn waits_at(&self, pos: u64) -> bool {
+        self.granted.wrapping_sub(pos) == self.window
+    }
+
     /// The position up to which the consumer lets the producer go, for a report: the value is not checked.
     pub(crate) fn peek_granted(&self) -> u64 {
         self.line().granted.load(Ordering::Relaxed)

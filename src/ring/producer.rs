@@ -133,6 +133,12 @@ impl<S: Shape> Producer<S> {
         self.stop = self.pos;
     }
 
+    /// Says whether the consumer waits for every element: then no line ahead of them is asked for.
+    #[inline(always)]
+    pub(crate) fn set_waits(&mut self, waits: bool) {
+        self.place.set_asking(!waits);
+    }
+
     /// Leaves the stop behind: enters the next block if this one is full.
     ///
     /// The ring is not full.

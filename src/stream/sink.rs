@@ -1,6 +1,7 @@
 //! `SinkRef`: the handle by which a producer puts elements into a stream.
 
 use std::fmt;
+use std::mem;
 use std::time::Instant;
 
 use super::claim::Claim;
@@ -184,8 +185,13 @@ impl<T> SinkRef<T> {
     /// The ring is not at a stop.
     #[inline(always)]
     unsafe fn put_now(&mut self, element: T) -> Result<(), (T, CloseReason)> {
-        // SAFETY: not at a stop, and the whole element is written.
-        let at = unsafe { self.ring.put(|slot| slot.cast::<T>().write(element)) };
+        let from = &raw const element;
+        // SAFETY: not at a stop, and the whole element is written. By its address, for a closure that owned a large one would copy it.
+        let at = unsafe {
+            self.ring
+                .put(|slot| slot.cast::<T>().copy_from_nonoverlapping(from, 1))
+        };
+        mem::forget(element);
         if self.ring.watch.disturbed()
             && let Some(reason) = self.attend()
         {
@@ -250,8 +256,9 @@ impl<T> SinkRef<T> {
     /// be attended to.
     #[inline(always)]
     fn take_credit(&mut self, looks: u32) -> bool {
-        let limit = self.endpoint.credited(self.ring.pos(), looks);
+        let (limit, waits) = self.endpoint.credited(self.ring.pos(), looks);
         self.ring.set_limit(limit);
+        self.ring.set_waits(waits);
         !self.ring.is_full()
     }
 

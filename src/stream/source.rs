@@ -1,7 +1,7 @@
 //! `SourceRef`: the handle by which a consumer takes elements from a stream.
 
 use std::fmt;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::time::Instant;
 
 use super::cold_source::ColdSource;
@@ -14,7 +14,7 @@ use super::reconnect::Reconnect;
 use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::primitive::hint::keep_branch;
-use crate::ring::shape::Fixed;
+use crate::ring::shape::{Fixed, LINE};
 use crate::ring::{Consumer, Corruption, HeapRing};
 
 /// What [`SourceRef::try_next`] found.
@@ -295,6 +295,20 @@ impl<T> SourceRef<T> {
     /// `ready` returned true since the last element was taken.
     #[inline(always)]
     unsafe fn take<R>(&mut self, wrap: impl FnOnce(T) -> R) -> R {
+        if size_of::<T>() > LINE {
+            // It lies in memory whatever is called meanwhile. One way for all, and an address to copy it to: by value, and by several
+            // ways, it is copied once more.
+            let mut element = MaybeUninit::<T>::uninit();
+            let to = element.as_mut_ptr();
+            let is_due = self.ring.is_due();
+            // SAFETY: as the caller promises, and it is read out once.
+            unsafe { self.ring.take(|at| to.copy_from_nonoverlapping(at.cast(), 1)) };
+            if is_due {
+                self.passed();
+            }
+            // SAFETY: it was copied there.
+            return wrap(unsafe { element.assume_init() });
+        }
         if self.ring.is_due() {
             // Apart from the other way, so that no element is kept across a call there.
             keep_branch();

@@ -63,37 +63,37 @@ impl ProducerEndpoint {
     }
 
     /// How far the producer may go from `pos` by the credit of its one consumer, in at most so many looks; `pos` if no further, or if
-    /// anything else is to be attended to. What [`room`](Self::room) finds, for less.
+    /// anything else is to be attended to. What [`room`](Self::room) finds, for less. And whether the consumer waits there.
     ///
     /// Registers alone go in and out. Cursors that go by memory are read there in other pieces than they were written, which a
     /// processor does only once all stores before have left its queue: those of the elements put last, whose lines are
     /// still on their way from the consumer's cache.
     #[cold]
     #[inline(never)]
-    pub(crate) fn credited(&mut self, pos: u64, looks: u32) -> u64 {
+    pub(crate) fn credited(&mut self, pos: u64, looks: u32) -> (u64, bool) {
         let [ledger] = self.ledgers.as_mut_slice() else {
-            return pos;
+            return (pos, false);
         };
         // As `watch` does: what is due after every publication is not to be passed by.
         if self.closed.is_some() || self.grower.is_some() || self.fence == Fence::Full {
-            return pos;
+            return (pos, false);
         }
         // SAFETY: kept alive by `_keep`.
         let notice = unsafe { &*self.lines.notice };
         for _ in 0..looks {
             let word = notice.load(Ordering::Relaxed) | ledger.control().word.load(Ordering::Relaxed);
             if word != self.quiet {
-                return pos;
+                return (pos, false);
             }
             let Ok(granted) = ledger.refresh_granted(pos) else {
-                return pos;
+                return (pos, false);
             };
             let ahead = granted.wrapping_add(self.buffer).wrapping_sub(pos);
             if ahead as i64 > 0 {
-                return pos.wrapping_add(ahead);
+                return (pos.wrapping_add(ahead), ledger.waits_at(pos));
             }
         }
-        pos
+        (pos, false)
     }
 
     /// How often a put that has to wait looks at the credit alone, before it looks at everything.
