@@ -59,6 +59,18 @@ fn ahead(lines: usize, ring: usize) -> usize {
     (lines * LINE).min(ring / 4)
 }
 
+/// How many bytes ahead a ring of so many bytes asks for lines while its producer puts one by one. A ring of a few lines has no line
+/// ahead that the consumer is not reading.
+#[inline(always)]
+fn usual_ahead(shape: impl Shape, ring: usize) -> usize {
+    let lines = match shape.stride() {
+        _ if shape.is_bundle() => AHEAD_BUNDLE,
+        stride if (LINE + 1..=FEW_LINES * LINE).contains(&stride) => AHEAD_RECORDS,
+        _ => (ring / LINE / SHARE_AHEAD).clamp(AHEAD, AHEAD_OF_LARGE),
+    };
+    ahead(lines, ring)
+}
+
 /// Where the blocks of a stream lie. The memory belongs to somebody else, who keeps it alive.
 #[derive(Clone, Debug)]
 pub(crate) struct Area {
@@ -109,20 +121,13 @@ impl Area {
         let block = self.begin.wrapping_add(number as usize * shape.stride());
         let edge = pos.wrapping_add(per - distance % per);
         let ring = self.blocks * shape.stride();
-        let lines = match shape.stride() {
-            _ if shape.is_bundle() => AHEAD_BUNDLE,
-            stride if (LINE + 1..=FEW_LINES * LINE).contains(&stride) => AHEAD_RECORDS,
-            _ => (ring / LINE / SHARE_AHEAD).clamp(AHEAD, AHEAD_OF_LARGE),
-        };
         Place {
             block,
             edge,
             origin: origin(shape, block, edge),
             begin: self.begin,
             end: self.begin.wrapping_add(self.blocks * shape.stride()),
-            // A ring of a few lines has no line ahead that the consumer is not reading.
-            ahead: ahead(lines, ring),
-            asks: true,
+            ahead: usual_ahead(shape, ring),
             #[cfg(millstream_loom)]
             index: number as usize,
             #[cfg(millstream_loom)]
@@ -153,9 +158,8 @@ pub(crate) struct Place {
     origin: *mut u8,
     begin: *mut u8,
     end: *mut u8,
-    /// How many bytes ahead lines are asked for that are about to be written, and whether they are.
+    /// How many bytes ahead lines are asked for that are about to be written. None are asked for if 0.
     ahead: usize,
-    asks: bool,
     #[cfg(millstream_loom)]
     index: usize,
     #[cfg(millstream_loom)]
@@ -319,7 +323,7 @@ impl Place {
     #[inline(always)]
     pub(crate) fn enter_next(&mut self, shape: impl Shape) {
         self.next_block(shape);
-        if self.asks {
+        if self.ahead != 0 {
             self.claim_ahead(shape, self.ahead);
         }
     }
@@ -328,8 +332,12 @@ impl Place {
     /// taken away while it fetches the last one: round trips of 8, 64, 256 and 1,024 bytes 670, 710, 770 and 1,190 ns, without it 610, 670,
     /// 740 and 1,050.
     #[inline(always)]
-    pub(crate) fn set_asking(&mut self, asks: bool) {
-        self.asks = asks;
+    pub(crate) fn set_asking(&mut self, shape: impl Shape, asks: bool) {
+        self.ahead = if asks {
+            usual_ahead(shape, self.end as usize - self.begin as usize)
+        } else {
+            0
+        };
     }
 
     /// As [`enter_next`](Self::enter_next), in the midst of a batch that is written and published at once.
@@ -362,7 +370,7 @@ impl Place {
     /// In a bundle, asks for ownership of as many lines some way ahead as the element at `at` has, which is about to be written.
     #[inline(always)]
     pub(crate) fn claim_ahead_of(&self, shape: impl Shape, at: *mut u8) {
-        if shape.is_bundle() && self.asks {
+        if shape.is_bundle() && self.ahead != 0 {
             self.claim_lines(at.wrapping_add(self.ahead), shape.size());
         }
     }

@@ -136,7 +136,7 @@ impl<S: Shape> Producer<S> {
     /// Says whether the consumer waits for every element: then no line ahead of them is asked for.
     #[inline(always)]
     pub(crate) fn set_waits(&mut self, waits: bool) {
-        self.place.set_asking(!waits);
+        self.place.set_asking(self.shape, !waits);
     }
 
     /// Leaves the stop behind: enters the next block if this one is full.

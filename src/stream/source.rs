@@ -313,12 +313,12 @@ impl<T> SourceRef<T> {
             // Apart from the other way, so that no element is kept across a call there.
             keep_branch();
             // SAFETY: as the caller promises.
-            let element = unsafe { self.ring.take(|at| wrap(at.cast::<T>().read())) };
+            let element = unsafe { self.ring.take(|at| at.cast::<T>().read()) };
             self.passed();
-            return element;
+            return wrap(element);
         }
         // SAFETY: ready, and each element is read out once.
-        unsafe { self.ring.take(|at| wrap(at.cast::<T>().read())) }
+        wrap(unsafe { self.ring.take(|at| at.cast::<T>().read()) })
     }
 
     /// Does what is due at the mark.
