@@ -17,7 +17,7 @@ use super::reconnect::{Followed, Reconnect, Tried};
 use super::source::{Connected, is_there};
 use crate::primitive::Arc;
 use crate::ring::block::Place;
-use crate::ring::shape::Fixed;
+use crate::ring::shape::{Fixed, Shape};
 use crate::ring::{Consumer, Corruption, HeapRing, Spot};
 
 /// As good as never, counted in elements.
@@ -67,12 +67,12 @@ pub(crate) type Hook = Box<dyn FnOnce(&End) + Send>;
 impl<T> ColdSource<T> {
     pub(super) fn new(
         ring: &Consumer<Fixed<T>>,
-        endpoint: Box<ConsumerEndpoint>,
+        mut endpoint: Box<ConsumerEndpoint>,
         scratch: Option<Scratch<T>>,
         reconnect: Option<Reconnect<Connected<T>>>,
         unbounded: Option<Arc<HeapRing<T>>>,
     ) -> Self {
-        let mut headway = headway_of(ring, &endpoint);
+        let mut headway = pace(ring, &mut endpoint);
         // An unbounded stream goes from place to place.
         if unbounded.is_some() {
             headway.stop();
@@ -427,7 +427,7 @@ impl<T> ColdSource<T> {
                 #[cfg(all(target_os = "linux", not(millstream_loom)))]
                 self.be_cancellable();
                 self.aside = None;
-                self.headway = headway_of(&ring, &self.endpoint);
+                self.headway = pace(&ring, &mut self.endpoint);
                 let mark = self.endpoint.mark();
                 self.set_mark(&mut ring, mark);
                 Followed::Yes(ring)
@@ -460,8 +460,11 @@ impl<T> ColdSource<T> {
     }
 }
 
-/// The distance that a consumer of this ring keeps.
-fn headway_of<T>(ring: &Consumer<Fixed<T>>, endpoint: &ConsumerEndpoint) -> Headway {
+/// The distance that a consumer of this ring keeps, which is told how often to give credit.
+fn pace<T>(ring: &Consumer<Fixed<T>>, endpoint: &mut ConsumerEndpoint) -> Headway {
+    if ring.shape().per() > 1 {
+        endpoint.quicken();
+    }
     let mut headway = Headway::of(ring);
     // What is held back is not to be given for a pause.
     if endpoint.holds_back() {

@@ -26,7 +26,7 @@ macro_rules! sink_control {
 
         /// Completes the stream and waits until the consumer has released everything, or `deadline`.
         ///
-        /// A consumer tells what it has released when it finds the stream empty or ended, and about every half window.
+        /// A consumer tells what it has released when it finds the stream empty or ended, and about every half or quarter of the window.
         ///
         /// # Errors
         /// How many elements are left, and why when no more of them will be taken.

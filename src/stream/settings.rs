@@ -190,7 +190,7 @@ macro_rules! source_setters {
             self
         }
 
-        /// Replenishes the demand with every element taken, rather than about every half window: the producer learns of
+        /// Replenishes the demand with every element taken, rather than about every half or quarter of the window: the producer learns of
         /// room at once, and a line of memory travels for each element.
         ///
         /// ```

@@ -120,8 +120,8 @@ impl<T> SourceRef<T> {
         unbounded: Option<Arc<HeapRing<T>>>,
     ) -> Self {
         let (ring, endpoint) = connected;
-        let mark = endpoint.mark();
         let cold = ColdSource::new(&ring, endpoint, scratch, reconnect, unbounded);
+        let mark = cold.endpoint.mark();
         let mut source = Self {
             ring,
             cold: ManuallyDrop::new(Box::new(cold)),

@@ -268,6 +268,13 @@ impl ConsumerEndpoint {
         (waited, self.mark())
     }
 
+    /// Gives credit about every quarter of the window rather than every half: where elements share a stamp. In a ring of 64 its producer
+    /// waits for that: single puts of 8 bytes 97 to 103 million a second, of 64 bytes by `drain` 46 to 57. Elements that have a
+    /// stamp each lose by it (56 bytes by `put_slice` 64 to 57).
+    pub(crate) fn quicken(&mut self) {
+        self.demand.quicken();
+    }
+
     /// Position at which to give credit next.
     pub(crate) fn mark(&self) -> u64 {
         self.credited

@@ -29,4 +29,9 @@ impl Demand {
             held: 0,
         }
     }
+
+    /// Replenishes about every quarter of the window, unless it does so more often.
+    pub(super) fn quicken(&mut self) {
+        self.step = self.step.min((self.window / 4).max(1));
+    }
 }

@@ -73,7 +73,7 @@ impl<T: Send + 'static> StreamConsumer<T> {
         self
     }
 
-    /// Replenishes the demand with every element taken, rather than about every half window.
+    /// Replenishes the demand with every element taken, rather than about every half or quarter of the window.
     ///
     /// ```
     /// # use millstream::{ActorSystem, stream_consumer, stream_producer};
