@@ -112,8 +112,8 @@ impl Ledger {
         self.granted
     }
 
-    /// Whether the consumer had taken everything before `pos` when it was looked at last, and waited for more: it lets the producer
-    /// go as far as it can.
+    /// Whether the consumer had taken everything before `pos` when it was looked at last, so that it most likely waits for more: it lets
+    /// the producer go as far as it can. So it is at the beginning, too.
     pub(crate) fn waits_at(&self, pos: u64) -> bool {
         self.granted.wrapping_sub(pos) == self.window
     }

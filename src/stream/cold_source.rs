@@ -18,7 +18,7 @@ use super::source::{Connected, is_there};
 use crate::primitive::Arc;
 use crate::ring::block::Place;
 use crate::ring::shape::{Fixed, Shape};
-use crate::ring::{Consumer, Corruption, HeapRing, Spot};
+use crate::ring::{Consumer, Corruption, Expected, HeapRing, Spot};
 
 /// As good as never, counted in elements.
 const NEVER: u64 = 1 << 62;
@@ -182,7 +182,7 @@ impl<T> ColdSource<T> {
         let (vacancy, mark, mut ring) = if self.is_special() {
             self.vacant(ring)
         } else {
-            let expected = ring.expected();
+            let expected = self.expected(&ring);
             let (endpoint, there) = self.around(&ring);
             let (vacancy, mark) = endpoint.vacant_mark(ring.pos(), expected, there);
             (vacancy, mark, ring)
@@ -205,7 +205,7 @@ impl<T> ColdSource<T> {
             (waited, mark, ring) = if self.is_special() {
                 self.wait(ring, deadline)
             } else {
-                let expected = ring.expected();
+                let expected = self.expected(&ring);
                 let (endpoint, there) = self.around(&ring);
                 let (waited, mark) = endpoint.wait_mark(ring.pos(), deadline, expected, there);
                 (waited, mark, ring)
@@ -235,7 +235,7 @@ impl<T> ColdSource<T> {
             return (vacancy, self.endpoint.mark(), ring);
         }
         let ring = self.taken_up(ring);
-        let expected = ring.expected();
+        let expected = self.expected(&ring);
         let (endpoint, there) = self.around(&ring);
         let (vacancy, mark) = endpoint.vacant_mark(ring.pos(), expected, there);
         (vacancy, mark, ring)
@@ -253,7 +253,7 @@ impl<T> ColdSource<T> {
             return self.wait_at_lanes(ring, deadline);
         }
         let ring = self.taken_up(ring);
-        let expected = ring.expected();
+        let expected = self.expected(&ring);
         let (endpoint, there) = self.around(&ring);
         let (waited, mark) = endpoint.wait_mark(ring.pos(), deadline, expected, there);
         (waited, mark, ring)
@@ -287,6 +287,14 @@ impl<T> ColdSource<T> {
             self.keep_distance(&ring);
         }
         self.moved_on(ring)
+    }
+
+    /// The lines of the next element, unless its place is put aside: then the cursors are elsewhere.
+    fn expected(&self, ring: &Consumer<Fixed<T>>) -> Expected {
+        match self.aside {
+            Some(_) => Expected::NOTHING,
+            None => ring.expected(),
+        }
     }
 
     /// Keeps the distance to the producer, if that is what the source has paused for.

@@ -1,7 +1,7 @@
 //! `SinkRef`: the handle by which a producer puts elements into a stream.
 
 use std::fmt;
-use std::mem;
+use std::mem::ManuallyDrop;
 use std::time::Instant;
 
 use super::claim::Claim;
@@ -185,13 +185,14 @@ impl<T> SinkRef<T> {
     /// The ring is not at a stop.
     #[inline(always)]
     unsafe fn put_now(&mut self, element: T) -> Result<(), (T, CloseReason)> {
-        let from = &raw const element;
+        // No more ours once it is published.
+        let element = ManuallyDrop::new(element);
+        let from = (&raw const element).cast::<T>();
         // SAFETY: not at a stop, and the whole element is written. By its address, for a closure that owned a large one would copy it.
         let at = unsafe {
             self.ring
                 .put(|slot| slot.cast::<T>().copy_from_nonoverlapping(from, 1))
         };
-        mem::forget(element);
         if self.ring.watch.disturbed()
             && let Some(reason) = self.attend()
         {

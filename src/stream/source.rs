@@ -1,7 +1,7 @@
 //! `SourceRef`: the handle by which a consumer takes elements from a stream.
 
 use std::fmt;
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::mem::{self, ManuallyDrop, MaybeUninit};
 use std::time::Instant;
 
 use super::cold_source::ColdSource;
@@ -304,7 +304,9 @@ impl<T> SourceRef<T> {
             // SAFETY: as the caller promises, and it is read out once.
             unsafe { self.ring.take(|at| to.copy_from_nonoverlapping(at.cast(), 1)) };
             if is_due {
+                let taken = Taken(to);
                 self.passed();
+                mem::forget(taken);
             }
             // SAFETY: it was copied there.
             return wrap(unsafe { element.assume_init() });
@@ -362,6 +364,16 @@ impl<T> SourceRef<T> {
     /// Drops what is there, and cancels.
     fn hang_up(&mut self) {
         self.cold.hang_up(&mut self.ring);
+    }
+}
+
+/// An element that was copied out, dropped if whoever is rung meanwhile panics.
+struct Taken<T>(*mut T);
+
+impl<T> Drop for Taken<T> {
+    fn drop(&mut self) {
+        // SAFETY: it was copied there, and nobody else reads it: the taker unwinds.
+        unsafe { self.0.drop_in_place() };
     }
 }
 

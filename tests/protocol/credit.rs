@@ -253,3 +253,29 @@ fn positions_count_from_the_start_position<S: Setting>() {
         }
     }
 }
+
+#[test]
+fn elements_that_share_a_stamp_are_credited_each_quarter_of_a_window() {
+    /// The most of a window of `window` that was taken and not released.
+    fn lag<const W: usize>(window: u64) -> u64 {
+        let (mut sink, mut source) = millstream::channel::<[u64; W]>()
+            .initial_demand(window)
+            .build()
+            .unwrap();
+        let mut most = 0;
+        for _ in 0..3 * window {
+            while sink.try_put([0; W]).is_ok() {}
+            most = most.max(window - (source.granted() - source.position()));
+            assert!(source.try_next().item().is_some());
+        }
+        most
+    }
+    // Of a line, of a bundle, with a stamp each.
+    assert_eq!((lag::<1>(64), lag::<8>(64), lag::<7>(64)), (15, 15, 31));
+    assert_eq!((lag::<1>(1024), lag::<8>(1024), lag::<32>(1024)), (255, 255, 511));
+    // Not more often than each eighth element, or half the window if that is less.
+    assert_eq!(
+        (lag::<1>(32), lag::<1>(16), lag::<1>(7), lag::<1>(1)),
+        (7, 7, 2, 0)
+    );
+}

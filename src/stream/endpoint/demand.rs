@@ -30,8 +30,8 @@ impl Demand {
         }
     }
 
-    /// Replenishes about every quarter of the window, unless it does so more often.
+    /// Replenishes about every quarter of the window, but not for fewer than eight elements, unless it does so more often.
     pub(super) fn quicken(&mut self) {
-        self.step = self.step.min((self.window / 4).max(1));
+        self.step = self.step.min((self.window / 4).max(8));
     }
 }
