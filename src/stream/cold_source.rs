@@ -290,7 +290,7 @@ impl<T> ColdSource<T> {
     }
 
     /// The lines of the next element, unless its place is put aside: then the cursors are elsewhere.
-    fn expected(&self, ring: &Consumer<Fixed<T>>) -> Expected {
+    pub(super) fn expected(&self, ring: &Consumer<Fixed<T>>) -> Expected {
         match self.aside {
             Some(_) => Expected::NOTHING,
             None => ring.expected(),

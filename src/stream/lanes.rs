@@ -224,8 +224,9 @@ impl<T> ColdSource<T> {
         if self.unbounded.is_some() {
             *ring = self.moved_on(ring.clone());
         }
+        let expected = self.expected(ring);
         let (endpoint, there) = self.around(ring);
-        endpoint.vacant_mark(ring.pos(), ring.expected(), there).0
+        endpoint.vacant_mark(ring.pos(), expected, there).0
     }
 
     /// Goes on to the next lane, if there is another. The present one has given its credit.
@@ -266,8 +267,9 @@ impl<T> ColdSource<T> {
             let pos = ring.pos();
             // Also where nothing was taken: by hand, more may have been asked for while another lane was read.
             self.endpoint.credit(pos, 0);
+            let expected = self.expected(ring);
             let (endpoint, there) = self.around(ring);
-            let vacancy = endpoint.vacant_mark(pos, ring.expected(), &there).0;
+            let vacancy = endpoint.vacant_mark(pos, expected, &there).0;
             if vacancy != Vacancy::Empty || !over {
                 return vacancy;
             }

@@ -154,7 +154,7 @@ impl<T> SourceRef<T> {
             }
         }
         // SAFETY: ready.
-        unsafe { self.take(TryNext::Item) }
+        TryNext::Item(unsafe { self.take() })
     }
 
     /// Takes the next element, waiting for it until `deadline` at the latest. `Ok(None)` when the stream has ended.
@@ -184,7 +184,7 @@ impl<T> SourceRef<T> {
             }
         }
         // SAFETY: ready.
-        unsafe { self.take(|element| Ok(Some(element))) }
+        Ok(Some(unsafe { self.take() }))
     }
 
     /// Looks at what is there, at most `max` elements, in place. Never waits.
@@ -279,7 +279,7 @@ impl<T> SourceRef<T> {
             return None;
         }
         // SAFETY: ready.
-        unsafe { self.take(Some) }
+        Some(unsafe { self.take() })
     }
 
     /// Whether elements come at the cursors' own place alone: one sink, a ring of one piece, and demand.
@@ -289,12 +289,10 @@ impl<T> SourceRef<T> {
         !self.cold.is_special()
     }
 
-    /// Takes the next element, as what `wrap` makes of it: of a large one it is then the only copy.
-    ///
     /// # Safety
     /// `ready` returned true since the last element was taken.
     #[inline(always)]
-    unsafe fn take<R>(&mut self, wrap: impl FnOnce(T) -> R) -> R {
+    unsafe fn take(&mut self) -> T {
         if size_of::<T>() > LINE {
             // It lies in memory whatever is called meanwhile. One way for all, and an address to copy it to: by value, and by several
             // ways, it is copied once more.
@@ -309,7 +307,7 @@ impl<T> SourceRef<T> {
                 mem::forget(taken);
             }
             // SAFETY: it was copied there.
-            return wrap(unsafe { element.assume_init() });
+            return unsafe { element.assume_init() };
         }
         if self.ring.is_due() {
             // Apart from the other way, so that no element is kept across a call there.
@@ -317,10 +315,10 @@ impl<T> SourceRef<T> {
             // SAFETY: as the caller promises.
             let element = unsafe { self.ring.take(|at| at.cast::<T>().read()) };
             self.passed();
-            return wrap(element);
+            return element;
         }
         // SAFETY: ready, and each element is read out once.
-        wrap(unsafe { self.ring.take(|at| at.cast::<T>().read()) })
+        unsafe { self.ring.take(|at| at.cast::<T>().read()) }
     }
 
     /// Does what is due at the mark.
@@ -391,7 +389,7 @@ impl<T> Iterator for SourceRef<T> {
             return None;
         }
         // SAFETY: ready.
-        unsafe { self.take(Some) }
+        Some(unsafe { self.take() })
     }
 }
 

@@ -84,7 +84,7 @@ pub(crate) enum Turn {
 /// A pause hint takes 15 to 40 ns.
 const LOOKS_OF_A_PAUSE: u64 = 8;
 
-/// Whether after so many looks, in vain, it is time for what is done at every eighth or after a pause: often enough that it is early,
+/// Whether after so many looks, in vain, it is time for what is done at every eighth or after a pause, as asking for what is [expected](crate::ring::Expected): often enough that it is early,
 /// and too seldom to matter to who finds something soon.
 #[inline]
 pub(crate) fn is_eighth(looks: u64) -> bool {
@@ -142,12 +142,6 @@ impl Turns {
             }
         }
         Turn::Look
-    }
-
-    /// Whether this turn is one of those at which what is [expected](crate::ring::Expected) is asked for.
-    #[inline]
-    pub(crate) fn is_eighth(&self) -> bool {
-        is_eighth(self.looks())
     }
 
     /// Whether this turn is one at which to read the clock (30 ns) and the rarer words.

@@ -96,7 +96,7 @@ impl Patience {
                     Vacancy::Empty => {}
                 }
             }
-            if turns.is_eighth() {
+            if is_eighth(turns.looks()) {
                 at.ask_for_expected();
             }
             let mut left = None;
