@@ -37,9 +37,9 @@ type Words<const W: usize> = [u64; W];
 
 const OPERATIONS: [Operation; 19] = [
     Operation::new("put, 8 B", 17.0, |n| counted_put(ends::<1>(ROOM), n)),
-    Operation::new("put, 56 B", 26.0, |n| counted_put(ends::<7>(ROOM), n)),
-    Operation::new("put, 64 B", 27.5, |n| counted_put(ends::<8>(ROOM), n)),
-    Operation::new("try_put, 8 B", 22.0, |n| counted_try_put(ends::<1>(ROOM), n)),
+    Operation::new("put, 56 B", 30.5, |n| counted_put(ends::<7>(ROOM), n)),
+    Operation::new("put, 64 B", 32.0, |n| counted_put(ends::<8>(ROOM), n)),
+    Operation::new("try_put, 8 B", 23.5, |n| counted_try_put(ends::<1>(ROOM), n)),
     Operation::new("next, 8 B", 11.0, |n| counted_next(filled::<1>(n), n)),
     Operation::new("next, 56 B", 39.5, |n| counted_next(filled::<7>(n), n)),
     Operation::new("next, 64 B", 21.0, |n| counted_next(filled::<8>(n), n)),
@@ -55,7 +55,7 @@ const OPERATIONS: [Operation; 19] = [
     Operation::new("claim of 64 and commit, 8 B", 12.0, |n| {
         counted_claim(ends::<1>(ROOM), n)
     }),
-    Operation::new("claim of 64 and commit, 56 B", 24.5, |n| {
+    Operation::new("claim of 64 and commit, 56 B", 27.5, |n| {
         counted_claim(ends::<7>(ROOM), n)
     }),
     Operation::new("peek of 64 and release, 8 B", 15.0, |n| {
@@ -64,13 +64,13 @@ const OPERATIONS: [Operation; 19] = [
     Operation::new("peek of 64 and release, 56 B", 46.5, |n| {
         counted_peek(filled::<7>(n), n)
     }),
-    Operation::new("put, next and credit, 8 B, ring of 64", 60.0, |n| {
+    Operation::new("put, next and credit, 8 B, ring of 64", 84.5, |n| {
         counted_turns(ends::<1>(SMALL), n)
     }),
     Operation::new("put, next and credit, 56 B, ring of 64", 81.5, |n| {
         counted_turns(ends::<7>(SMALL), n)
     }),
-    Operation::new("put, drain and credit, 8 B, ring of 64", 53.0, |n| {
+    Operation::new("put, drain and credit, 8 B, ring of 64", 66.0, |n| {
         counted_drains(ends::<1>(SMALL), n)
     }),
 ];

@@ -3,6 +3,7 @@
 //! The latency counts from then and not from the moment of the put, so that a producer which was held up does not hide
 //! that its elements come late (coordinated omission).
 
+use std::hint::spin_loop;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -104,6 +105,7 @@ impl Pace {
                         if let Ok(element) = consumer.pop() {
                             break element[0];
                         }
+                        spin_loop();
                     })
                 },
             )
@@ -119,7 +121,7 @@ impl Pace {
                     line.store(due, Ordering::Release)
                 })
             },
-            || self.seen(&line, begin, count, || {}),
+            || self.seen(&line, begin, count, spin_loop),
         )
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Each trip is timed by two readings of the clock, which cost about 30 ns of every figure, that of the limit too.
 
+use std::hint::spin_loop;
 use std::thread;
 
 use hdrhistogram::Histogram;
@@ -169,5 +170,6 @@ fn pop<T>(consumer: &mut rtrb::Consumer<T>) -> T {
         if let Ok(element) = consumer.pop() {
             break element;
         }
+        spin_loop();
     }
 }

@@ -117,7 +117,7 @@ pub enum Downgrade {
         /// The cores on which it may run.
         runs_on: Vec<usize>,
     },
-    /// More workers were to spin without a pause than there are cores: they would keep each other from running, so they yield.
+    /// More workers were never to give up their core than there are cores: they would keep each other from running, so they yield.
     Yields {
         /// How many workers.
         workers: usize,
@@ -141,7 +141,7 @@ impl fmt::Display for Downgrade {
             }
             Self::Yields { workers, cores } => write!(
                 f,
-                "{workers} workers were to spin without a pause on {cores} cores; they yield between looks"
+                "{workers} workers were never to give up their core, on {cores} cores; they yield between looks"
             ),
         }
     }

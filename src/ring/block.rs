@@ -328,6 +328,36 @@ impl Place {
         }
     }
 
+    /// As [`reach`](Self::reach), without a branch: for who puts one by one to a consumer that waits.
+    ///
+    /// A branch that is taken once in a line is guessed wrongly there, for all that came before are the looks of a wait. What is stored
+    /// until that is known goes by the old line: its ownership is asked for, and taken from a consumer that is done with it. Three
+    /// elements of that line, when it is used again, come a third later for that: round trips of 8 bytes took 611 ns, and without the branch
+    /// 551.
+    #[inline(always)]
+    pub(crate) fn reach_by_sums(&mut self, shape: impl Shape, pos: u64) {
+        let enters = 0_usize.wrapping_sub(usize::from(shape.per() > 1 && pos == self.edge));
+        self.block = self.block.wrapping_add(enters & shape.stride());
+        self.edge = self.edge.wrapping_add((enters & shape.per()) as u64);
+        self.origin = self
+            .origin
+            .wrapping_add(enters & (shape.stride() - shape.per() * shape.size()));
+        let wraps = 0_usize.wrapping_sub(usize::from(self.block == self.end));
+        let ring = wraps & (self.end as usize - self.begin as usize);
+        self.block = self.block.wrapping_sub(ring);
+        self.origin = self.origin.wrapping_sub(ring);
+        #[cfg(millstream_loom)]
+        {
+            self.index = (self.index + (enters & 1)) % self.shadow.stamps.len();
+        }
+    }
+
+    /// Whether lines are to be asked for ahead, see [`set_asking`](Self::set_asking).
+    #[inline(always)]
+    pub(crate) fn asks(&self) -> bool {
+        self.ahead != 0
+    }
+
     /// Says whether lines are to be asked for [ahead](AHEAD) of what is put one by one, claimed or in bundles; a producer says so for as long as the
     /// credit lasts that it has just read. Where the consumer waits for each element that is put, it would have them
     /// taken away while it fetches the last one: round trips of 8, 64, 256 and 1,024 bytes 670, 710, 770 and 1,190 ns, without it 610, 670,

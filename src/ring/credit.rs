@@ -113,9 +113,9 @@ impl Ledger {
     }
 
     /// Whether the consumer had taken everything before `pos` when it was looked at last, so that it most likely waits for more: it lets
-    /// the producer go as far as it can. So it is at the beginning, too.
+    /// the producer go as far as it can. So it does at the beginning, too, where that says nothing.
     pub(crate) fn waits_at(&self, pos: u64) -> bool {
-        self.granted.wrapping_sub(pos) == self.window
+        self.granted.wrapping_sub(pos) == self.window && pos != self.start
     }
 
     /// The position up to which the consumer lets the producer go, for a report: the value is not checked.

@@ -69,7 +69,7 @@ pub(crate) struct Producer<S> {
     place: Place,
     pos: u64,
     limit: u64,
-    /// The nearer of the limit and the edge of the block: up to here a put is a store of the element and of the stamp.
+    /// The nearer of the limit and the edge of the block, or the next position if the consumer waits for each element: up to here a put is a store of the element and of the stamp.
     stop: u64,
     pub(crate) watch: Watch,
 }
@@ -102,7 +102,8 @@ impl<S: Shape> Producer<S> {
         self.pos
     }
 
-    /// Whether the producer is at a stop: at the limit known to it, or at the edge of a block.
+    /// Whether the producer is at a stop: at the limit known to it, or at the edge of a block, or at any element if the consumer waits for
+    /// each.
     #[inline(always)]
     pub(crate) fn at_stop(&self) -> bool {
         self.pos == self.stop
@@ -139,7 +140,7 @@ impl<S: Shape> Producer<S> {
         self.place.set_asking(self.shape, !waits);
     }
 
-    /// Leaves the stop behind: enters the next block if this one is full.
+    /// Leaves the stop behind: enters the next block if this one is full. To a consumer that waits, for one element.
     ///
     /// The ring is not full.
     #[inline(always)]
@@ -148,6 +149,12 @@ impl<S: Shape> Producer<S> {
         if self.shape.per() == 1 {
             // Every put goes on to its next block by itself.
             self.stop = self.limit;
+            return;
+        }
+        if !self.place.asks() {
+            // The consumer waits for each element. A stop at each, which is guessed rightly, and no branch at the edge.
+            self.place.reach_by_sums(self.shape, self.pos);
+            self.stop = self.pos.wrapping_add(1);
             return;
         }
         if self.pos == self.place.edge(self.shape, self.pos) {

@@ -15,4 +15,5 @@ mod ends;
 mod flow;
 mod idle;
 mod support;
+mod taken_at_once;
 mod unbounded;

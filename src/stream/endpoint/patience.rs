@@ -22,7 +22,7 @@ pub(crate) struct Patience {
 pub(crate) trait Lookout {
     /// Whether the words that carry the next element have changed: looked at every turn, everything else now and then.
     fn stirs(&self) -> bool;
-    /// Asks for what it [expects](crate::ring::Expected).
+    /// Asks for what it [expects](crate::ring::Expected), every turn.
     fn ask_for_expected(&self) {}
     /// Looks at everything.
     fn look(&mut self) -> Vacancy;
@@ -96,9 +96,7 @@ impl Patience {
                     Vacancy::Empty => {}
                 }
             }
-            if is_eighth(turns.looks()) {
-                at.ask_for_expected();
-            }
+            at.ask_for_expected();
             let mut left = None;
             if turns.is_round() {
                 match at.look() {

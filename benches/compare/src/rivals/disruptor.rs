@@ -1,5 +1,7 @@
 //! disruptor: one producer, one poller.
 
+use std::hint::spin_loop;
+
 use disruptor::{BusySpin, EventPoller, Polling, Producer, SingleProducerBarrier, build_single_producer};
 
 use crate::contender::{Contender, Figure, Job, Setting, Task, Way, batch, single};
@@ -83,5 +85,6 @@ fn one<const W: usize>(from: &mut Poller<W>) -> Words<W> {
         {
             break *element;
         }
+        spin_loop();
     }
 }

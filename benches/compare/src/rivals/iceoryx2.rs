@@ -1,6 +1,6 @@
 //! iceoryx2's publish and subscribe.
 
-use std::hint::black_box;
+use std::hint::{black_box, spin_loop};
 use std::path::Path as StdPath;
 
 use iceoryx2::port::publisher::Publisher;
@@ -186,6 +186,7 @@ impl Ends {
             if count > 0 {
                 break black_box(sum);
             }
+            spin_loop();
         }
     }
 

@@ -1,5 +1,7 @@
 //! ringbuf, with its cached indices.
 
+use std::hint::spin_loop;
+
 use ringbuf::HeapRb;
 use ringbuf::traits::{Consumer, Producer, Split};
 
@@ -73,5 +75,6 @@ fn pop<const W: usize>(from: &mut impl Consumer<Item = Words<W>>) -> Words<W> {
         if let Some(element) = from.try_pop() {
             break element;
         }
+        spin_loop();
     }
 }
