@@ -13,6 +13,6 @@ pub(crate) use doorbell::{Doorbell, Ringer};
 pub use fence::Fence;
 pub(crate) use selector::{Bells, Ring, Selector};
 pub use strategy::WaitStrategy;
-pub(crate) use strategy::{Turn, Turns, is_eighth};
+pub(crate) use strategy::{LOOKS_OF_A_PAUSE, Turn, Turns};
 #[cfg(not(millstream_loom))]
 pub(crate) use wait_set::WaitSet;

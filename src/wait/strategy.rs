@@ -83,15 +83,8 @@ pub(crate) enum Turn {
     Park,
 }
 
-/// A pause hint takes 15 to 40 ns.
-const LOOKS_OF_A_PAUSE: u64 = 8;
-
-/// Whether after so many looks without a pause, in vain, it is time for what is done after each pause, as asking for what is
-/// [expected](crate::ring::Expected): often enough that it is early, and too seldom to matter to who finds something soon.
-#[inline]
-pub(crate) fn is_eighth(looks: u64) -> bool {
-    looks.is_multiple_of(LOOKS_OF_A_PAUSE)
-}
+/// How many looks without a pause take as long as a pause hint does, which is 15 to 40 ns.
+pub(crate) const LOOKS_OF_A_PAUSE: u64 = 8;
 
 /// One wait in progress.
 #[derive(Debug)]
@@ -141,13 +134,14 @@ impl Turns {
     /// Whether this turn is one at which to read the clock (30 ns) and the rarer words.
     #[inline]
     pub(crate) fn is_round(&self) -> bool {
-        match self.strategy {
-            WaitStrategy::BusySpin => self.taken & 15 == 0,
-            // Yielding and parking take longer than the look.
+        let pauses = match self.strategy {
+            WaitStrategy::BusySpin => u64::MAX,
             WaitStrategy::SpinThenYield { spins } | WaitStrategy::SpinThenPark { spins, .. } => {
-                self.taken & 15 == 0 || self.taken >= u64::from(spins)
+                u64::from(spins)
             }
-        }
+        };
+        // Yielding and parking take longer than the look.
+        self.taken & 15 == 0 || self.taken >= pauses
     }
 }
 

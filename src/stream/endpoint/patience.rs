@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::consumer::{Vacancy, Waited};
 use super::earlier;
-use crate::wait::{Turn, Turns, WaitStrategy, is_eighth};
+use crate::wait::{LOOKS_OF_A_PAUSE, Turn, Turns, WaitStrategy};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
@@ -52,9 +52,10 @@ impl Patience {
         self.count_looks(1);
     }
 
-    /// Whether this look is one of those at which what is expected is asked for.
+    /// Whether this look of who does not wait is one at which to ask for what is [expected](crate::ring::Expected), as who waits does after
+    /// each pause: often enough that it is early, and too seldom to matter to who finds something soon.
     pub(crate) fn is_eighth_look(&self) -> bool {
-        is_eighth(self.looks)
+        self.looks.is_multiple_of(LOOKS_OF_A_PAUSE)
     }
 
     /// Counts looks of who waited elsewhere.
