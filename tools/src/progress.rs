@@ -1,4 +1,4 @@
-//! How far it is, on a terminal only.
+//! How far it is, on a terminal only, and not behind whoever works there: a command in the background says nothing.
 
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// `bytes` is the size of the input, if it has one.
     pub(crate) fn new(bytes: Option<u64>) -> Self {
-        let bar = io::stderr().is_terminal().then(|| {
+        let bar = is_in_front().then(|| {
             let bar = ProgressBar::with_draw_target(bytes, ProgressDrawTarget::stderr());
             let template = if bytes.is_some() {
                 "{bar:30} {percent:>3} %  {msg}"
@@ -67,4 +67,11 @@ impl Drop for Progress {
     fn drop(&mut self) {
         self.clear();
     }
+}
+
+/// Whether standard error is a terminal whose foreground is ours. Who is sent to the background later goes on.
+fn is_in_front() -> bool {
+    let stderr = io::stderr();
+    stderr.is_terminal()
+        && rustix::termios::tcgetpgrp(&stderr).is_ok_and(|front| front == rustix::process::getpgrp())
 }
