@@ -14,6 +14,10 @@ pub(crate) mod hint {
     pub(crate) fn spin_loop() {
         loom::thread::yield_now();
     }
+    /// As above.
+    pub(crate) fn linger() {
+        spin_loop();
+    }
     /// Loom has no caches.
     pub(crate) fn prefetch_write(_: *const u8) {}
     pub(crate) fn prefetch_read(_: *const u8) {}

@@ -19,8 +19,8 @@ use crate::primitive::{hint, thread};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WaitStrategy {
-    /// Looks again and again, with nothing but the processor's pause hint in between: the lowest latency, and a core of its own. Without the
-    /// hint a source's looks take the line away from whoever is writing it: round trips of 8 bytes take 550 ns rather than 440 on the machine of
+    /// Looks again and again, each 40 ns or so: the lowest latency, and a core of its own, with all of its hardware threads. Looks without a rest in
+    /// between would take the line away from whoever is writing it: round trips of 8 bytes took 550 ns rather than 460 on the machine of
     /// `docs/performance.md`.
     ///
     /// Of a stream that carries as much as it can, a consumer that has come right behind its producer leaves the ring alone for some
@@ -83,7 +83,7 @@ pub(crate) enum Turn {
     Park,
 }
 
-/// How many looks without a pause take as long as a pause hint does, which is 15 to 40 ns.
+/// How many looks without a pause take as long as one with, or with what `BusySpin` does instead: 15 to 40 ns.
 pub(crate) const LOOKS_OF_A_PAUSE: u64 = 8;
 
 /// One wait in progress.
@@ -110,7 +110,7 @@ impl Turns {
         let taken = self.taken;
         self.taken = taken.wrapping_add(1);
         match self.strategy {
-            WaitStrategy::BusySpin => hint::spin_loop(),
+            WaitStrategy::BusySpin => hint::linger(),
             WaitStrategy::SpinThenYield { spins } => {
                 if taken < u64::from(spins) {
                     hint::spin_loop();
