@@ -83,7 +83,7 @@ impl<const W: usize> Payload<W> {
     }
 }
 
-/// Waits for a counter, with the pause hint between looks, as everybody here does: it spares the line.
+/// Waits for a counter, with the pause hint between looks, as the rivals do: it spares the line.
 #[inline(always)]
 fn await_turn(counter: &AtomicU64, turn: u64) {
     while counter.load(Ordering::Acquire) != turn {
