@@ -70,11 +70,17 @@ mod imp {
         #[cfg(not(millstream_shuttle))]
         #[inline(always)]
         pub(crate) fn linger() {
-            const STEPS: u64 = 50;
-            let mut value = 3_u64;
-            for _ in 0..STEPS {
-                value = keep_value(value.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+            {
+                const STEPS: u64 = 50;
+                let mut value = 3_u64;
+                for _ in 0..STEPS {
+                    value = keep_value(value.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+                }
             }
+            // Where `keep_value` keeps nothing.
+            #[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri))))]
+            spin_loop();
         }
 
         /// Asks for a line in the state in which it can be written. A hint: any address is allowed.
