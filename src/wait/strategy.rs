@@ -19,7 +19,7 @@ use crate::primitive::{hint, thread};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WaitStrategy {
-    /// Looks again and again, each 40 ns or so: the lowest latency, and a core of its own, with all of its hardware threads. Looks without a rest in
+    /// Looks again and again, each 40 ns or so, a sink at first without a rest: the lowest latency, and a core of its own, with all of its hardware threads. Looks without a rest in
     /// between would take the line away from whoever is writing it: round trips of 8 bytes took 550 ns rather than 460 on the machine of
     /// `docs/performance.md`.
     ///

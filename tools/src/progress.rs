@@ -1,4 +1,4 @@
-//! How far it is, on a terminal only, and not behind whoever works there: a command in the background says nothing.
+//! How far it is, on a terminal only, and not behind whoever works there: a job in the background says nothing.
 
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
