@@ -12,10 +12,10 @@ use crate::support::{joined, within};
 /// Three to a pair of lines, so that bundles do not fill their lines.
 type Quote = [u64; 12];
 
-/// Both ends: of this capacity, half of it demand, asked for by hand if so.
+/// Both ends: of this capacity, half of it demand, asked for by hand if so. They wait as they do by default: on a core that both threads
+/// share, who only spins uses up its slice for each ring full of elements.
 type Make = fn(usize, bool) -> (SinkRef<Quote>, SourceRef<Quote>);
 
-// The ends wait as they do by default: on a core that both threads share, who only spins uses up its slice for each ring full of elements.
 const CAPACITIES: [usize; 8] = [2, 16, 32, 48, 64, 66, 300, 1024];
 const MANY: u64 = 50_000;
 /// In the midst of a bundle of positions, which wrap before many are put.
