@@ -99,7 +99,7 @@ impl Worker {
                 began = ended;
                 continue;
             }
-            let parks = turns.turn() == Turn::Park;
+            let parks = turns.turn_after_a_long_look() == Turn::Park;
             if parks {
                 if let Some(actor) = self.lingering.take() {
                     self.let_go(actor);
