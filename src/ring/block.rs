@@ -18,7 +18,7 @@
 //! to 83 and 46, `put_slice` 61 and 36 to 75 and 56, claims 75 and 44 to 91 and 53. At 256 bytes a stamp of its own is a thirtieth
 //! of the record, and single puts to a consumer that watches the stamp are better off with it: 22 against 19.
 
-use super::expected::Expected;
+use super::expected::{Expected, MOST_AT_ONCE};
 use super::shape::{LINE, Measured, STAMP, Shape};
 use crate::primitive::atomic::AtomicU64;
 #[cfg(millstream_loom)]
@@ -247,7 +247,9 @@ impl Place {
     #[inline(always)]
     pub(crate) fn expected(&self, shape: impl Shape, pos: u64) -> Expected {
         if shape.is_bundle() {
-            Expected::new(self.element(shape, pos), shape.size())
+            Expected::of_bundle(self.element(shape, pos), shape.size())
+        } else if shape.is_record() {
+            Expected::of_record(self.element(shape, pos), shape.size())
         } else {
             Expected::NOTHING
         }
@@ -403,6 +405,16 @@ impl Place {
     pub(crate) fn claim_ahead_of(&self, shape: impl Shape, at: *mut u8) {
         if shape.is_bundle() && self.ahead != 0 {
             self.claim_lines(at.wrapping_add(self.ahead), shape.size());
+        }
+    }
+
+    /// Where no line is asked for [ahead](Self::set_asking), asks for those of this block, a record that is about to be written: the consumer has read
+    /// the last one there, and they would come back one after the other. With what the consumer [asks for](Expected) round trips of
+    /// 1,024 bytes took 700 ns rather than 1,050, without the 17th line 840.
+    #[inline(always)]
+    pub(crate) fn claim_own(&self, shape: impl Shape) {
+        if shape.is_record() && self.ahead == 0 {
+            self.claim_lines(self.block, shape.stride().min(MOST_AT_ONCE));
         }
     }
 

@@ -182,6 +182,7 @@ impl<S: Shape> Producer<S> {
         let at = self.place.element(self.shape, self.pos);
         self.place.writing(self.shape, self.pos);
         self.place.claim_ahead_of(self.shape, at);
+        self.place.claim_own(self.shape);
         write(at);
         self.pos = self.pos.wrapping_add(1);
         // Pairs with the Acquire in `Consumer::ready` and `Run::go`: who reads this stamp sees the element.

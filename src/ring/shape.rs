@@ -37,6 +37,12 @@ pub(crate) trait Shape: Copy + fmt::Debug {
     fn is_bundle(self) -> bool {
         self.per() > 1 && self.stride() > LINE
     }
+
+    /// Whether a block is of one element, and larger than a line.
+    #[inline(always)]
+    fn is_record(self) -> bool {
+        self.per() == 1 && self.stride() > LINE
+    }
 }
 
 /// The shape of blocks of `T`.

@@ -14,9 +14,13 @@ use crate::ring::notice::CANCEL;
 use crate::ring::page::{WORD_PARKED, WORD_SEQUENCE};
 use crate::ring::{Corruption, Expected};
 use crate::stream::end::End;
+use crate::wait::LOOKS_OF_A_PAUSE;
 
 /// Bits of a control word that the sleep's number may use; those above are the notice's.
 const SEQUENCE_BITS: u64 = CANCEL - 1;
+
+/// Looks of a wait that tell who waits for each element from who has just caught up with a producer that goes on.
+const LONG_WAIT: u64 = 8 * LOOKS_OF_A_PAUSE;
 
 impl ConsumerEndpoint {
     /// Waits at `pos` until something is there, the stream ends, the deadline passes or the idle timeout ends it.
@@ -28,8 +32,12 @@ impl ConsumerEndpoint {
         there: impl Fn() -> Result<bool, Corruption>,
     ) -> Waited {
         let mut patience = self.patience;
+        let before = patience.looks();
         let waited = patience.wait(pos, deadline, &mut Post(self, pos, expected, there));
         self.patience = patience;
+        if waited == Waited::Ready && patience.looks().wrapping_sub(before) >= LONG_WAIT {
+            expected.found();
+        }
         waited
     }
 
