@@ -6,6 +6,7 @@
 
 mod harness;
 
+use harness::bare_records::{self, Mapped};
 use harness::effort::Paid;
 use harness::one_way::Pace;
 use harness::options::{Extent, Options};
@@ -19,6 +20,8 @@ use hdrhistogram::Histogram;
 use millstream::WaitStrategy;
 
 const WORDS: [usize; 5] = [1, 7, 8, 32, 128];
+/// Those of [`WORDS`] that have a stamp each, and more than a line.
+const RECORDS: [usize; 2] = [32, 128];
 const PACED: [usize; 3] = [1, 8, 128];
 /// Nanoseconds between the elements of a flow at a fixed rate: 100 000 a second.
 const INTERVAL: u64 = 10_000;
@@ -70,12 +73,22 @@ fn trips(words: usize, extent: Extent) -> Group<Histogram<u64>> {
         Extent::Quick => 20_000,
         Extent::Test => 100,
     };
-    let rows = vec![
+    let mut rows = vec![
         Row::new("two lines (limit)", move || two_lines::measure(count)),
         Row::new("rtrb", move || round_trip::rtrb(words, count)),
         Row::new("one process", move || round_trip::within(words, count)),
         Row::new("between processes", move || round_trip::between(words, count)),
     ];
+    if RECORDS.contains(&words) {
+        for (name, mapped) in [
+            ("bare records (limit)", Mapped::ToBeWritten),
+            ("the same, mapped to be read (limit)", Mapped::ToBeRead),
+        ] {
+            rows.push(Row::new(name, move || {
+                bare_records::measure(words, mapped, count)
+            }));
+        }
+    }
     Group {
         name: format!("round trip of {} bytes", 8 * words),
         unit: "ns",
