@@ -48,7 +48,11 @@ impl Options {
     /// Reads the command line; ends the process when it cannot be read, or asks for help.
     pub(crate) fn read() -> Self {
         match Self::parse(std::env::args().skip(1)) {
-            Ok(options) => options,
+            Ok(Some(options)) => options,
+            Ok(None) => {
+                println!("{USAGE}");
+                std::process::exit(0);
+            }
             Err(wrong) => {
                 eprintln!("{wrong}\n{USAGE}");
                 std::process::exit(2);
@@ -56,7 +60,8 @@ impl Options {
         }
     }
 
-    fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
+    /// Nothing, if they ask for help.
+    fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
         let (mut bench, mut test, mut quick) = (false, false, false);
         let (mut rounds, mut repeats, mut filter, mut json) = (None, 3, String::new(), None);
         while let Some(word) = words.next() {
@@ -70,7 +75,7 @@ impl Options {
                 "--repeats" => repeats = number(value()?)?,
                 "--filter" => filter = value()?,
                 "--json" => json = Some(value()?.into()),
-                "--help" | "-h" => return Err(String::new()),
+                "--help" | "-h" => return Ok(None),
                 text if !text.starts_with('-') => filter = word,
                 _ => return Err(format!("unknown option {word}")),
             }
@@ -88,12 +93,12 @@ impl Options {
         if extent == Extent::Test {
             repeats = 0;
         }
-        Ok(Self {
+        Ok(Some(Self {
             extent,
             rounds: rounds.unwrap_or(usual).max(1),
             repeats,
             filter,
             json,
-        })
+        }))
     }
 }

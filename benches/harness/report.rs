@@ -65,6 +65,7 @@ impl Fact {
 pub(crate) struct Report {
     began: Instant,
     machine: Value,
+    filter: String,
     groups: Vec<Value>,
 }
 
@@ -82,6 +83,7 @@ impl Report {
         Self {
             began: Instant::now(),
             machine,
+            filter: options.filter.clone(),
             groups: Vec::new(),
         }
     }
@@ -200,6 +202,10 @@ impl Report {
 
     /// Ends the report, and writes the file if one was asked for.
     pub(crate) fn finish(self, json: Option<&Path>) {
+        if self.groups.is_empty() {
+            let filter = &self.filter;
+            println!("\nno group's name contains {filter:?}; without it and with --test all are named within seconds");
+        }
         println!("\n{:.0} s", self.began.elapsed().as_secs_f64());
         if let Some(path) = json {
             let text = format!("{:#}\n", json!({"machine": self.machine, "groups": self.groups}));

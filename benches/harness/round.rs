@@ -145,8 +145,10 @@ pub(crate) fn run<M>(groups: Vec<Group<M>>, options: &Options) -> Vec<Outcome<M>
             rounds: Vec::new(),
         })
         .collect();
-    let watched = options.extent != Extent::Test && !groups.is_empty();
-    if watched {
+    if groups.is_empty() {
+        return outcomes;
+    }
+    if options.extent != Extent::Test {
         vigil::prepare();
     }
     let mut spare = SPARE;
