@@ -204,7 +204,9 @@ impl Report {
     pub(crate) fn finish(self, json: Option<&Path>) {
         if self.groups.is_empty() {
             let filter = &self.filter;
-            println!("\nno group's name contains {filter:?}; without it and with --test all are named within seconds");
+            println!(
+                "\nno group's name contains {filter:?}; without it and with --test all are named within seconds"
+            );
         }
         println!("\n{:.0} s", self.began.elapsed().as_secs_f64());
         if let Some(path) = json {
