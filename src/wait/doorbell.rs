@@ -84,7 +84,17 @@ impl Doorbell {
         }
     }
 
-    /// Sleeps until rung, or `limit` is over. Rings before the call count.
+    /// Takes the rings that ended the last sleep, if the sleep left them: between processes that takes a system call or two, for which who was woken has no
+    /// time. Goes before the store by which the owner says that it is parked, for every ring after that one counts.
+    pub(crate) fn take_rings(&mut self) {
+        match self {
+            Self::Local(_) => {}
+            #[cfg(all(target_os = "linux", not(millstream_loom)))]
+            Self::Remote(bell) => bell.take_rings(),
+        }
+    }
+
+    /// Sleeps until rung, or `limit` is over. Rings before the call count, except those [taken](Self::take_rings).
     pub(crate) fn sleep(&mut self, limit: Option<Duration>) {
         let limit = limit.map_or(LONGEST_SLEEP, |limit| limit.min(LONGEST_SLEEP));
         match self {

@@ -43,6 +43,7 @@ impl ConsumerEndpoint {
 
     /// Sleeps until the producer publishes or ends, unless the last look finds something.
     fn park(&mut self, pos: u64, left: Option<Duration>, there: &impl Fn() -> Result<bool, Corruption>) {
+        self.bell.take_rings();
         self.lie_down();
         // Between `parked` and the last look; pairs with the plain load in `Watch::word`.
         self.fence.heavy();

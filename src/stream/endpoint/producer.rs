@@ -350,6 +350,7 @@ impl ProducerEndpoint {
 
     /// Sleeps until the consumer gives credit, unless `ready` finds something at the last look.
     fn park(&mut self, left: Option<Duration>, ready: &mut impl FnMut(&mut Self) -> bool) {
+        self.bell.take_rings();
         self.lie_down();
         // Between `parked` and the last look; pairs with the light side in `ConsumerEndpoint::credit`.
         self.fence.heavy();

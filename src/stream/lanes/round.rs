@@ -32,6 +32,9 @@ impl<T> Lookout for Round<'_, T> {
     }
 
     fn park(&mut self, left: Option<Duration>) {
+        if let Some(lanes) = &mut self.cold.lanes {
+            lanes.bell.take_rings();
+        }
         let (vacancy, came) = self.lie_down();
         if vacancy == Vacancy::Empty
             && !came

@@ -19,8 +19,17 @@ pub(crate) struct Remote {
     /// The peer of a stream that has one, once it is there.
     peer: Option<OwnedFd>,
     hung_up: bool,
+    /// Which of the two has ended a sleep and was not read since.
+    rung: Rung,
     /// The peers of a stream that has several.
     crowd: Vec<Peer>,
+}
+
+/// Which bells have rung.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rung {
+    local: bool,
+    peer: bool,
 }
 
 /// One peer of several.
@@ -38,6 +47,7 @@ impl Remote {
             local,
             peer,
             hung_up: false,
+            rung: Rung::default(),
             crowd: Vec::new(),
         }
     }
@@ -71,19 +81,23 @@ impl Remote {
             return self.sleep_among(&timeout);
         }
         let peer = self.peer.as_ref().filter(|_| !self.hung_up);
-        let (ready, peer_ready) = {
-            let local = PollFd::new(&self.local, PollFlags::IN);
-            // A descriptor that has nothing to say stands in for the peer that is not there yet.
-            let mut both = [local, PollFd::new(peer.unwrap_or(&self.local), PollFlags::IN)];
-            match poll(&mut both, Some(&timeout)) {
-                Ok(0) | Err(_) => return,
-                Ok(_) => (!both[0].revents().is_empty(), !both[1].revents().is_empty()),
-            }
-        };
-        if ready {
+        let local = PollFd::new(&self.local, PollFlags::IN);
+        // A descriptor that has nothing to say stands in for the peer that is not there yet.
+        let mut both = [local, PollFd::new(peer.unwrap_or(&self.local), PollFlags::IN)];
+        if matches!(poll(&mut both, Some(&timeout)), Ok(1..)) {
+            // Read before the next sleep: this one's end is what the element waits for.
+            let [local, peer] = both.map(|fd| !fd.revents().is_empty());
+            self.rung = Rung { local, peer };
+        }
+    }
+
+    /// Takes the rings that ended the last sleep.
+    pub(super) fn take_rings(&mut self) {
+        let rung = std::mem::take(&mut self.rung);
+        if rung.local {
             self.hush();
         }
-        if peer_ready {
+        if rung.peer {
             self.hear();
         }
     }
