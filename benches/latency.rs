@@ -81,8 +81,8 @@ fn trips(words: usize, extent: Extent) -> Group<Histogram<u64>> {
     ];
     if RECORDS.contains(&words) {
         for (name, mapped) in [
-            ("bare records (limit)", Mapped::ToBeWritten),
-            ("the same, mapped to be read (limit)", Mapped::ToBeRead),
+            ("bare records (by hand)", Mapped::ToBeWritten),
+            ("bare records, mapped to be read (by hand)", Mapped::ToBeRead),
         ] {
             rows.push(Row::new(name, move || {
                 bare_records::measure(words, mapped, count)

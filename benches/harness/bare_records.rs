@@ -1,7 +1,8 @@
-//! The limit of a round trip of records, which have a stamp and more than a line: written by hand, with nothing but elements and stamps.
+//! A round trip of records, which have a stamp and more than a line, written by hand, with nothing but elements and stamps.
 //!
 //! The consumer reads them by a second mapping of the same memory, as one in another process does. It is one that it could write to, or one for
-//! reading only, as millstream's is between processes: on some processors that alone makes a difference. Like
+//! reading only, as millstream's is between processes: on some processors that alone makes a difference. Ownership of lines is asked for where they
+//! can be written on both sides, for elsewhere it makes trips longer. Like
 //! [`bare_lines`](super::bare_lines) it promises nothing, and is unsafe for anybody but this bench.
 
 use std::fs::File;
@@ -37,6 +38,7 @@ pub(crate) fn measure(words: usize, mapped: Mapped, count: u64) -> Histogram<u64
         let (mut there, mut back) = (Memory::new(size_of::<Record<W>>(), mapped), Memory::new(size_of::<Record<W>>(), mapped));
         let (there, back) = (there.ring::<W>(), back.ring::<W>());
         let (there, back) = (&there, &back);
+        // Of 1,024 bytes: 750 to 850 rather than 900 to 1,110 ns with it, but 1,270 to 1,290 rather than 1,100 to 1,190 mapped to be read.
         let claims = mapped == Mapped::ToBeWritten;
         face_to_face(
             // SAFETY: the only consumer of one ring and the only producer of the other.

@@ -6,7 +6,7 @@
 //! second one. What is timed: `element_flow` and `frame_flow` (throughput, in cells of one length by `pace`), `fan_in`, `fan_out`, `round_trip` with its limit `two_lines`, and
 //! `one_way` (at a fixed rate, with `effort` for what the consumer
 //! pays), `mail` (messages of actors) and `spoken` (streams that actors set up). `attach` is a consumer that comes and
-//! goes, `heap` and `holdings` what streams keep. `bare_lines` and `bare_blocks` are the limits of a flow as `two_lines` and `bare_records` are those of a trip; `verdict` compares with the design.
+//! goes, `heap` and `holdings` what streams keep. `bare_lines` and `bare_blocks` are the limits of a flow as `two_lines` is that of a trip, `bare_records` is one by hand; `verdict` compares with the design.
 
 #![allow(dead_code, reason = "each bench uses its part")]
 #![allow(

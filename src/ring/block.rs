@@ -414,7 +414,12 @@ impl Place {
     #[inline(always)]
     pub(crate) fn claim_own(&self, shape: impl Shape) {
         if shape.is_record() && self.ahead == 0 {
-            self.claim_lines(self.block, shape.stride().min(MOST_AT_ONCE));
+            // From the beginning of its first line on, or the last one is left out wherever a record begins within a line.
+            let within = self.block as usize % LINE;
+            self.claim_lines(
+                self.block.wrapping_sub(within),
+                (within + shape.stride()).min(MOST_AT_ONCE),
+            );
         }
     }
 

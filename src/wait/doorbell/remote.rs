@@ -56,6 +56,7 @@ impl Remote {
     pub(crate) fn connect(&mut self, peer: OwnedFd) {
         self.peer = Some(peer);
         self.hung_up = false;
+        self.rung.peer = false;
     }
 
     /// One more of several peers.
@@ -124,6 +125,7 @@ impl Remote {
 
     /// Takes what was rung, without waiting.
     pub(super) fn empty(&mut self) {
+        self.rung = Rung::default();
         self.hush();
         // A bound, because the peer may ring all the while.
         for _ in 0..MOST_RINGS {
@@ -205,4 +207,82 @@ fn hear(bell: &OwnedFd) -> (bool, bool) {
 fn ring(bell: &OwnedFd) {
     // A full buffer means that rings enough are waiting; a closed one, that nobody sleeps.
     let _ = send(bell, &[1], SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::event::{EventfdFlags, eventfd};
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    fn pair() -> (OwnedFd, OwnedFd) {
+        socketpair(
+            AddressFamily::UNIX,
+            SocketType::STREAM,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .unwrap()
+    }
+
+    fn bell(peer: OwnedFd) -> Remote {
+        let local = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).unwrap();
+        Remote::new(local, Some(peer))
+    }
+
+    fn is_silent(bell: &Remote) -> bool {
+        let mut fds: Vec<_> = bell
+            .fds()
+            .into_iter()
+            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+            .collect();
+        poll(&mut fds, Some(&Timespec::default())) == Ok(0)
+    }
+
+    #[test]
+    fn a_ring_that_ended_a_sleep_is_taken_before_the_next_one() {
+        let (own, peer) = pair();
+        let mut bell = bell(own);
+        bell.take_rings();
+        ring(&peer);
+        bell.sleep(LONG);
+        assert!(!is_silent(&bell));
+        bell.take_rings();
+        assert!(is_silent(&bell));
+        rustix::io::write(&bell.local, &1_u64.to_ne_bytes()).unwrap();
+        bell.sleep(LONG);
+        bell.take_rings();
+        assert!(is_silent(&bell));
+    }
+
+    #[test]
+    fn a_hang_up_ends_one_sleep_and_a_new_peer_is_heard() {
+        let (own, peer) = pair();
+        let mut bell = bell(own);
+        drop(peer);
+        bell.sleep(LONG);
+        bell.take_rings();
+        assert!(is_silent(&bell));
+        let (own, peer) = pair();
+        bell.connect(own);
+        ring(&peer);
+        bell.take_rings();
+        bell.sleep(LONG);
+        assert!(!is_silent(&bell));
+    }
+
+    #[test]
+    fn an_emptied_bell_has_nothing_to_be_taken() {
+        let (own, peer) = pair();
+        let mut bell = bell(own);
+        ring(&peer);
+        bell.sleep(LONG);
+        bell.empty();
+        ring(&peer);
+        bell.take_rings();
+        assert!(!is_silent(&bell));
+    }
 }
