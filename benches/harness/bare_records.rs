@@ -119,9 +119,7 @@ impl<const W: usize> Ring<W> {
     unsafe fn put(&self, pos: u64, element: Words<W>, claims: bool) {
         let record = self.produced.wrapping_add((pos % RECORDS) as usize);
         if claims {
-            for at in (0..size_of::<Record<W>>()).step_by(LINE) {
-                prefetch_write(record.cast::<u8>().wrapping_add(at));
-            }
+            claim(record);
         }
         // SAFETY: a record of the ring, which its consumer is done with.
         unsafe {
@@ -140,12 +138,18 @@ impl<const W: usize> Ring<W> {
             rest();
         }
         if claims {
-            for at in (0..size_of::<Record<W>>()).step_by(LINE) {
-                prefetch_write(record.cast_mut().cast::<u8>().wrapping_add(at));
-            }
+            claim(record.cast_mut());
         }
         // SAFETY: stamped.
         unsafe { (&raw const (*record).1).read() }
+    }
+}
+
+/// Asks for ownership of the lines of a record.
+#[inline(always)]
+fn claim<const W: usize>(record: *mut Record<W>) {
+    for at in (0..size_of::<Record<W>>()).step_by(LINE) {
+        prefetch_write(record.cast::<u8>().wrapping_add(at));
     }
 }
 
