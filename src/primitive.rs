@@ -6,6 +6,8 @@
 //! threads may change: so all of the crate is as it is without. Under `--cfg millstream_tsan` there is a mutex that
 //! ThreadSanitizer understands.
 
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+pub(crate) mod futex;
 #[cfg(millstream_loom)]
 mod loom;
 #[cfg(any(millstream_loom, millstream_shuttle))]

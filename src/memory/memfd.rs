@@ -304,6 +304,11 @@ impl SharedMemory {
         }
     }
 
+    /// Whether this process may write it.
+    pub(super) fn is_writable(&self) -> bool {
+        self.access == Access::ReadWrite
+    }
+
     /// Copies bytes out of the memory word by word. `None` when they do not lie in whole words inside it.
     pub(crate) fn copy_out(&self, offset: usize, len: usize) -> Option<Vec<u8>> {
         let end = offset.checked_add(len.checked_next_multiple_of(size_of::<u64>())?)?;

@@ -6,6 +6,8 @@ mod heap;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 mod available;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
+mod counter;
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
 mod error;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) mod file;
@@ -14,6 +16,8 @@ mod memfd;
 
 pub(crate) use heap::HeapMemory;
 
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+pub(crate) use counter::Counter;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub use error::MemoryError;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]

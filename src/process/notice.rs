@@ -9,15 +9,19 @@ use rustix::event::EventfdFlags;
 use rustix::io::retry_on_intr;
 
 use super::error::SystemError;
+use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicU64, Ordering};
+use crate::primitive::futex::Futex;
+use crate::wait::ring_within;
 
 pub(crate) use crate::ring::notice::{ARRIVED, GONE};
 
-/// A word and a bell, shared by an endpoint and the background thread.
+/// A word, a bell and a counter of the bell's rings, shared by an endpoint and the background thread.
 #[derive(Debug)]
 pub(crate) struct Notice {
     word: AtomicU64,
     bell: OwnedFd,
+    rings: Arc<Futex>,
 }
 
 impl Notice {
@@ -27,6 +31,7 @@ impl Notice {
         Ok(Self {
             word: AtomicU64::new(0),
             bell,
+            rings: Arc::new(Futex::default()),
         })
     }
 
@@ -41,10 +46,16 @@ impl Notice {
         self.bell.as_fd()
     }
 
+    /// Counted up once a bit was set, for who sleeps on it.
+    pub(crate) fn rings(&self) -> &Arc<Futex> {
+        &self.rings
+    }
+
     pub(super) fn set(&self, bits: u64) {
         self.word.fetch_or(bits, Ordering::AcqRel);
         // A full counter rings as well.
         let _ = retry_on_intr(|| rustix::io::write(&self.bell, &1u64.to_ne_bytes()));
+        ring_within(&self.rings);
     }
 
     pub(super) fn clear(&self, bits: u64) {

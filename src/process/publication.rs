@@ -19,12 +19,13 @@ use super::offer::Offer;
 use super::reactor::Command;
 use super::service::{Lease, Unavailable};
 use super::socket;
-use crate::memory::SharedMemory;
+use crate::memory::{Counter, SharedMemory};
 use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::primitive::{Arc, Mutex};
-use crate::ring::page::{StreamHeader, WORD_CLOSED};
+use crate::ring::page::{CONSUMER_RINGS, PRODUCER_RINGS, StreamHeader, WORD_CLOSED};
 use crate::ring::shape::Measured;
 use crate::ring::{History, Lobby};
+use crate::wait::Rings;
 
 /// What to publish, and where.
 #[derive(Debug)]
@@ -121,6 +122,7 @@ impl Desk {
 pub(crate) struct Publication {
     id: u64,
     desk: Arc<Desk>,
+    memory: Arc<SharedMemory>,
     lease: Lease,
 }
 
@@ -161,7 +163,7 @@ impl Publication {
         let offer = Offer {
             header,
             schema,
-            memory,
+            memory: Arc::clone(&memory),
             membarrier,
             group,
             durable,
@@ -175,11 +177,23 @@ impl Publication {
                 path: directory.at(&name.socket_file()),
                 source,
             })?;
-        Ok(Self { id, desk, lease })
+        Ok(Self {
+            id,
+            desk,
+            memory,
+            lease,
+        })
     }
 
     pub(crate) fn notice(&self) -> &Arc<Notice> {
         &self.desk.notice
+    }
+
+    /// How the producer and the only consumer, whose page this is, ring each other, if not by sockets.
+    pub(crate) fn rings(&self, credit: &Arc<SharedMemory>) -> Option<Rings> {
+        let own = Counter::at(&self.memory, PRODUCER_RINGS)?;
+        let peer = Counter::at(credit, CONSUMER_RINGS)?;
+        Rings::new(own, peer, Arc::clone(self.desk.notice.rings()))
     }
 
     /// Whether it is of this process, and not of one that forked it.

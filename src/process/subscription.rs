@@ -20,10 +20,11 @@ use super::service::{Lease, Messenger, Unavailable, WAKE};
 use super::subscribe_error::SubscribeError;
 use super::watch::Watch;
 use super::wire::{Hello, Join, Kind, Role};
-use crate::memory::{Access, SIZE_SEALS, SharedMemory, WRITER_ONLY_SEALS};
+use crate::memory::{Access, Counter, SIZE_SEALS, SharedMemory, WRITER_ONLY_SEALS};
 use crate::primitive::Arc;
 use crate::ring::notice::CANCEL;
-use crate::ring::page::{DURABLE, ENDIAN_MARK, PAGE, StreamHeader};
+use crate::ring::page::{CONSUMER_RINGS, DURABLE, ENDIAN_MARK, PAGE, PRODUCER_RINGS, StreamHeader};
+use crate::wait::Rings;
 
 /// First pause between two calls; each is twice as long as the one before, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -61,7 +62,7 @@ pub(crate) struct SubscriptionSettings {
 #[derive(Debug)]
 pub(crate) struct Subscription {
     /// The stream page and the area, mapped for reading.
-    pub(crate) memory: SharedMemory,
+    pub(crate) memory: Arc<SharedMemory>,
     /// The own credit page.
     pub(crate) credit: Arc<SharedMemory>,
     /// Of one of several consumers: the page by which they ask for attention, and its number among them.
@@ -294,7 +295,7 @@ fn attempt(
             .into(),
         })?;
     Ok(Subscription {
-        memory,
+        memory: Arc::new(memory),
         credit: Arc::new(credit),
         attention,
         header,
@@ -330,6 +331,19 @@ impl HangUp {
         // The consumer first: it then closes, where it waits, and the producer hears of that rather than of a death.
         self.notice.set(CANCEL);
         self.messenger.tell(Command::HangUp(self.id));
+    }
+}
+
+impl Subscription {
+    /// How the consumer and the producer ring each other, if not by sockets.
+    pub(crate) fn rings(&self) -> Option<Rings> {
+        // Several are rung one by one, and a page of a revision before this has no place for it.
+        if self.attention.is_some() || self.header.minor == 0 {
+            return None;
+        }
+        let own = Counter::at(&self.credit, CONSUMER_RINGS)?;
+        let peer = Counter::at(&self.memory, PRODUCER_RINGS)?;
+        Rings::new(own, peer, Arc::clone(self.link.notice().rings()))
     }
 }
 

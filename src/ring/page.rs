@@ -19,6 +19,9 @@
 //! 2944  boot: of a durable stream, which run
 //!       of the machine wrote it last
 //! 2960  reserved, zero
+//! 3072  rings: how often the producer rang
+//!       the consumer, which sleeps on it
+//! 3200  reserved, zero
 //! 4096  schema, then the area (page aligned)
 //! ```
 //!
@@ -29,11 +32,15 @@
 //!  512  commits: how often the consumer committed a state
 //!  640  slot 0: position, bytes of the state, fingerprint of its type, checksum, state
 //! 2304  slot 1: the same. Of the commit with number n, from 1 on, it is slot n % 2
-//! 3968  reserved, zero
+//! 3968  rings: how often the consumer rang the producer, which sleeps on it
 //! ```
 //!
 //! A commit writes the slot that the last one left alone, then adds one to `commits`: by that one store state and position
 //! change together.
+//!
+//! The **rings** of a page are a `u32` and counted up by the page's owner, who then wakes whoever sleeps on it: `futex` asks for no more than
+//! to read it. They read 0 where the owner rings by its socket alone, and for one sleep more when they have gone round. Of a stream for several
+//! consumers they stay 0.
 //!
 //! A stream for several consumers has an **attention page** beside them, which all of them and the producer write:
 //!
@@ -66,7 +73,12 @@ pub(crate) const ATTENTION_MAGIC: [u8; 8] = *b"\x89MLA\r\n\x1a\n";
 /// Layout version. A different major number means that neither side can read the other.
 pub(crate) const MAJOR: u16 = 2;
 /// Layout revision within the major version.
-pub(crate) const MINOR: u16 = 0;
+pub(crate) const MINOR: u16 = 1;
+/// Whether files of this version can be read here: what a revision adds reads as nothing in the files of those before.
+pub(crate) fn can_read(major: u16, minor: u16) -> bool {
+    major == MAJOR && minor <= MINOR
+}
+
 /// Reads differently on a machine of the other byte order.
 pub(crate) const ENDIAN_MARK: u32 = 0x0102_0304;
 /// Longest message of a fault, in bytes of UTF-8.
@@ -252,6 +264,8 @@ pub(crate) struct StreamPage {
     pub(crate) evicted: EvictionLines,
     /// Zero in a stream that is not durable.
     pub(crate) boot: [u64; 2],
+    /// Since 2.1.
+    pub(crate) rings: WordLine,
 }
 
 /// How many evictions the stream page remembers.
@@ -282,6 +296,8 @@ pub(crate) const BOOT: usize = std::mem::offset_of!(StreamPage, boot);
 pub(crate) const REACH: usize = std::mem::offset_of!(StreamPage, reach.reach);
 /// Where the intent stands in a stream page.
 pub(crate) const INTENT: usize = std::mem::offset_of!(StreamPage, reach.intent);
+/// Where the producer's rings stand in a stream page.
+pub(crate) const PRODUCER_RINGS: usize = std::mem::offset_of!(StreamPage, rings);
 
 /// What the consumer has let the producer do. Only ever grows (in wrapping arithmetic).
 #[repr(C, align(128))]
@@ -305,6 +321,8 @@ pub(crate) struct CreditPage {
     pub(crate) subscription: SubscriptionLine,
     pub(crate) commits: WordLine,
     pub(crate) slots: [CommitSlot; 2],
+    /// Since 2.1.
+    pub(crate) rings: WordLine,
 }
 
 /// The name of a durable stream's subscription.
@@ -339,6 +357,8 @@ pub(crate) const SUBSCRIPTION: usize = std::mem::offset_of!(CreditPage, subscrip
 pub(crate) const COMMITS: usize = std::mem::offset_of!(CreditPage, commits);
 /// Where the first of the slots for commits stands in a credit page.
 pub(crate) const SLOTS: usize = std::mem::offset_of!(CreditPage, slots);
+/// Where the consumer's rings stand in a credit page.
+pub(crate) const CONSUMER_RINGS: usize = std::mem::offset_of!(CreditPage, rings);
 
 /// The page that the producer and all of its consumers write.
 #[repr(C, align(4096))]
@@ -362,8 +382,19 @@ pub(crate) fn attention_bit(id: u64) -> u64 {
 pub(crate) const WORD_PARKED: u64 = 1;
 /// The consumer takes nothing any more and has released nothing since: the producer owns the ring.
 pub(crate) const WORD_CLOSED: u64 = 2;
+/// With [`WORD_PARKED`]: it sleeps on the rings of its peer's page, and its socket may stay silent. Since 2.1.
+pub(crate) const WORD_ON_RINGS: u64 = 4;
 /// One unit of the sleep's sequence number.
-pub(crate) const WORD_SEQUENCE: u64 = 4;
+pub(crate) const WORD_SEQUENCE: u64 = 8;
+
+/// The word of a sleep without its number.
+pub(crate) fn parked(on_rings: bool) -> u64 {
+    if on_rings {
+        WORD_PARKED | WORD_ON_RINGS
+    } else {
+        WORD_PARKED
+    }
+}
 
 impl CreditLine {
     /// The credit of a consumer that starts at `start` and has asked for nothing.
@@ -431,6 +462,8 @@ const _: () = {
     assert!(SLOTS == 640);
     assert!(size_of::<CommitSlot>() == 1664);
     assert!(BOOT == 2944);
+    assert!(PRODUCER_RINGS == 3072);
+    assert!(CONSUMER_RINGS == 3968);
     assert!(offset_of!(StreamHeader, checksum) == 168);
     assert!(size_of::<AttentionPage>() == PAGE);
     assert!(offset_of!(AttentionPage, attention) == 128);

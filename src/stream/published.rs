@@ -264,7 +264,7 @@ impl Stream {
                 complete_on_drop: settings.sink.complete_on_drop,
                 strategy: settings.sink.strategy,
                 fence: if membarrier { Fence::Machine } else { Fence::Full },
-                bell: Doorbell::Remote(Remote::new(bell, None)),
+                bell: Doorbell::Remote(Remote::new(bell)),
                 audience: Audience::Published(publication, self.memory.huge_pages()),
                 ledger: None,
                 keep: Box::new((self.memory.clone(), notice, assembly.clone())),

@@ -56,6 +56,7 @@ impl sealed::Subscribe {
     /// taken may still be worked on, because it is handed out by value; a frame is taken when the work on it is done.
     /// Nothing can fail here: the producer has seated this consumer, and would see its failure as its end.
     fn endpoint(&self, subscription: Subscription, taken_before: bool) -> Box<ConsumerEndpoint> {
+        let rings = subscription.rings();
         let Subscription {
             memory,
             credit: credit_memory,
@@ -91,6 +92,8 @@ impl sealed::Subscribe {
                 notice: link.notice().word(),
             }
         };
+        let mut doorbell = Remote::new(own_bell);
+        doorbell.connect(bell, rings);
         let resumable = self.subscription.is_some();
         let hang_up = link.hang_up();
         let asking = attention.as_ref().map(|(page, number)| {
@@ -123,7 +126,7 @@ impl sealed::Subscribe {
                 } else {
                     Fence::Full
                 },
-                bell: Doorbell::Remote(Remote::new(own_bell, Some(bell))),
+                bell: Doorbell::Remote(doorbell),
                 keep: Box::new((memory, credit_memory, attention, link)),
             })
         });

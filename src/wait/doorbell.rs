@@ -1,9 +1,10 @@
 //! Doorbells: how an endpoint sleeps and how its peer wakes it.
 //!
-//! In one process: crossbeam's parker, and beside it a place for a task's waker, for an endpoint that must not block. Between processes: a connected pair of sockets, one end with each
-//! peer, whose hang-up is heard like a ring, and an `eventfd` by which the process's own background thread
-//! rings. A peer can neither take a ring away from the other, nor make it block: every send and receive
-//! asks not to wait.
+//! In one process: crossbeam's parker, and beside it a place for a task's waker, for an endpoint that must not block. Between processes, for who sleeps
+//! in its thread and has one peer: a [counter](rings) in each side's page. For who waits by descriptors, for several peers, and where the kernel
+//! has no sleep on several counters: a connected pair of sockets, one end with each peer, whose hang-up is heard like a ring, and an `eventfd`
+//! by which the process's own background thread rings. A peer can neither take a ring away from the other, nor make it block: every send and
+//! receive asks not to wait.
 
 #![forbid(unsafe_code)]
 
@@ -14,6 +15,8 @@ use std::time::Duration;
 
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) mod remote;
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+pub(crate) mod rings;
 
 pub(crate) use local::Ringer;
 
@@ -84,11 +87,12 @@ impl Doorbell {
         }
     }
 
-    /// Takes the rings that ended the last sleep, if the sleep left them: between processes that takes a system call or two, for which who was woken has no
-    /// time. Goes before the store by which the owner says that it is parked, for every ring after that one counts.
-    pub(crate) fn take_rings(&mut self) {
+    /// Takes the rings that ended the last sleep, if the sleep left them: between processes that may take a system call or two, for which who was woken has no
+    /// time. Goes before the store by which the owner says that it is parked, for every ring after that one counts. Whether it is to say that it sleeps
+    /// on the peer's counter of rings.
+    pub(crate) fn take_rings(&mut self) -> bool {
         match self {
-            Self::Local(_) => {}
+            Self::Local(_) => false,
             #[cfg(all(target_os = "linux", not(millstream_loom)))]
             Self::Remote(bell) => bell.take_rings(),
         }
@@ -128,12 +132,12 @@ impl Doorbell {
         }
     }
 
-    /// Wakes the peer, if it sleeps.
-    pub(crate) fn ring(&self) {
+    /// Wakes the peer, if it sleeps: `on_rings`, if it says that it sleeps on this side's counter of rings.
+    pub(crate) fn ring(&self, on_rings: bool) {
         match self {
             Self::Local(bell) => bell.ring(),
             #[cfg(all(target_os = "linux", not(millstream_loom)))]
-            Self::Remote(bell) => bell.ring(),
+            Self::Remote(bell) => bell.ring(on_rings),
         }
     }
 }

@@ -9,6 +9,8 @@ mod wait_set;
 
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) use doorbell::remote::Remote;
+#[cfg(all(target_os = "linux", not(millstream_loom)))]
+pub(crate) use doorbell::rings::{Rings, ring_within};
 pub(crate) use doorbell::{Doorbell, Ringer};
 pub use fence::Fence;
 pub(crate) use selector::{Bells, Ring, Selector};

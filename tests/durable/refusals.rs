@@ -132,15 +132,15 @@ fn a_foreign_file_an_older_and_a_newer_version_are_named() {
     assert!(matches!(scene.refusal(), DurableError::Foreign { found, .. } if found == b"#!/bin/s"));
     scene.write(0, &whole[..8]);
     for (offset, value, found) in [
-        (8, 0_u16, (0, 0)),
-        (8, 1, (1, 0)),
-        (8, 3, (3, 0)),
-        (10, 1, (2, 1)),
+        (8, 0_u16, (0, 1)),
+        (8, 1, (1, 1)),
+        (8, 3, (3, 1)),
+        (10, 2, (2, 2)),
     ] {
         scene.write(offset, &value.to_le_bytes());
         let error = scene.refusal();
         assert!(
-            matches!(error, DurableError::Version { found: version, ours: (2, 0), .. } if version == found),
+            matches!(error, DurableError::Version { found: version, ours: (2, 1), .. } if version == found),
             "{error}"
         );
         scene.write(0, &whole[..16]);

@@ -19,6 +19,9 @@ pub(crate) const CONTROL: usize = 128;
 pub(crate) const GRANTED: usize = 256;
 pub(crate) const RELEASED: usize = 264;
 pub(crate) const RELEASED_BYTES: usize = 272;
+/// How often each side rang, in its own page.
+pub(crate) const PRODUCER_RINGS: usize = 3072;
+pub(crate) const CONSUMER_RINGS: usize = 3968;
 /// How many commits there were, and the slot of the first.
 const COMMITS: usize = 512;
 const COMMIT_1: usize = 2304;

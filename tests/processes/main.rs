@@ -17,6 +17,7 @@ mod rendezvous;
 mod resume;
 mod rows;
 mod scribbles;
+mod sleepers;
 mod stage;
 mod users;
 
@@ -36,6 +37,7 @@ fn role() {
         readonly::ROLES,
         rendezvous::ROLES,
         resume::ROLES,
+        sleepers::ROLES,
         users::ROLES,
     ]);
 }

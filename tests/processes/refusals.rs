@@ -143,7 +143,7 @@ fn another_version_is_told_both_numbers() {
         assert_eq!(answer[16..18], 3u16.to_le_bytes(), "a refusal");
         assert_eq!(answer[18..20], 1u16.to_le_bytes(), "for the version");
         let theirs = u64::from(major) << 16 | u64::from(minor);
-        assert_eq!(answer[24..32], (2u64 << 16).to_le_bytes(), "our version");
+        assert_eq!(answer[24..32], (2u64 << 16 | 1).to_le_bytes(), "our version");
         assert_eq!(answer[32..40], theirs.to_le_bytes());
         assert_eq!(receive(&socket), b"", "and the connection is closed");
     }

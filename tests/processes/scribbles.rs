@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use millstream::{CloseReason, End, PutDeadlineError};
 
-use crate::hostile::{AREA, CONTROL, END_KIND, END_POSITION, GRANTED, RELEASED, RELEASED_BYTES};
+use crate::hostile::{
+    AREA, CONSUMER_RINGS, CONTROL, END_KIND, END_POSITION, GRANTED, PRODUCER_RINGS, RELEASED, RELEASED_BYTES,
+};
 use crate::stage::{Actor, Ground, Random};
 
 /// A number that a bug or an enemy would write.
@@ -41,7 +43,16 @@ fn random_credit_hurts_nobody() {
         let name = format!("credit{round}");
         let mut words = String::from("write");
         for _ in 0..1 + random.below(3) {
-            let offset = random.of(&[CONTROL, GRANTED, GRANTED, RELEASED, RELEASED_BYTES, 16, 264]);
+            let offset = random.of(&[
+                CONTROL,
+                GRANTED,
+                GRANTED,
+                RELEASED,
+                RELEASED_BYTES,
+                CONSUMER_RINGS,
+                16,
+                264,
+            ]);
             words += &format!(" {offset} {}", garbage(&mut random, 16));
         }
         let reason = if frames {
@@ -125,7 +136,15 @@ fn a_random_area_hurts_nobody() {
         for _ in 0..1 + random.below(30) {
             let near = random.below(20);
             let offset = match random.below(8) {
-                0 => random.of(&[256, END_KIND as u64, END_POSITION as u64, 400, 408, 416]),
+                0 => random.of(&[
+                    256,
+                    END_KIND as u64,
+                    END_POSITION as u64,
+                    PRODUCER_RINGS as u64,
+                    400,
+                    408,
+                    416,
+                ]),
                 // The headers of the frames that were put, and of the next.
                 1..4 if kind == "frames" => area + 32 * near,
                 // The stamps of bundles of 96 bytes each, and of lines.

@@ -62,7 +62,7 @@ fn check<'a>(diagnosis: &'a Value, group: &str, name: &str) -> &'a Value {
     found.unwrap_or_else(|| panic!("{name} is not in {checks}"))
 }
 
-const CALLS: [&str; 13] = [
+const CALLS: [&str; 14] = [
     "memfd that is never executed",
     "memfd_create",
     "fallocate of a memfd",
@@ -75,6 +75,7 @@ const CALLS: [&str; 13] = [
     "/proc/self/fd",
     "membarrier, private",
     "membarrier, global",
+    "futex_waitv",
     "pidfd",
 ];
 

@@ -13,7 +13,7 @@ use super::{DurableError, sum};
 use crate::element::Schema;
 use crate::memory::{Access, SharedMemory};
 use crate::process::geometry::{self, Lie};
-use crate::ring::page::{DURABLE, KIND_ELEMENTS, MAJOR, MINOR, STREAM_MAGIC, StreamHeader};
+use crate::ring::page::{DURABLE, KIND_ELEMENTS, MAJOR, MINOR, STREAM_MAGIC, StreamHeader, can_read};
 use crate::ring::recovery::Holdings;
 
 #[derive(Debug)]
@@ -110,7 +110,7 @@ impl Examined {
         let Some(header) = header.filter(|_| read == head.len()) else {
             return Err(truncated(head.len() as u64));
         };
-        if (header.major, header.minor) != (MAJOR, MINOR) {
+        if !can_read(header.major, header.minor) {
             return Err(DurableError::Version {
                 path: path.into(),
                 found: (header.major, header.minor),

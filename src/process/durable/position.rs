@@ -25,7 +25,8 @@ use crate::process::commit::{Commit, resumption};
 use crate::process::geometry::{CONTROL, GRANTED, Lie, RELEASED, RELEASED_BYTES};
 use crate::process::name::Name;
 use crate::ring::page::{
-    COMMITS, CREDIT_MAGIC, CreditHeader, MAJOR, MINOR, PAGE, SUBSCRIPTION, StreamHeader, SubscriptionLine,
+    COMMITS, CONSUMER_RINGS, CREDIT_MAGIC, CreditHeader, MAJOR, MINOR, PAGE, SUBSCRIPTION, StreamHeader,
+    SubscriptionLine, can_read,
 };
 
 /// Where a consumer goes on: a position, and the bytes before it in a stream of frames.
@@ -203,7 +204,7 @@ impl PositionFile {
                 found: credit.magic.to_vec(),
             });
         }
-        if (credit.major, credit.minor) != (MAJOR, MINOR) {
+        if !can_read(credit.major, credit.minor) {
             return Err(DurableError::Version {
                 path,
                 found: (credit.major, credit.minor),
@@ -339,6 +340,7 @@ impl PositionFile {
             page.copy_in(0, credit.as_bytes());
         }
         page.store(CONTROL, 0);
+        page.store(CONSUMER_RINGS, 0);
         page.store(RELEASED_BYTES, byte);
         page.store(RELEASED, position);
         page.store(GRANTED, position);

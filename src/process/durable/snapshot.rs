@@ -32,7 +32,7 @@ use crate::memory::file::{self, Found};
 use crate::process::geometry::{self, Lie, RELEASED, RELEASED_BYTES};
 use crate::ring::checksum::{checksum, go_on, words};
 use crate::ring::packing::Held;
-use crate::ring::page::{DURABLE, MAJOR, MINOR, PAGE, StreamHeader};
+use crate::ring::page::{DURABLE, MAJOR, MINOR, PAGE, StreamHeader, can_read};
 
 /// First bytes of a snapshot.
 const MAGIC: [u8; 8] = *b"\x89MLY\r\n\x1a\n";
@@ -251,7 +251,7 @@ impl Snapshot {
         if begins < size_of::<Head>() {
             return Err(truncated(size_of::<Head>() as u64));
         }
-        if (head.major, head.minor) != (MAJOR, MINOR) {
+        if !can_read(head.major, head.minor) {
             return Err(DurableError::Version {
                 path: path.into(),
                 found: (head.major, head.minor),

@@ -103,8 +103,8 @@ fn garbage_is_refused_at_once_and_disturbs_nobody() {
     match hear(&connection) {
         Some(Message::Refusal(Refusal {
             code: Code::Version,
-            ours: 0x2_0000,
-            theirs: 0x9_0000,
+            ours: 0x2_0001,
+            theirs: 0x9_0001,
             ..
         })) => {}
         other => panic!("{other:?}"),
@@ -279,8 +279,8 @@ fn a_producer_that_answers_nonsense_is_corrupt() {
         matches!(
             error,
             SubscribeError::Version {
-                ours: (2, 0),
-                theirs: (3, 0),
+                ours: (2, 1),
+                theirs: (3, 1),
                 ..
             }
         ),
@@ -292,7 +292,7 @@ fn a_producer_that_answers_nonsense_is_corrupt() {
         matches!(
             error,
             SubscribeError::Version {
-                ours: (2, 0),
+                ours: (2, 1),
                 theirs: (3, 1),
                 ..
             }

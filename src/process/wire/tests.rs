@@ -116,7 +116,7 @@ fn a_schema_that_does_not_fit_is_left_out() {
 fn golden_bytes() {
     let hello = &examples()[0].encode();
     assert_eq!(&hello[..8], b"\x89MLH\r\n\x1a\n");
-    assert_eq!(&hello[8..16], [2, 0, 0, 0, 64, 0, 0, 0]);
+    assert_eq!(&hello[8..16], [2, 0, 1, 0, 64, 0, 0, 0]);
     assert_eq!(&hello[16..24], [1, 0, 1, 1, 6, 5, 0, 0]);
     assert_eq!(&hello[24..32], [8, 7, 6, 5, 4, 3, 2, 1]);
     assert_eq!(&hello[32..48], b"0123456789abcdef");

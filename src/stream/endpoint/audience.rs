@@ -170,7 +170,11 @@ impl ProducerEndpoint {
         let ledger = unsafe { self.ledger_of(&arrival) };
         self.ledgers = vec![ledger];
         if let Doorbell::Remote(bell) = &mut self.bell {
-            bell.connect(arrival.bell);
+            let rings = match &self.audience {
+                Audience::Published(publication, _) => publication.rings(&arrival.credit),
+                Audience::Local | Audience::Overseen(_) => None,
+            };
+            bell.connect(arrival.bell, rings);
         }
         self.rung = 0;
         self.lent = arrival.lent;

@@ -12,7 +12,8 @@ use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::process::HangUp;
 use crate::ring::notice::{CANCEL, GONE, LANES};
 use crate::ring::page::{
-    CreditLine, END_COMPLETED, END_FAILED, END_OPEN, EndLine, FAULT_MESSAGE, WORD_PARKED, WordLine,
+    CreditLine, END_COMPLETED, END_FAILED, END_OPEN, EndLine, FAULT_MESSAGE, WORD_ON_RINGS, WORD_PARKED,
+    WordLine,
 };
 use crate::ring::{Corruption, Expected};
 use crate::stream::end::{End, StreamFault};
@@ -376,7 +377,7 @@ impl ConsumerEndpoint {
         let waiting = self.waiting().word.load(Ordering::Relaxed);
         if waiting & WORD_PARKED != 0 && waiting != self.rung {
             self.rung = waiting;
-            self.bell.ring();
+            self.bell.ring(waiting & WORD_ON_RINGS != 0);
         }
     }
 

@@ -4,7 +4,7 @@
 
 use super::consumer::ConsumerEndpoint;
 use crate::primitive::atomic::Ordering;
-use crate::ring::page::{WORD_CLOSED, WORD_PARKED};
+use crate::ring::page::{WORD_CLOSED, WORD_ON_RINGS, WORD_PARKED};
 use crate::stream::end::End;
 use crate::wait::Fence;
 
@@ -63,7 +63,7 @@ impl ConsumerEndpoint {
         Fence::Full.light();
         let waiting = self.waiting().word.load(Ordering::Relaxed);
         if waiting & WORD_PARKED != 0 {
-            self.bell.ring();
+            self.bell.ring(waiting & WORD_ON_RINGS != 0);
         }
     }
 

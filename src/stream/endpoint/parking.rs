@@ -11,7 +11,7 @@ use super::consumer::{ConsumerEndpoint, Vacancy, Waited};
 use super::patience::Lookout;
 use crate::primitive::atomic::Ordering;
 use crate::ring::notice::CANCEL;
-use crate::ring::page::{WORD_PARKED, WORD_SEQUENCE};
+use crate::ring::page::{WORD_SEQUENCE, parked};
 use crate::ring::{Corruption, Expected};
 use crate::stream::end::End;
 use crate::wait::LOOKS_OF_A_PAUSE;
@@ -45,8 +45,8 @@ impl ConsumerEndpoint {
 
     /// Sleeps until the producer publishes or ends, unless the last look finds something.
     fn park(&mut self, pos: u64, left: Option<Duration>, there: &impl Fn() -> Result<bool, Corruption>) {
-        self.bell.take_rings();
-        self.lie_down();
+        let on_rings = self.bell.take_rings();
+        self.lie_down(on_rings);
         // Between `parked` and the last look; pairs with the plain load in `Watch::word`.
         self.fence.heavy();
         if self.vacant(pos, there) == Vacancy::Empty {
@@ -68,7 +68,7 @@ impl ConsumerEndpoint {
         there: impl Fn() -> Result<bool, Corruption>,
     ) -> (Vacancy, u64) {
         self.bell.arm(waker);
-        self.lie_down();
+        self.lie_down(false);
         // As in `park`.
         self.fence.heavy();
         let vacancy = self.vacant(pos, there);
@@ -90,10 +90,10 @@ impl ConsumerEndpoint {
         self.bell.fds()
     }
 
-    /// Says that this side is parked, in a sleep of its own number.
-    pub(crate) fn lie_down(&mut self) {
+    /// Says that this side is parked, in a sleep of its own number: `on_rings`, if on the producer's counter of rings.
+    pub(crate) fn lie_down(&mut self, on_rings: bool) {
         self.sleeps = self.sleeps.wrapping_add(1);
-        let word = (self.sleeps.wrapping_mul(WORD_SEQUENCE) & SEQUENCE_BITS) | WORD_PARKED;
+        let word = (self.sleeps.wrapping_mul(WORD_SEQUENCE) & SEQUENCE_BITS) | parked(on_rings);
         if self.ended.is_none() {
             self.control().word.store(word, Ordering::Relaxed);
             self.ask_attention();

@@ -17,7 +17,7 @@ use crate::primitive::atomic::{AtomicU64, Ordering};
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 use crate::process::{Cursor, SyncError, SyncPoint};
 use crate::ring::notice::ARRIVED;
-use crate::ring::page::{EndLine, WORD_CLOSED, WORD_PARKED, WORD_SEQUENCE, WordLine};
+use crate::ring::page::{EndLine, WORD_CLOSED, WORD_ON_RINGS, WORD_PARKED, WORD_SEQUENCE, WordLine, parked};
 use crate::ring::{Ledger, Watch};
 use crate::stream::end::CloseReason;
 use crate::wait::{Doorbell, Fence, Ringer, Turn, Turns, WaitStrategy};
@@ -231,7 +231,7 @@ impl ProducerEndpoint {
             self.close(self.reason_of_close());
         } else if control & WORD_PARKED != 0 && control != self.rung {
             self.rung = control;
-            self.bell.ring();
+            self.bell.ring(control & WORD_ON_RINGS != 0);
         }
         // What was attended to, rather than what the word reads by now: whatever came meanwhile is to disturb.
         self.quiet = notice & !ARRIVED | control;
@@ -302,7 +302,7 @@ impl ProducerEndpoint {
     #[inline(never)]
     pub(crate) fn arm(&mut self, pos: u64, waker: &Waker) -> Room {
         self.bell.arm(waker);
-        self.lie_down();
+        self.lie_down(false);
         // As in `park`.
         self.fence.heavy();
         let room = self.room(pos);
@@ -319,7 +319,7 @@ impl ProducerEndpoint {
     #[inline(never)]
     pub(crate) fn arm_close(&mut self, pos: u64, waker: &Waker) -> bool {
         self.bell.arm(waker);
-        self.lie_down();
+        self.lie_down(false);
         // As in `park`; pairs with the one in `ConsumerEndpoint::announce`.
         self.fence.heavy();
         let is_left = if self.closed.is_some() {
@@ -341,17 +341,17 @@ impl ProducerEndpoint {
         self.bell.fds()
     }
 
-    /// Says that this side is parked, in a sleep of its own number.
-    fn lie_down(&mut self) {
+    /// Says that this side is parked, in a sleep of its own number: `on_rings`, if on the consumer's counter of rings.
+    fn lie_down(&mut self, on_rings: bool) {
         self.sleeps = self.sleeps.wrapping_add(1);
-        let word = self.sleeps.wrapping_mul(WORD_SEQUENCE) | WORD_PARKED;
+        let word = self.sleeps.wrapping_mul(WORD_SEQUENCE) | parked(on_rings);
         self.waiting().word.store(word, Ordering::Relaxed);
     }
 
     /// Sleeps until the consumer gives credit, unless `ready` finds something at the last look.
     fn park(&mut self, left: Option<Duration>, ready: &mut impl FnMut(&mut Self) -> bool) {
-        self.bell.take_rings();
-        self.lie_down();
+        let on_rings = self.bell.take_rings();
+        self.lie_down(on_rings);
         // Between `parked` and the last look; pairs with the light side in `ConsumerEndpoint::credit`.
         self.fence.heavy();
         if !ready(self) && self.closed.is_none() {
@@ -393,7 +393,7 @@ impl ProducerEndpoint {
             .map_or(0, |ledger| ledger.control().word.load(Ordering::Relaxed));
         if control & WORD_PARKED != 0 {
             self.rung = control;
-            self.bell.ring();
+            self.bell.ring(control & WORD_ON_RINGS != 0);
         }
     }
 }

@@ -54,7 +54,8 @@ impl<T> Round<'_, T> {
     /// Parks at every lane and looks at all of them once more. Whether lanes came meanwhile, too, whose sinks do not know
     /// yet that the source is parked.
     fn lie_down(&mut self) -> (Vacancy, bool) {
-        self.cold.each_lane(ConsumerEndpoint::lie_down);
+        // By wakers or the parker: all lanes are of this process.
+        self.cold.each_lane(|lane| lane.lie_down(false));
         let arrived = |cold: &ColdSource<T>| cold.lanes.as_ref().map(|lanes| lanes.arrived);
         let before = arrived(self.cold);
         if let Some(lanes) = &self.cold.lanes {

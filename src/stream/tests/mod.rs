@@ -5,3 +5,5 @@ mod arming;
 mod cancelling;
 mod headway;
 mod hooks;
+#[cfg(target_os = "linux")]
+mod revisions;

@@ -9,6 +9,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
+use super::rings::Rings;
+
 /// More rings than a bell's buffer holds.
 const MOST_RINGS: usize = 4096;
 
@@ -21,6 +23,10 @@ pub(crate) struct Remote {
     hung_up: bool,
     /// Which of the two has ended a sleep and was not read since.
     rung: Rung,
+    /// The counters by which this side and the peer ring each other, where they do.
+    rings: Option<Rings>,
+    /// Whether the next sleep is on them.
+    on_rings: bool,
     /// The peers of a stream that has several.
     crowd: Vec<Peer>,
 }
@@ -42,21 +48,25 @@ struct Peer {
 
 impl Remote {
     /// `local` is an eventfd that does not block and belongs to this process alone.
-    pub(crate) fn new(local: OwnedFd, peer: Option<OwnedFd>) -> Self {
+    pub(crate) fn new(local: OwnedFd) -> Self {
         Self {
             local,
-            peer,
+            peer: None,
             hung_up: false,
             rung: Rung::default(),
+            rings: None,
+            on_rings: false,
             crowd: Vec::new(),
         }
     }
 
-    /// The peer that came, in place of the one before.
-    pub(crate) fn connect(&mut self, peer: OwnedFd) {
+    /// The peer that came, in place of the one before, and the counters that belong to it.
+    pub(crate) fn connect(&mut self, peer: OwnedFd, rings: Option<Rings>) {
         self.peer = Some(peer);
         self.hung_up = false;
         self.rung.peer = false;
+        self.rings = rings;
+        self.on_rings = false;
     }
 
     /// One more of several peers.
@@ -74,6 +84,9 @@ impl Remote {
     }
 
     pub(super) fn sleep(&mut self, limit: Duration) {
+        if let Some(rings) = self.rings.as_mut().filter(|_| self.on_rings) {
+            return rings.sleep(limit);
+        }
         let timeout = Timespec {
             tv_sec: limit.as_secs().try_into().unwrap_or(i64::MAX),
             tv_nsec: limit.subsec_nanos().into(),
@@ -92,8 +105,12 @@ impl Remote {
         }
     }
 
-    /// Takes the rings that ended the last sleep.
-    pub(super) fn take_rings(&mut self) {
+    /// Takes the rings that ended the last sleep. Whether the next one is on the peer's counter.
+    pub(super) fn take_rings(&mut self) -> bool {
+        self.on_rings = self.rings.as_mut().is_some_and(Rings::listen);
+        if self.on_rings {
+            return true;
+        }
         let rung = std::mem::take(&mut self.rung);
         if rung.local {
             self.hush();
@@ -101,6 +118,7 @@ impl Remote {
         if rung.peer {
             self.hear();
         }
+        false
     }
 
     /// Sleeps until any of several peers rings.
@@ -167,9 +185,11 @@ impl Remote {
         more
     }
 
-    pub(super) fn ring(&self) {
-        if let Some(peer) = &self.peer {
-            ring(peer);
+    pub(super) fn ring(&self, on_rings: bool) {
+        match (&self.rings, &self.peer) {
+            (Some(rings), _) if on_rings => rings.ring(),
+            (_, Some(peer)) => ring(peer),
+            (_, None) => {}
         }
     }
 
@@ -230,7 +250,9 @@ mod tests {
 
     fn bell(peer: OwnedFd) -> Remote {
         let local = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).unwrap();
-        Remote::new(local, Some(peer))
+        let mut bell = Remote::new(local);
+        bell.connect(peer, None);
+        bell
     }
 
     fn is_silent(bell: &Remote) -> bool {
@@ -267,7 +289,7 @@ mod tests {
         bell.take_rings();
         assert!(is_silent(&bell));
         let (own, peer) = pair();
-        bell.connect(own);
+        bell.connect(own, None);
         ring(&peer);
         bell.take_rings();
         bell.sleep(LONG);

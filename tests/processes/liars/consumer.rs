@@ -1,6 +1,7 @@
 //! Consumers and observers that lie to a producer, which goes on, and keeps nothing of them.
 
 use std::os::fd::OwnedFd;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use rustix::fs::FallocateFlags;
@@ -10,6 +11,9 @@ use super::wire::{
     REFUSAL, WELCOME, bare, connect, copies, hello, kind, receive, refusal, send, subscribe, welcome,
 };
 use crate::stage::{Actor, Ground};
+
+/// Where a credit page has the count of the consumer's rings.
+const RINGS: u64 = 3968;
 
 /// A producer of the stream `target` and of `steady`, which an honest consumer here takes.
 struct Scene {
@@ -221,41 +225,51 @@ fn mapped(fd: &OwnedFd) -> *mut u8 {
     page.unwrap().cast()
 }
 
+/// Rings all the time, until it is told to stop, by the socket and descriptors that nobody asked for, or by the counter.
+fn flood(fds: &[OwnedFd], by_counter: bool, over: &Receiver<()>) -> u64 {
+    let (credit, bell) = (&fds[1], &fds[2]);
+    let mut rings = 0u64;
+    while over.try_recv() == Err(TryRecvError::Empty) {
+        rings += 1;
+        if by_counter {
+            rustix::io::pwrite(credit, &rings.to_ne_bytes(), RINGS).unwrap();
+            continue;
+        }
+        let fds = if rings.is_multiple_of(64) {
+            copies(bell, 3)
+        } else {
+            Vec::new()
+        };
+        // A full bell refuses the ring.
+        if !send(bell, &[1; 200], &fds) {
+            std::thread::yield_now();
+        }
+    }
+    rings
+}
+
 #[test]
 fn a_flood_of_rings_costs_time_and_nothing_else() {
-    let mut scene = Scene::new(false);
-    let (socket, fds) = subscribe(&scene.ground.dir, "target");
-    let (stop, over) = std::sync::mpsc::channel::<()>();
-    let bell = fds[2].try_clone().unwrap();
-    let ringer = std::thread::spawn(move || {
-        let mut rings = 0u64;
-        while over.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
-            // Some with descriptors, which nobody asked for; a full bell refuses the ring.
-            let fds = if rings.is_multiple_of(64) {
-                copies(&bell, 3)
-            } else {
-                Vec::new()
-            };
-            if !send(&bell, &[1; 200], &fds) {
-                std::thread::yield_now();
-            }
-            rings += 1;
-        }
-        rings
-    });
-    // It has asked for nothing, so the producer waits, and is woken by every ring.
-    let begun = Instant::now();
-    let refused = scene.producer.ask("put 700");
-    assert!(refused.contains("TimedOut"), "{refused}");
-    assert!(begun.elapsed() >= Duration::from_millis(650));
-    assert_eq!(scene.producer.ask("steady 5"), "ok");
-    assert!(scene.steady.by_ref().take(5).eq(0..5));
-    drop(stop);
-    println!("{} rings", ringer.join().unwrap());
-    drop((socket, fds));
-    assert!(scene.producer.ask("put 20000").contains("PeerGone"));
-    assert_eq!(scene.producer.ask("reopen"), "ok");
-    scene.undisturbed();
+    for by_counter in [false, true] {
+        let mut scene = Scene::new(false);
+        let (socket, fds) = subscribe(&scene.ground.dir, "target");
+        let (stop, over) = channel();
+        let ringer = std::thread::spawn(move || (flood(&fds, by_counter, &over), fds));
+        // It has asked for nothing, so the producer waits, and is woken by every ring.
+        let begun = Instant::now();
+        let refused = scene.producer.ask("put 700");
+        assert!(refused.contains("TimedOut"), "{refused}");
+        assert!(begun.elapsed() >= Duration::from_millis(650));
+        assert_eq!(scene.producer.ask("steady 5"), "ok");
+        assert!(scene.steady.by_ref().take(5).eq(0..5));
+        drop(stop);
+        let (rings, fds) = ringer.join().unwrap();
+        println!("{rings} rings");
+        drop((socket, fds));
+        assert!(scene.producer.ask("put 20000").contains("PeerGone"));
+        assert_eq!(scene.producer.ask("reopen"), "ok");
+        scene.undisturbed();
+    }
 }
 
 #[test]

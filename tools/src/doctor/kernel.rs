@@ -4,6 +4,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU32;
 
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::fs::{FallocateFlags, FlockOperation, MemfdFlags, Mode, OFlags, SealFlags};
@@ -13,6 +14,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
 use rustix::process::{PidfdFlags, Resource, getpid, getrlimit, pidfd_open};
+use rustix::thread::futex::{ClockId, Wait, WaitFlags, WaitPtr, WaitvFlags, waitv};
 use rustix::thread::{MembarrierCommand, membarrier};
 
 use super::check::Check;
@@ -44,6 +46,7 @@ pub(crate) fn checks() -> Vec<Check> {
             MembarrierCommand::GlobalExpedited,
             "Linux 4.16",
         ),
+        sleep_on_several(),
         pidfd(),
     ]
 }
@@ -223,6 +226,27 @@ fn fence(name: &str, register: MembarrierCommand, issue: MembarrierCommand, sinc
             ),
         ),
     }
+}
+
+/// Two counters, and each reads something else than it is said to: a sleep that is over at once.
+fn sleep_on_several() -> Check {
+    let counters = [const { AtomicU32::new(0) }; 2];
+    let sleeps = counters.each_ref().map(|counter| {
+        let mut sleep = Wait::new();
+        sleep.val = 1;
+        sleep.uaddr = WaitPtr::new(counter.as_ptr().cast());
+        sleep.flags = WaitFlags::SIZE_U32 | WaitFlags::PRIVATE;
+        sleep
+    });
+    let tried = match waitv(&sleeps, WaitvFlags::empty(), None, ClockId::Monotonic) {
+        Ok(_) | Err(Errno::AGAIN) => Ok(()),
+        Err(errno) => Err(errno),
+    };
+    useful(
+        "futex_waitv",
+        tried,
+        "who sleeps is woken from other processes by sockets, a fifth later: Linux 5.16 has it, unless a sandbox refuses it",
+    )
 }
 
 fn pidfd() -> Check {
