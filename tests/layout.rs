@@ -211,10 +211,11 @@ fn a_stream_of_elements() {
     assert_eq!(consumer.ask("release"), "ok");
     word(&credit, 256, 1010);
     word(&credit, 264, 1003);
-    // A parked consumer: bit 0, and a number of the sleep above. The producer has not counted yet, so bit 2 is not set: it is to be rung
-    // by its socket.
+    // A parked consumer: bit 0, and a number of the sleep above. The producer has not counted yet, so bit 55 is not set: it is to be
+    // rung by its socket.
     consumer.say("next");
-    eventually(|| credit.load(128) & 7 == 1 && credit.load(128) >> 3 > 0);
+    eventually(|| credit.load(128) & 3 == 1 && credit.load(128) >> 2 > 0);
+    assert_eq!(credit.load(128) >> 55, 0, "{MOVED}");
     sink.put(Quote {
         ts: 3,
         bid: 0.0,
@@ -235,7 +236,8 @@ fn a_stream_of_elements() {
         });
         (sink, refused.is_some())
     });
-    eventually(|| memory.load(256) & 7 == 1 | counts << 2 && memory.load(256) >> 3 > 0);
+    eventually(|| memory.load(256) & 3 == 1 && memory.load(256) >> 2 & 0xffff > 0);
+    assert_eq!(memory.load(256) >> 55, counts, "{MOVED}");
     assert_eq!(consumer.ask("cancel"), "ok");
     word(&credit, 128, 2);
     let (sink, refused) = putter.join().unwrap();

@@ -45,7 +45,7 @@ impl Counter {
         self.memory.is_writable()
     }
 
-    /// Wakes one thread of whatever process that sleeps on it.
+    /// Wakes the threads of whatever process that sleep on it.
     pub(crate) fn wake(&self) {
         self.futex().wake(Scope::Machine);
     }

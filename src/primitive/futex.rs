@@ -7,7 +7,7 @@
 
 use std::marker::PhantomData;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering, fence};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -15,6 +15,8 @@ use rustix::thread::futex::{self, ClockId, Flags, Timespec, Wait, WaitFlags, Wai
 use rustix::time::clock_gettime;
 
 const NANOS: i64 = 1_000_000_000;
+/// The kernel counts in a signed number.
+const EVERYBODY: u32 = i32::MAX.cast_unsigned();
 /// Places of a sleep.
 const MOST: usize = 2;
 
@@ -49,12 +51,17 @@ impl Futex {
 
     /// What it reads. What comes after in the program happens after.
     pub(crate) fn read(&self) -> u32 {
-        self.0.load(Ordering::Acquire)
+        // A relaxed load does not write, so memory that is mapped for reading is enough.
+        let value = self.0.load(Ordering::Relaxed);
+        fence(Ordering::Acquire);
+        value
     }
 
-    /// Counts up by one. What came before in the program happens before.
+    /// Counts up by one, for one thread at a time. What came before in the program happens before. It does not come to 0 again.
     pub(crate) fn count(&self) {
-        self.0.fetch_add(1, Ordering::Release);
+        if self.0.fetch_add(1, Ordering::Release) == u32::MAX {
+            self.0.fetch_add(1, Ordering::Release);
+        }
     }
 
     /// A sleep as long as it reads `value`.
@@ -69,19 +76,32 @@ impl Futex {
         Sleep(sleep, PhantomData)
     }
 
-    /// Wakes one thread that sleeps on it.
+    /// Wakes all threads that sleep on it: beside the one that is meant, one that is on its way out, or whoever else can read it.
     pub(crate) fn wake(&self, scope: Scope) {
         let flags = match scope {
             Scope::Process => Flags::PRIVATE,
             Scope::Machine => Flags::empty(),
         };
         // It is refused for addresses alone that are none.
-        let _ = futex::wake(&self.0, flags, 1);
+        let _ = futex::wake(&self.0, flags, EVERYBODY);
     }
 }
 
-/// Sleeps until one of these is over, or `limit`, or for no reason. False if the kernel refuses to.
-pub(crate) fn sleep(until: [Sleep<'_>; MOST], limit: Duration) -> bool {
+/// How a sleep ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slept {
+    /// Somebody woke a counter's sleepers.
+    Woken,
+    /// A counter read something else from the first, or it ended for no reason.
+    Briefly,
+    /// Until its limit.
+    TimedOut,
+    /// Not at all: the kernel has no such sleep, or refuses it.
+    Refused,
+}
+
+/// Sleeps until one of these is over, or `limit`.
+pub(crate) fn sleep(until: [Sleep<'_>; MOST], limit: Duration) -> Slept {
     // A sleep on several ends at a time, not after one.
     let now = clock_gettime(ClockId::Monotonic);
     let nanos = now.tv_nsec + i64::from(limit.subsec_nanos());
@@ -91,8 +111,12 @@ pub(crate) fn sleep(until: [Sleep<'_>; MOST], limit: Duration) -> bool {
         tv_nsec: nanos % NANOS,
     };
     let until = until.map(|sleep| sleep.0);
-    let slept = futex::waitv(&until, WaitvFlags::empty(), Some(&end), ClockId::Monotonic);
-    matches!(slept, Ok(_) | Err(Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT))
+    match futex::waitv(&until, WaitvFlags::empty(), Some(&end), ClockId::Monotonic) {
+        Ok(_) => Slept::Woken,
+        Err(Errno::AGAIN | Errno::INTR) => Slept::Briefly,
+        Err(Errno::TIMEDOUT) => Slept::TimedOut,
+        Err(_) => Slept::Refused,
+    }
 }
 
 /// Whether the kernel has such a sleep, and nothing refuses it: Linux has it from 5.16 on.
@@ -101,11 +125,9 @@ pub(crate) fn can_sleep() -> bool {
     *CAN.get_or_init(|| {
         let counters = [const { Futex(AtomicU32::new(0)) }; MOST];
         // Neither reads that, so it is over at once.
-        sleep(
-            counters
-                .each_ref()
-                .map(|counter| counter.sleep(1, Scope::Process)),
-            Duration::ZERO,
-        )
+        let until = counters
+            .each_ref()
+            .map(|counter| counter.sleep(1, Scope::Process));
+        sleep(until, Duration::ZERO) != Slept::Refused
     })
 }

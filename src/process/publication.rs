@@ -122,7 +122,8 @@ impl Desk {
 pub(crate) struct Publication {
     id: u64,
     desk: Arc<Desk>,
-    memory: Arc<SharedMemory>,
+    /// Counts how often the producer rings its only consumer, if the revision of its page has a place for it.
+    rings: Option<Counter>,
     lease: Lease,
 }
 
@@ -160,10 +161,13 @@ impl Publication {
             None => None,
             Some(position) => Some((position, memory.reopen_read_only()?)),
         };
+        let rings = (header.minor > 0)
+            .then(|| Counter::at(&memory, PRODUCER_RINGS))
+            .flatten();
         let offer = Offer {
             header,
             schema,
-            memory: Arc::clone(&memory),
+            memory,
             membarrier,
             group,
             durable,
@@ -180,7 +184,7 @@ impl Publication {
         Ok(Self {
             id,
             desk,
-            memory,
+            rings,
             lease,
         })
     }
@@ -191,9 +195,8 @@ impl Publication {
 
     /// How the producer and the only consumer, whose page this is, ring each other, if not by sockets.
     pub(crate) fn rings(&self, credit: &Arc<SharedMemory>) -> Option<Rings> {
-        let own = Counter::at(&self.memory, PRODUCER_RINGS)?;
         let peer = Counter::at(credit, CONSUMER_RINGS)?;
-        Rings::new(own, peer, Arc::clone(self.desk.notice.rings()))
+        Rings::new(self.rings.clone()?, peer, Arc::clone(self.desk.notice.rings()))
     }
 
     /// Whether it is of this process, and not of one that forked it.

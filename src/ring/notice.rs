@@ -1,7 +1,7 @@
 //! Bits of a notice word: what an endpoint's own process tells it, besides its peer.
 //!
 //! A producer looks at its notice word and its consumer's control word at once, so the two share no bit: a control word
-//! ends below these (see `SEQUENCE_BITS` in `stream/endpoint/consumer.rs`).
+//! ends below these (`parked` in `ring/page.rs`).
 
 #![forbid(unsafe_code)]
 

@@ -39,7 +39,7 @@
 //! change together.
 //!
 //! The **rings** of a page are a `u32` and counted up by the page's owner, who then wakes whoever sleeps on it: `futex` asks for no more than
-//! to read it. They read 0 where the owner rings by its socket alone, and for one sleep more when they have gone round. Of a stream for several
+//! to read it. They read 0 where the owner rings by its socket alone, and never again after they were counted up. Of a stream for several
 //! consumers they stay 0.
 //!
 //! A stream for several consumers has an **attention page** beside them, which all of them and the producer write:
@@ -382,18 +382,17 @@ pub(crate) fn attention_bit(id: u64) -> u64 {
 pub(crate) const WORD_PARKED: u64 = 1;
 /// The consumer takes nothing any more and has released nothing since: the producer owns the ring.
 pub(crate) const WORD_CLOSED: u64 = 2;
-/// With [`WORD_PARKED`]: it sleeps on the rings of its peer's page, and its socket may stay silent. Since 2.1.
-pub(crate) const WORD_ON_RINGS: u64 = 4;
 /// One unit of the sleep's sequence number.
-pub(crate) const WORD_SEQUENCE: u64 = 8;
+pub(crate) const WORD_SEQUENCE: u64 = 4;
+/// With [`WORD_PARKED`]: it sleeps on the rings of its peer's page, and its socket may stay silent. Since 2.1, so it stands where no number of
+/// a sleep of 2.0 comes to, and below the bits of notices.
+pub(crate) const WORD_ON_RINGS: u64 = 1 << 55;
 
-/// The word of a sleep without its number.
-pub(crate) fn parked(on_rings: bool) -> u64 {
-    if on_rings {
-        WORD_PARKED | WORD_ON_RINGS
-    } else {
-        WORD_PARKED
-    }
+/// The word of a parked side's sleep of this number.
+pub(crate) fn parked(sleep: u64, on_rings: bool) -> u64 {
+    let number = sleep.wrapping_mul(WORD_SEQUENCE) & (WORD_ON_RINGS - 1);
+    let rings = if on_rings { WORD_ON_RINGS } else { 0 };
+    number | WORD_PARKED | rings
 }
 
 impl CreditLine {

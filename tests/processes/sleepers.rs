@@ -16,7 +16,7 @@ const ROUNDS: u64 = 1000;
 const CONTROL: usize = 128;
 const RINGS: usize = 3072;
 const PARKED: u64 = 1;
-const ON_RINGS: u64 = 4;
+const ON_RINGS: u64 = 1 << 55;
 
 fn publish(ground: &Ground, name: &str) -> SinkRef<u64> {
     let builder = ground.publish::<u64>(name).sink_wait(WaitStrategy::park());

@@ -40,7 +40,7 @@ use crate::element::Schema;
 use crate::memory::file::{self, Opened};
 use crate::memory::{Access, MemoryError, SharedMemory};
 use crate::ring::checksum::{checksum, words};
-use crate::ring::page::{BOOT, STREAM_MAGIC, StreamHeader};
+use crate::ring::page::{BOOT, PRODUCER_RINGS, STREAM_MAGIC, StreamHeader};
 use crate::ring::recovery::Holdings;
 
 /// How often the files may come or go between two looks at them.
@@ -178,6 +178,7 @@ impl DurableFiles {
         // The stream goes on, however its last producer ended it.
         memory.store(geometry::END_KIND, 0);
         memory.store(geometry::WAITING, 0);
+        memory.store(PRODUCER_RINGS, 0);
         let Holdings {
             position: at, byte, ..
         } = holdings;

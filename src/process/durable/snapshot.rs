@@ -173,7 +173,7 @@ pub(super) fn write<E: From<io::Error>>(
     let mut head = Head {
         magic: MAGIC,
         major: MAJOR,
-        minor: MINOR,
+        minor: header.minor,
         header_len: size_of::<Head>() as u32,
         bytes: body.written,
         epoch: header.epoch,

@@ -162,7 +162,10 @@ impl SyncPoint {
     /// The credit page of a consumer that was killed at this moment. It is written meanwhile.
     fn credit(&self, held: &Held) -> Result<Vec<u8>, Lie> {
         let mut page = vec![0; PAGE];
-        let credit = CreditHeader::new(self.header.epoch, held.released, held.released_byte);
+        let credit = CreditHeader {
+            minor: self.header.minor,
+            ..CreditHeader::new(self.header.epoch, held.released, held.released_byte)
+        };
         page[..size_of::<CreditHeader>()].copy_from_slice(credit.as_bytes());
         let name = self.name(held.released)?;
         let words = [

@@ -98,6 +98,8 @@ pub(crate) struct ConsumerEndpoint {
     pub(super) eviction: Option<(*const AtomicU64, u64)>,
     /// The place of one of several, which is given up at the end.
     pub(super) seat: Option<Keep>,
+    /// Of a durable stream, what says that its page is this consumer's to write.
+    pub(super) hold: Option<Keep>,
     /// Where the cursors lie after the end: a stamp at which nothing comes any more.
     grave: Box<UnsafeCell<u64>>,
     /// By which the connection is ended from outside, between processes.
@@ -137,6 +139,7 @@ impl ConsumerEndpoint {
             attention: None,
             eviction: None,
             seat: None,
+            hold: None,
             grave: Box::default(),
             #[cfg(all(target_os = "linux", not(millstream_loom)))]
             hang_up: None,
@@ -368,7 +371,7 @@ impl ConsumerEndpoint {
     /// What is given up when this consumer writes its words no more.
     #[cfg(not(millstream_loom))]
     pub(crate) fn set_hold(&mut self, hold: Keep) {
-        self.seat = Some(hold);
+        self.hold = Some(hold);
     }
 
     /// Rings the producer if it is parked and was not rung for this sleep.

@@ -30,6 +30,8 @@ impl ConsumerEndpoint {
     pub(crate) fn close(&mut self, end: End, pos: u64) {
         if self.shut(end, pos) {
             self.announce();
+            // The page is another's from here on.
+            self.hold = None;
         }
     }
 

@@ -10,14 +10,10 @@ use std::time::{Duration, Instant};
 use super::consumer::{ConsumerEndpoint, Vacancy, Waited};
 use super::patience::Lookout;
 use crate::primitive::atomic::Ordering;
-use crate::ring::notice::CANCEL;
-use crate::ring::page::{WORD_SEQUENCE, parked};
+use crate::ring::page::parked;
 use crate::ring::{Corruption, Expected};
 use crate::stream::end::End;
 use crate::wait::LOOKS_OF_A_PAUSE;
-
-/// Bits of a control word that the sleep's number may use; those above are the notice's.
-const SEQUENCE_BITS: u64 = CANCEL - 1;
 
 /// Looks of a wait that tell who waits for each element from who has just caught up with a producer that goes on.
 const LONG_WAIT: u64 = 8 * LOOKS_OF_A_PAUSE;
@@ -50,7 +46,7 @@ impl ConsumerEndpoint {
         // Between `parked` and the last look; pairs with the plain load in `Watch::word`.
         self.fence.heavy();
         if self.vacant(pos, there) == Vacancy::Empty {
-            // A hang-up of the bell ends the sleep and says nothing yet: the kernel closes a dying process's descriptors
+            // A hang-up of a socket ends the sleep on it and says nothing yet: the kernel closes a dying process's descriptors
             // one after another. When the connection is gone the background thread says so by the notice, and by then
             // knows that there are files to be removed.
             self.bell.sleep(left);
@@ -93,7 +89,7 @@ impl ConsumerEndpoint {
     /// Says that this side is parked, in a sleep of its own number: `on_rings`, if on the producer's counter of rings.
     pub(crate) fn lie_down(&mut self, on_rings: bool) {
         self.sleeps = self.sleeps.wrapping_add(1);
-        let word = (self.sleeps.wrapping_mul(WORD_SEQUENCE) & SEQUENCE_BITS) | parked(on_rings);
+        let word = parked(self.sleeps, on_rings);
         if self.ended.is_none() {
             self.control().word.store(word, Ordering::Relaxed);
             self.ask_attention();

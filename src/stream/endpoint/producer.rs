@@ -17,7 +17,7 @@ use crate::primitive::atomic::{AtomicU64, Ordering};
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 use crate::process::{Cursor, SyncError, SyncPoint};
 use crate::ring::notice::ARRIVED;
-use crate::ring::page::{EndLine, WORD_CLOSED, WORD_ON_RINGS, WORD_PARKED, WORD_SEQUENCE, WordLine, parked};
+use crate::ring::page::{EndLine, WORD_CLOSED, WORD_ON_RINGS, WORD_PARKED, WordLine, parked};
 use crate::ring::{Ledger, Watch};
 use crate::stream::end::CloseReason;
 use crate::wait::{Doorbell, Fence, Ringer, Turn, Turns, WaitStrategy};
@@ -344,7 +344,7 @@ impl ProducerEndpoint {
     /// Says that this side is parked, in a sleep of its own number: `on_rings`, if on the consumer's counter of rings.
     fn lie_down(&mut self, on_rings: bool) {
         self.sleeps = self.sleeps.wrapping_add(1);
-        let word = self.sleeps.wrapping_mul(WORD_SEQUENCE) | parked(on_rings);
+        let word = parked(self.sleeps, on_rings);
         self.waiting().word.store(word, Ordering::Relaxed);
     }
 
@@ -355,7 +355,7 @@ impl ProducerEndpoint {
         // Between `parked` and the last look; pairs with the light side in `ConsumerEndpoint::credit`.
         self.fence.heavy();
         if !ready(self) && self.closed.is_none() {
-            // A hang-up ends the sleep; what it means (a cancel, a death, a consumer that will resume) the
+            // A hang-up of a socket ends the sleep on it; what it means (a cancel, a death, a consumer that will resume) the
             // background thread says by the notice.
             self.bell.sleep(left);
         }

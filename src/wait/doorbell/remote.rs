@@ -27,6 +27,8 @@ pub(crate) struct Remote {
     rings: Option<Rings>,
     /// Whether the next sleep is on them.
     on_rings: bool,
+    /// Whether that sleep was announced to a peer that is not there any more, so that another's rings go elsewhere.
+    changed: bool,
     /// The peers of a stream that has several.
     crowd: Vec<Peer>,
 }
@@ -56,6 +58,7 @@ impl Remote {
             rung: Rung::default(),
             rings: None,
             on_rings: false,
+            changed: false,
             crowd: Vec::new(),
         }
     }
@@ -66,7 +69,7 @@ impl Remote {
         self.hung_up = false;
         self.rung.peer = false;
         self.rings = rings;
-        self.on_rings = false;
+        self.changed = true;
     }
 
     /// One more of several peers.
@@ -84,6 +87,9 @@ impl Remote {
     }
 
     pub(super) fn sleep(&mut self, limit: Duration) {
+        if self.changed {
+            return;
+        }
         if let Some(rings) = self.rings.as_mut().filter(|_| self.on_rings) {
             return rings.sleep(limit);
         }
@@ -107,6 +113,7 @@ impl Remote {
 
     /// Takes the rings that ended the last sleep. Whether the next one is on the peer's counter.
     pub(super) fn take_rings(&mut self) -> bool {
+        self.changed = false;
         self.on_rings = self.rings.as_mut().is_some_and(Rings::listen);
         if self.on_rings {
             return true;
@@ -252,6 +259,7 @@ mod tests {
         let local = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).unwrap();
         let mut bell = Remote::new(local);
         bell.connect(peer, None);
+        bell.take_rings();
         bell
     }
 
@@ -294,6 +302,17 @@ mod tests {
         bell.take_rings();
         bell.sleep(LONG);
         assert!(!is_silent(&bell));
+    }
+
+    #[test]
+    fn a_sleep_that_was_announced_to_the_peer_before_is_none() {
+        let (own, _peer) = pair();
+        let mut bell = bell(own);
+        bell.take_rings();
+        let (own, _next) = pair();
+        bell.connect(own, None);
+        bell.sleep(Duration::from_secs(3600));
+        assert!(is_silent(&bell));
     }
 
     #[test]

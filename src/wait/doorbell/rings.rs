@@ -1,15 +1,18 @@
 //! Ringing by counters: each side counts its rings in a page of its own, and the other sleeps on what it reads there.
 //!
 //! One system call puts a sleeper to sleep on its peer's counter and on its own background thread's, so what wakes it is as short as
-//! between threads of a process; sockets took a fifth longer. No side can take a ring away from the other, for none writes where the other counts.
+//! between threads of a process; sockets took a fifth longer. No side can make the other believe that nothing was rung, for none writes where the other
+//! counts. Whoever can read the page (an observer, too) can have the kernel wake somebody else in its place: such a sleep is over after its
+//! [longest](LONGEST_SLEEP), and after some of them the sleeper goes by its socket.
 
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
 
+use super::LONGEST_SLEEP;
 use crate::memory::Counter;
 use crate::primitive::Arc;
-use crate::primitive::futex::{self, Futex, Scope};
+use crate::primitive::futex::{self, Futex, Scope, Slept};
 
 /// The counters of one side of a stream with one consumer.
 #[derive(Debug)]
@@ -22,7 +25,12 @@ pub(crate) struct Rings {
     heard: [u32; 2],
     /// Whether the kernel has refused a sleep: because of a filter that was put up since, or of memory that it cannot tell by its place.
     refused: bool,
+    /// Sleeps since the last one that was ended by a ring, and that were not by one that was counted meanwhile.
+    lost: u8,
 }
+
+/// That many rings are not lost one after another unless somebody sees to it. One may be, that is counted just as the sleep is over.
+const MOST_LOST: u8 = 4;
 
 impl Rings {
     /// Begins to ring by `own`, and to sleep on the others. `None` where the kernel has no sleep on several counters (before Linux 5.16), a
@@ -35,6 +43,7 @@ impl Rings {
             notices,
             heard: [0; 2],
             refused: false,
+            lost: 0,
         })
     }
 
@@ -42,14 +51,21 @@ impl Rings {
     /// sleep by its socket.
     pub(super) fn listen(&mut self) -> bool {
         self.heard = [self.peer.read(), self.notices.read()];
-        self.heard[0] != 0 && !self.refused
+        self.heard[0] != 0 && !self.refused && self.lost < MOST_LOST
     }
 
     /// Sleeps until one of the counters reads something else than was noted, or `limit` is over.
     pub(super) fn sleep(&mut self, limit: Duration) {
         let [peer, notices] = self.heard;
         let until = [self.peer.sleep(peer), self.notices.sleep(notices, Scope::Process)];
-        self.refused = !futex::sleep(until, limit);
+        match futex::sleep(until, limit) {
+            Slept::Woken => self.lost = 0,
+            Slept::Briefly => {}
+            // What was to be short ends often just as a ring is counted.
+            Slept::TimedOut if limit < LONGEST_SLEEP => {}
+            Slept::TimedOut => self.lost += u8::from(self.peer.read() != peer),
+            Slept::Refused => self.refused = true,
+        }
     }
 
     /// Wakes the peer, which sleeps on this side's counter.
@@ -67,7 +83,9 @@ pub(crate) fn ring_within(notices: &Futex) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{TryRecvError, channel};
     use std::thread;
+    use std::time::Instant;
 
     use super::*;
     use crate::memory::{MemoryOptions, SharedMemory};
@@ -129,6 +147,34 @@ mod tests {
                 sleeper.join().unwrap();
             });
         }
+    }
+
+    #[test]
+    fn who_counts_and_wakes_nobody_is_not_slept_on_for_ever() {
+        let Some([mut one, other]) = pair() else { return };
+        thread::scope(|scope| {
+            let (over, stop) = channel::<()>();
+            scope.spawn(move || {
+                while stop.try_recv() == Err(TryRecvError::Empty) {
+                    other.own.count();
+                    thread::yield_now();
+                }
+            });
+            let end = Instant::now() + LONG;
+            while one.listen() {
+                assert!(Instant::now() < end, "it is still slept on");
+                one.sleep(LONGEST_SLEEP);
+            }
+            drop(over);
+        });
+    }
+
+    #[test]
+    fn a_count_that_goes_round_leaves_0_out() {
+        let page = SharedMemory::create("round", 4096, MemoryOptions::default()).unwrap();
+        assert!(page.store(64, u32::MAX.into()));
+        let counter = Counter::at(&Arc::new(page), 64).unwrap();
+        assert!(counter.count() && counter.read() == 1);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use rustix::fs::FallocateFlags;
+use rustix::net::RecvFlags;
 
 use super::settles;
 use super::wire::{
@@ -12,7 +13,10 @@ use super::wire::{
 };
 use crate::stage::{Actor, Ground};
 
-/// Where a credit page has the count of the consumer's rings.
+/// Where a credit page says that its consumer is parked, what that has asked for and released, and how often it rang.
+const CONTROL: u64 = 128;
+const GRANTED: u64 = 256;
+const RELEASED: u64 = 264;
 const RINGS: u64 = 3968;
 
 /// A producer of the stream `target` and of `steady`, which an honest consumer here takes.
@@ -270,6 +274,27 @@ fn a_flood_of_rings_costs_time_and_nothing_else() {
         assert_eq!(scene.producer.ask("reopen"), "ok");
         scene.undisturbed();
     }
+}
+
+#[test]
+fn a_consumer_of_layout_2_0_is_rung_by_its_socket_in_each_sleep() {
+    let mut scene = Scene::new(false);
+    let (socket, fds) = subscribe(&scene.ground.dir, "target");
+    let write = |offset, word: u64| rustix::io::pwrite(&fds[1], &word.to_ne_bytes(), offset).unwrap();
+    for sleep in 1..5 {
+        // It has taken what the buffer held, asks for no more, and is parked: the number of its sleep reaches from bit 2 on. It counts no rings.
+        write(RELEASED, 16 * (sleep - 1));
+        write(GRANTED, 16 * (sleep - 1));
+        write(CONTROL, sleep << 2 | 1);
+        assert!(scene.producer.ask("put 50").contains("TimedOut"));
+        let mut rings = [0; 8];
+        let rung = rustix::net::recv(&fds[2], &mut rings[..], RecvFlags::DONTWAIT);
+        assert!(matches!(rung, Ok((1, 1))), "sleep {sleep}: {rung:?}");
+    }
+    drop((socket, fds));
+    assert!(scene.producer.ask("put 20000").contains("PeerGone"));
+    assert_eq!(scene.producer.ask("reopen"), "ok");
+    scene.undisturbed();
 }
 
 #[test]
