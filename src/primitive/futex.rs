@@ -57,7 +57,7 @@ impl Futex {
         value
     }
 
-    /// Counts up by one, for one thread at a time. What came before in the program happens before. It does not come to 0 again.
+    /// Counts up by one. What came before in the program happens before. It does not stay at 0 when it goes round.
     pub(crate) fn count(&self) {
         if self.0.fetch_add(1, Ordering::Release) == u32::MAX {
             self.0.fetch_add(1, Ordering::Release);

@@ -39,7 +39,7 @@
 //! change together.
 //!
 //! The **rings** of a page are a `u32` and counted up by the page's owner, who then wakes whoever sleeps on it: `futex` asks for no more than
-//! to read it. They read 0 where the owner rings by its socket alone, and never again after they were counted up. Of a stream for several
+//! to read it. They read 0 where the owner rings by its socket alone, and do not stay there when they go round. Of a stream for several
 //! consumers they stay 0.
 //!
 //! A stream for several consumers has an **attention page** beside them, which all of them and the producer write:

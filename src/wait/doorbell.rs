@@ -98,7 +98,8 @@ impl Doorbell {
         }
     }
 
-    /// Sleeps until rung, or `limit` is over. Rings before the call count, except those [taken](Self::take_rings).
+    /// Sleeps until rung, or `limit` is over; not at all if the peer is another since the [last call](Self::take_rings). Rings before the call count, except
+    /// those taken.
     pub(crate) fn sleep(&mut self, limit: Option<Duration>) {
         let limit = limit.map_or(LONGEST_SLEEP, |limit| limit.min(LONGEST_SLEEP));
         match self {

@@ -2,8 +2,8 @@
 //!
 //! One system call puts a sleeper to sleep on its peer's counter and on its own background thread's, so what wakes it is as short as
 //! between threads of a process; sockets took a fifth longer. No side can make the other believe that nothing was rung, for none writes where the other
-//! counts. Whoever can read the page (an observer, too) can have the kernel wake somebody else in its place: such a sleep is over after its
-//! [longest](LONGEST_SLEEP), and after some of them the sleeper goes by its socket.
+//! counts. Whoever can read the page (an observer, too) can have the kernel move its sleepers elsewhere: such a sleep is over after its
+//! [longest](LONGEST_SLEEP), and after some in a row without any wake-up the sleeper goes by its socket.
 
 #![forbid(unsafe_code)]
 
@@ -29,7 +29,8 @@ pub(crate) struct Rings {
     lost: u8,
 }
 
-/// That many rings are not lost one after another unless somebody sees to it. One may be, that is counted just as the sleep is over.
+/// So many are hardly lost unless somebody sees to it. One may be, that is counted just as the sleep is over; who comes to it by coincidence
+/// goes by its socket, and loses no more than time.
 const MOST_LOST: u8 = 4;
 
 impl Rings {
