@@ -6,7 +6,7 @@
 mod stage;
 
 use millstream::{Element, SinkRef, StreamFault};
-use stage::{Ground, Mapping, Role, Stage, eventually, say, soon};
+use stage::{Ground, Mapping, Role, Stage, credit_page, eventually, say, soon};
 
 const MOVED: &str = "the layout of shared memory has changed: raise MAJOR in src/ring/page.rs (what else moved may \
                      be read wrongly by processes built before), then change this test";
@@ -88,16 +88,6 @@ fn word(mapping: &Mapping, offset: usize, value: u64) {
 fn bytes(mapping: &Mapping, offset: usize, value: &[u8]) {
     let found = mapping.bytes(offset, value.len());
     assert_eq!(found, value, "the bytes at {offset}: {MOVED}");
-}
-
-/// The credit page that belongs to the stream with this epoch.
-fn credit_page(epoch: u64) -> Mapping {
-    let mut page = None;
-    eventually(|| {
-        page = Mapping::of_stream("millstream-credit", epoch).pop();
-        page.is_some()
-    });
-    page.unwrap()
 }
 
 fn two(low: u32, high: u32) -> u64 {

@@ -294,7 +294,7 @@ impl SharedMemory {
     /// Writes the word at `offset`. False outside the memory, off the word boundary, or where it cannot be written.
     pub(crate) fn store(&self, offset: usize, value: u64) -> bool {
         match self.word(offset) {
-            Some(word) if self.access == Access::ReadWrite => {
+            Some(word) if self.is_writable() => {
                 // SAFETY: `word` lies in a writable mapping, aligned, and the mapping lives as long as `self`.
                 // Nobody holds a reference to the memory.
                 unsafe { AtomicU64::from_ptr(word) }.store(value, Ordering::Release);

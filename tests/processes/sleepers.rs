@@ -6,15 +6,15 @@ use std::{env, io};
 
 use millstream::{SinkRef, SourceRef, WaitStrategy};
 
-use crate::stage::{Ground, Mapping, Role, Stage, eventually, say};
+use crate::hostile::{CONTROL, PRODUCER_RINGS};
+use crate::stage::{Ground, Mapping, Role, Stage, credit_page, eventually, say};
 
 pub(crate) const ROLES: &[(&str, Role)] = &[("sleepers", echo)];
 
 /// A ring that is lost costs a tenth of a second, the longest sleep: so many are more than the watchdog's patience.
 const ROUNDS: u64 = 1000;
-/// Where the pages have them: the consumer's word, the producer's count of its rings.
-const CONTROL: usize = 128;
-const RINGS: usize = 3072;
+/// Where a stream page has its epoch.
+const EPOCH: usize = 104;
 const PARKED: u64 = 1;
 const ON_RINGS: u64 = 1 << 55;
 
@@ -38,16 +38,6 @@ fn stream_page(name: &str) -> Mapping {
     page.unwrap()
 }
 
-/// The page of the stream's consumer, as its producer has it.
-fn credit_page(stream: &Mapping) -> Mapping {
-    let mut page = None;
-    eventually(|| {
-        page = Mapping::of_stream("millstream-credit", stream.load(104)).pop();
-        page.is_some()
-    });
-    page.unwrap()
-}
-
 /// Puts once the consumer sleeps. Gives the word with which it slept.
 fn put_to_sleeper(sink: &mut SinkRef<u64>, credit: &Mapping, number: u64) -> u64 {
     let mut word = 0;
@@ -64,7 +54,7 @@ fn echo(stage: &Stage) {
     let mut back = publish(&stage.ground, &from);
     let there = subscribe(&stage.ground, &to);
     say("HERE");
-    let credit = credit_page(&stream_page(&from));
+    let credit = credit_page(stream_page(&from).load(EPOCH));
     for number in there {
         put_to_sleeper(&mut back, &credit, number);
     }
@@ -129,13 +119,13 @@ fn go(refused: bool) -> ([u64; 2], bool) {
     let mut back = subscribe(&ground, &from);
     other.expect("HERE");
     let pages = [to, from].map(|name| stream_page(&name));
-    let credit = credit_page(&pages[0]);
+    let credit = credit_page(pages[0].load(EPOCH));
     let mut word = 0;
     for number in 0..ROUNDS {
         word = put_to_sleeper(&mut there, &credit, number);
         assert_eq!(back.next(), Some(number));
     }
-    let counted = pages.map(|page| page.load(RINGS));
+    let counted = pages.map(|page| page.load(PRODUCER_RINGS));
     there.complete().unwrap();
     other.expect("END");
     (counted, word & ON_RINGS != 0)

@@ -282,6 +282,16 @@ pub(crate) fn eventually(mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// The credit page that belongs to the stream with this epoch.
+pub(crate) fn credit_page(epoch: u64) -> Mapping {
+    let mut page = None;
+    eventually(|| {
+        page = Mapping::of_stream("millstream-credit", epoch).pop();
+        page.is_some()
+    });
+    page.unwrap()
+}
+
 pub(crate) fn soon() -> Instant {
     Instant::now() + LONGEST
 }

@@ -11,13 +11,8 @@ use super::settles;
 use super::wire::{
     REFUSAL, WELCOME, bare, connect, copies, hello, kind, receive, refusal, send, subscribe, welcome,
 };
+use crate::hostile::{CONSUMER_RINGS, CONTROL, GRANTED, RELEASED};
 use crate::stage::{Actor, Ground};
-
-/// Where a credit page says that its consumer is parked, what that has asked for and released, and how often it rang.
-const CONTROL: u64 = 128;
-const GRANTED: u64 = 256;
-const RELEASED: u64 = 264;
-const RINGS: u64 = 3968;
 
 /// A producer of the stream `target` and of `steady`, which an honest consumer here takes.
 struct Scene {
@@ -236,7 +231,7 @@ fn flood(fds: &[OwnedFd], by_counter: bool, over: &Receiver<()>) -> u64 {
     while over.try_recv() == Err(TryRecvError::Empty) {
         rings += 1;
         if by_counter {
-            rustix::io::pwrite(credit, &rings.to_ne_bytes(), RINGS).unwrap();
+            rustix::io::pwrite(credit, &rings.to_ne_bytes(), CONSUMER_RINGS as u64).unwrap();
             continue;
         }
         let fds = if rings.is_multiple_of(64) {
@@ -280,7 +275,9 @@ fn a_flood_of_rings_costs_time_and_nothing_else() {
 fn a_consumer_of_layout_2_0_is_rung_by_its_socket_in_each_sleep() {
     let mut scene = Scene::new(false);
     let (socket, fds) = subscribe(&scene.ground.dir, "target");
-    let write = |offset, word: u64| rustix::io::pwrite(&fds[1], &word.to_ne_bytes(), offset).unwrap();
+    let write = |offset: usize, word: u64| {
+        rustix::io::pwrite(&fds[1], &word.to_ne_bytes(), offset as u64).unwrap();
+    };
     for sleep in 1..5 {
         // It has taken what the buffer held, asks for no more, and is parked: the number of its sleep reaches from bit 2 on. It counts no rings.
         write(RELEASED, 16 * (sleep - 1));

@@ -192,12 +192,6 @@ fn resumed(ground: &Ground) -> Outcome {
             drop(source);
             let mut source = night()?;
             let resumed = SourceRef::position(&source);
-            if resumed < FIRST {
-                // Cut off by a failure before it had released the last of them, which so comes again.
-                return Err(Trouble::Refused(format!(
-                    "it was resumed at {resumed}, not at {FIRST}"
-                )));
-            }
             if resumed > FIRST {
                 return Err(Trouble::Wrong(format!(
                     "it was resumed at {resumed}, not at {FIRST}"
@@ -205,6 +199,10 @@ fn resumed(ground: &Ground) -> Outcome {
             }
             take(&mut source, ELEMENTS)?;
             match source.next() {
+                // Cut off by a failure before it had released the last of the first ones, which so came again, and were looked at.
+                None if resumed < FIRST => Err(Trouble::Refused(format!(
+                    "it was resumed at {resumed}, not at {FIRST}"
+                ))),
                 None if source.end() == Some(End::Completed) => Ok(()),
                 other => Err(Trouble::Refused(format!(
                     "at the end: {other:?}, {:?}",
