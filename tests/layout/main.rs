@@ -2,11 +2,14 @@
 
 #![cfg(target_os = "linux")]
 
-#[path = "processes/stage.rs"]
+mod durable;
+mod frames;
+mod several;
+#[path = "../processes/stage.rs"]
 mod stage;
 
 use millstream::{Element, SinkRef, StreamFault};
-use stage::{Ground, Mapping, Role, Stage, credit_page, eventually, say, soon};
+use stage::{Ground, Mapping, Role, Stage, credit_page, eventually, say};
 
 const MOVED: &str = "the layout of shared memory has changed: raise MAJOR in src/ring/page.rs (what else moved may \
                      be read wrongly by processes built before), then change this test";
@@ -14,7 +17,7 @@ const MOVED: &str = "the layout of shared memory has changed: raise MAJOR in src
 /// Major 2, minor 1.
 const VERSION: u32 = 2 | 1 << 16;
 
-const ROLES: &[(&str, Role)] = &[("numbers", numbers), ("frames", frames)];
+const ROLES: &[(&str, Role)] = &[("numbers", numbers), ("frames", frames::frames)];
 
 /// No test: where the other process begins.
 #[test]
@@ -55,24 +58,6 @@ fn numbers(stage: &Stage) {
             _ => {}
         }
     }
-}
-
-fn frames(stage: &Stage) {
-    let name: String = stage.arg(0);
-    let mut source = stage
-        .ground
-        .subscribe::<[u8]>(&name)
-        .initial_demand(4)
-        .open()
-        .unwrap();
-    say("HERE");
-    stage.hear();
-    for _ in 0..2 {
-        say(source.next().unwrap().len());
-    }
-    let _ = source.try_next();
-    say("ok");
-    stage.stay();
 }
 
 #[track_caller]
@@ -270,85 +255,6 @@ fn the_end() {
     word(&memory, 400, 0);
 }
 
-#[test]
-fn a_stream_of_frames() {
-    let ground = Ground::new();
-    let builder = ground
-        .publish::<[u8]>("layout-frames")
-        .max_frame(20)
-        .buffer_size(3)
-        .max_demand(4);
-    let mut sink = builder.open().unwrap();
-    let [memory] = Mapping::of("layout-frames")[..] else {
-        panic!("one mapping of the stream")
-    };
-    word(&memory, 16, two(2, 0x0102_0304));
-    word(&memory, 24, two(0, 1));
-    word(&memory, 32, two(0, 8));
-    word(&memory, 40, 0);
-    word(&memory, 48, 0);
-    word(&memory, 56, 4096);
-    // Eight footprints of 32 bytes and a header, in whole lines.
-    word(&memory, 64, 320);
-    word(&memory, 72, 3);
-    word(&memory, 80, 4);
-    word(&memory, 96, 20);
-    let epoch = memory.load(104);
-    bytes(&memory, 120, &[0; 16]);
-    word(&memory, 136, 0);
-    // Low half of the position plus one, published, the length; then the bytes, padded to eight.
-    sink.put(b"abc").unwrap();
-    sink.put(b"").unwrap();
-    sink.put(&[9; 20]).unwrap();
-    word(&memory, 4096, 1 << 32 | 1 << 31 | 3);
-    bytes(&memory, 4104, b"abc");
-    word(&memory, 4112, 2 << 32 | 1 << 31);
-    word(&memory, 4120, 3 << 32 | 1 << 31 | 20);
-    bytes(&memory, 4128, &[9; 20]);
-    word(&memory, 4152, 0);
-    let mut consumer = ground.start("frames", &[&"layout-frames"]);
-    consumer.expect("HERE");
-    let credit = credit_page(epoch);
-    word(&credit, 256, 4);
-    word(&credit, 264, 0);
-    word(&credit, 272, 0);
-    consumer.say("go");
-    consumer.expect("3");
-    consumer.expect("0");
-    consumer.expect("ok");
-    // Credit follows after half the window: two frames, of 16 and 8 bytes. The third is taken and not released yet.
-    word(&credit, 264, 2);
-    word(&credit, 272, 24);
-}
-
-#[test]
-fn a_filler_before_the_wrap() {
-    let ground = Ground::new();
-    let builder = ground
-        .publish::<[u8]>("layout-wrap")
-        .max_frame(120)
-        .buffer_size(1)
-        .max_demand(1);
-    let mut sink = builder.open().unwrap();
-    let mut source = ground
-        .subscribe::<[u8]>("layout-wrap")
-        .initial_demand(1)
-        .open()
-        .unwrap();
-    let [memory, ..] = Mapping::of("layout-wrap")[..] else {
-        panic!("a mapping of the stream")
-    };
-    // Three footprints of 128 and a header: 392, which is 448 in whole lines.
-    word(&memory, 64, 448);
-    for position in 0..4u8 {
-        sink.put_deadline(&[position; 120], soon()).unwrap();
-        assert_eq!(*source.next().unwrap(), [position; 120]);
-    }
-    // The fourth does not fit behind the third, at 384.
-    word(&memory, 4096 + 384, 4 << 32 | 1 << 31 | 1 << 30);
-    word(&memory, 4096, 4 << 32 | 1 << 31 | 120);
-}
-
 /// A stream that nobody reads, and its memory.
 fn published<T: Element>(ground: &Ground, name: &str, buffer: usize) -> (SinkRef<T>, Mapping) {
     let builder = ground.publish::<T>(name).buffer_size(buffer).max_demand(1);
@@ -396,118 +302,4 @@ fn a_stream_of_large_elements() {
     for (offset, value) in [(0, 1), (8, 5), (136, 5), (144, 2), (152, 6), (288, 0)] {
         word(&memory, 8192 + offset, value);
     }
-}
-
-#[test]
-fn a_stream_for_several_consumers() {
-    let ground = Ground::new();
-    let mut sink = ground
-        .publish::<u64>("layout-several")
-        .consumers(60)
-        .buffer_size(5)
-        .max_demand(9)
-        .history(30)
-        .start_position(1000)
-        .open()
-        .unwrap();
-    let [memory] = Mapping::of("layout-several")[..] else {
-        panic!("one mapping of the stream")
-    };
-    // Blocks of seven, for 44 elements, and one more.
-    word(&memory, 48, 8);
-    word(&memory, 72, 5);
-    word(&memory, 80, 9);
-    word(&memory, 144, 60);
-    word(&memory, 152, 30);
-    for reserved in (160..256).step_by(8) {
-        word(&memory, reserved, 0);
-    }
-    word(&memory, 768, 1000);
-    let epoch = memory.load(104);
-    let [attention] = Mapping::of_stream("millstream-attention", epoch)[..] else {
-        panic!("one mapping of the attention")
-    };
-    assert!(attention.writable && attention.len == 4096, "{MOVED}");
-    bytes(&attention, 0, b"\x89MLA\r\n\x1a\n");
-    word(&attention, 8, two(VERSION, 128));
-    for untouched in (24..4096).step_by(8) {
-        word(&attention, untouched, 0);
-    }
-    let open = || ground.subscribe::<u64>("layout-several").initial_demand(7).open();
-    let first = open().unwrap();
-    let second = open().unwrap();
-    let mut bits: Vec<u64> = Mapping::of_stream("millstream-credit", epoch)
-        .into_iter()
-        .filter(|page| !page.writable)
-        .map(|page| page.load(48))
-        .collect();
-    bits.sort_unstable();
-    assert_eq!(bits, [1, 2], "{MOVED}");
-    sink.put(7).unwrap();
-    // What was asked for, and the buffer.
-    word(&memory, 768, 1012);
-    drop(second);
-    eventually(|| attention.load(128) & 2 == 2);
-    drop(first);
-    // Whoever is evicted has its number, plus one, at its remainder by 256.
-    let builder = ground.subscribe::<u64>("layout-several").initial_demand(1);
-    let third = builder
-        .evict_after(std::time::Duration::from_nanos(1))
-        .open()
-        .unwrap();
-    for untouched in (896..4096).step_by(8) {
-        word(&memory, untouched, 0);
-    }
-    eventually(|| sink.try_put(8).is_err() && memory.load(896 + 2 * 8) == 3);
-    drop(third);
-}
-
-#[test]
-fn a_durable_stream_and_its_consumers_position() {
-    let ground = Ground::new();
-    let file = ground.beside("durable");
-    let builder = ground.publish::<u64>("layout-durable").durable(&file);
-    let mut sink = builder.buffer_size(5).max_demand(9).open().unwrap();
-    sink.put_slice(&[7, 8]).unwrap();
-    let builder = ground.subscribe::<u64>("layout-durable").resumable("book");
-    let mut source = builder
-        .initial_demand(9)
-        .transactional::<[u64; 2]>()
-        .open()
-        .unwrap();
-    source.next().unwrap();
-    source.commit(&[5, 6]);
-
-    let stream = std::fs::read(&file).unwrap();
-    let word = |bytes: &[u8], offset: usize| u64::from_ne_bytes(bytes[offset..][..8].try_into().unwrap());
-    assert_eq!(stream.len(), 4096 + 4096 + 3 * 64, "{MOVED}");
-    assert_eq!(word(&stream, 8), two(VERSION, 256), "{MOVED}");
-    assert_eq!(word(&stream, 160), 1, "durable: {MOVED}");
-    assert_ne!(word(&stream, 168), 0, "the checksum: {MOVED}");
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    let digits: String = boot.chars().filter(char::is_ascii_hexdigit).collect();
-    let boot = u128::from_str_radix(&digits, 16).unwrap().to_le_bytes();
-    assert_eq!(stream[2944..2960], boot, "{MOVED}");
-    assert_eq!(word(&stream, 8192), 2, "the stamp: {MOVED}");
-
-    let position = std::fs::read(ground.beside("durable.position")).unwrap();
-    assert_eq!(position.len(), 4096, "{MOVED}");
-    assert_eq!(&position[..8], b"\x89MLC\r\n\x1a\n", "{MOVED}");
-    assert_eq!(word(&position, 16), word(&stream, 104), "the epoch: {MOVED}");
-    assert_eq!(word(&position, 264), 1, "released: {MOVED}");
-    assert_eq!(
-        (word(&position, 384), &position[392..396]),
-        (4, &b"book"[..]),
-        "{MOVED}"
-    );
-    assert_eq!(word(&position, 512), 1, "commits: {MOVED}");
-    let slot = &position[2304..];
-    assert_eq!(
-        (word(slot, 0), word(slot, 8)),
-        (1, 16),
-        "position, length: {MOVED}"
-    );
-    assert_eq!(slot[16..32], <[u64; 2]>::fingerprint().to_bytes(), "{MOVED}");
-    assert_eq!((word(slot, 64), word(slot, 72)), (5, 6), "the state: {MOVED}");
-    assert!(position[640..2304].iter().all(|byte| *byte == 0), "{MOVED}");
 }
