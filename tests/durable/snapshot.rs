@@ -48,13 +48,19 @@ fn forge(snapshot: &mut [u8], at: usize, word: u64) {
     snapshot[at..at + 8].copy_from_slice(&word.to_le_bytes());
     snapshot[16..24].fill(0);
     let (head, rest) = snapshot.split_at(128);
-    let words = rest.chunks(8).chain(head.chunks(8));
-    let sum = words.fold(0xcbf2_9ce4_8422_2325_u64, |sum, word| {
-        let word = u64::from_le_bytes(word.try_into().unwrap());
-        let sum = (sum ^ word).wrapping_mul(0x0000_0100_0000_01b3);
-        sum ^ (sum >> 32)
-    });
+    let sum = sum(&[rest, head]);
     snapshot[16..24].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// The sum of the words of these bytes, each padded with zeroes up to whole words.
+fn sum(parts: &[&[u8]]) -> u64 {
+    let words = parts.iter().flat_map(|part| part.chunks(8));
+    words.fold(0xcbf2_9ce4_8422_2325_u64, |sum, chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        let sum = (sum ^ u64::from_le_bytes(word)).wrapping_mul(0x0000_0100_0000_01b3);
+        sum ^ (sum >> 32)
+    })
 }
 
 #[test]
@@ -107,6 +113,38 @@ fn a_snapshot_that_lies_under_a_right_checksum_does_no_harm() {
     assert!(refused > 100, "{refused}");
     fs::write(&snapshot, &whole).unwrap();
     assert_eq!(open().unwrap().position(), 10);
+}
+
+/// What is put in place of the stream has to be one that this program can open.
+#[test]
+fn a_snapshot_of_two_versions_is_refused() {
+    const HEADER: usize = 128;
+    const CHECKSUM: usize = 168;
+    const SCHEMA: usize = 384;
+    let scene = Scene::synced();
+    let snapshot = beside(&scene.file, ".synced");
+    let whole = fs::read(&snapshot).unwrap();
+    restart(&scene.file);
+    let (major, minor, len) = (8, 10, HEADER + 140);
+    let schema_len = u32::from_le_bytes(whole[len..len + 4].try_into().unwrap()) as usize;
+    for at in [major, minor] {
+        for other in [0, whole[HEADER + at] + 1] {
+            let mut forged = whole.clone();
+            forged[HEADER + at] = other;
+            let schema = &forged[SCHEMA..SCHEMA + schema_len];
+            let header = sum(&[&forged[HEADER..HEADER + CHECKSUM], schema]);
+            forge(&mut forged, HEADER + CHECKSUM, header);
+            fs::write(&snapshot, &forged).unwrap();
+            let error = verify_synced(&scene.file).unwrap_err();
+            assert!(
+                matches!(error, DurableError::Corrupt { .. }),
+                "{at} {other}: {error}"
+            );
+            assert_eq!(scene.refusal().to_string(), error.to_string());
+        }
+    }
+    fs::write(&snapshot, &whole).unwrap();
+    assert_eq!(scene.builder::<u64>().open().unwrap().position(), 10);
 }
 
 #[test]

@@ -288,6 +288,13 @@ impl Snapshot {
         let header = StreamHeader::read_from_bytes(&stream).map_err(|_| small())?;
         let length = header.area_offset.saturating_add(header.area_len);
         geometry::check(&header, length).map_err(corrupt)?;
+        // Or what is put in place could be one that nobody here can open.
+        if (header.major, header.minor) != (head.major, head.minor) {
+            return Err(corrupt(Lie {
+                word: "version of the stream",
+                value: u64::from(header.major) << 16 | u64::from(header.minor),
+            }));
+        }
         let len = header.schema_len as usize;
         let mut schema = take(len.next_multiple_of(8))?;
         schema.truncate(len);
