@@ -23,9 +23,8 @@ pub(crate) struct Rings {
     notices: Arc<Futex>,
     /// What the peer's and the background thread's read before this side said that it sleeps.
     heard: [u32; 2],
-    /// Whether the kernel has refused a sleep: because of a filter that was put up since, or of memory that it cannot tell by its place.
-    refused: bool,
-    /// Sleeps since the last one that was ended by a ring, and that were not by one that was counted meanwhile.
+    /// Sleeps since the last one that was ended by a ring, and that were not by one that was counted meanwhile; the [most](MOST_LOST) of
+    /// them once the kernel has refused one.
     lost: u8,
 }
 
@@ -43,7 +42,6 @@ impl Rings {
             peer,
             notices,
             heard: [0; 2],
-            refused: false,
             lost: 0,
         })
     }
@@ -52,7 +50,7 @@ impl Rings {
     /// sleep by its socket.
     pub(super) fn listen(&mut self) -> bool {
         self.heard = [self.peer.read(), self.notices.read()];
-        self.heard[0] != 0 && !self.refused && self.lost < MOST_LOST
+        self.heard[0] != 0 && self.lost < MOST_LOST
     }
 
     /// Sleeps until one of the counters reads something else than was noted, or `limit` is over.
@@ -65,7 +63,8 @@ impl Rings {
             // What was to be short ends often just as a ring is counted.
             Slept::TimedOut if limit < LONGEST_SLEEP => {}
             Slept::TimedOut => self.lost += u8::from(self.peer.read() != peer),
-            Slept::Refused => self.refused = true,
+            // Because of a filter that was put up since, or of memory that it cannot tell by its place.
+            Slept::Refused => self.lost = MOST_LOST,
         }
     }
 
