@@ -1,6 +1,6 @@
 //! What is compared with what.
 
-use crate::contender::{Contender, Job, Setting, Standing, Task, Way};
+use crate::contender::{Contender, Job, Pace, Setting, Standing, Task, Way};
 use crate::rivals;
 
 /// Sizes of elements in one process, in bytes.
@@ -132,6 +132,29 @@ pub(crate) fn groups() -> Vec<Group> {
     groups
 }
 
+/// All groups of flows that are measured again and again, to see whether they have a second regime.
+pub(crate) fn regimes() -> Vec<Group> {
+    let mut groups = Vec::new();
+    for setting in [Setting::Within, Setting::Between] {
+        for (bytes, capacity) in SIZES
+            .into_iter()
+            .flat_map(|bytes| CAPACITIES.map(|capacity| (bytes, capacity)))
+        {
+            for pace in [Pace::Slow, Pace::Equal, Pace::Fast] {
+                let size = size(bytes);
+                let name = format!("regimes, {setting}, {size}, capacity {capacity}, {pace} consumer");
+                let task = Task::Regime {
+                    bytes,
+                    capacity,
+                    pace,
+                };
+                groups.push(Group::new(name, RATE, setting, task));
+            }
+        }
+    }
+    groups
+}
+
 impl Group {
     /// Everybody who can do the task.
     pub(crate) fn new(name: String, unit: &'static str, setting: Setting, task: Task) -> Self {
@@ -146,7 +169,7 @@ impl Group {
                 ));
             }
         }
-        if setting == Setting::Between {
+        if setting == Setting::Between && !matches!(task, Task::Regime { .. }) {
             // The same in one process: ours, and what promises between processes refer to.
             for (contender, who) in rivals::all().iter().enumerate() {
                 for (way, means) in who.ways(Setting::Within, task).iter().enumerate() {

@@ -31,7 +31,7 @@ pub(crate) struct Command {
     /// Names the groups and who is in them, and measures nothing
     #[arg(long)]
     pub(crate) list: bool,
-    /// Runs each flow in one process again and again, to see whether some runs are slow; nothing else
+    /// Runs each of our flows 20 times, with a slow, an equal and a fast consumer, to see whether some runs are slow; nothing else
     #[arg(long)]
     pub(crate) regimes: bool,
 }

@@ -36,6 +36,16 @@ pub(crate) enum Pace {
     Fast,
 }
 
+impl fmt::Display for Pace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Slow => "slow",
+            Self::Equal => "equal",
+            Self::Fast => "fast",
+        })
+    }
+}
+
 /// One thing to be done. Sizes are bytes of an element, capacities elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Task {

@@ -42,7 +42,12 @@ fn main() -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let command = Command::parse();
-    let groups: Vec<_> = catalogue::groups()
+    let all = if command.regimes {
+        catalogue::regimes()
+    } else {
+        catalogue::groups()
+    };
+    let groups: Vec<_> = all
         .into_iter()
         .filter(|group| group.name.contains(&command.filter))
         .collect();
@@ -58,18 +63,21 @@ fn main() -> anyhow::Result<ExitCode> {
     let machine = machine::describe();
     let mut conductor = Conductor::new(command.extent(), command.repeats())?;
     table::begin(&command, conductor.bounce()?);
-    if command.regimes {
-        return Ok(regimes::run(&mut conductor, &command));
-    }
-    let outcomes = conductor.run(groups, command.rounds());
-    for outcome in &outcomes {
-        table::outcome(outcome);
-    }
-    let verdicts = target::verdicts(&outcomes);
-    if !command.test {
-        table::cells(&outcomes);
-        table::verdicts(&verdicts);
-    }
+    let (outcomes, verdicts) = if command.regimes {
+        let outcomes = regimes::run(&mut conductor, groups, command.extent());
+        (outcomes, Vec::new())
+    } else {
+        let outcomes = conductor.run(groups, command.rounds());
+        for outcome in &outcomes {
+            table::outcome(outcome);
+        }
+        let verdicts = target::verdicts(&outcomes);
+        if !command.test {
+            table::cells(&outcomes);
+            table::verdicts(&verdicts);
+        }
+        (outcomes, verdicts)
+    };
     table::end(&conductor);
     if let Some(path) = &command.json {
         let data = data::collect(&machine, &command, &outcomes, &verdicts);

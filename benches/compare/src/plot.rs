@@ -1,4 +1,4 @@
-//! Plots: percentiles of exchanges, and throughput over the size of elements.
+//! Plots: percentiles of exchanges, throughput over the size of elements, and every run of a flow beside its fastest.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,9 +8,10 @@ use std::path::Path;
 use anyhow::anyhow;
 use plotters::prelude::*;
 
-use crate::contender::{Setting, Task};
+use crate::contender::{Setting, Standing, Task};
 use crate::measured::Measured;
 use crate::outcome::{Measure, Outcome};
+use crate::regimes::WITHIN;
 
 const SIZE: (u32, u32) = (1100, 700);
 const COLOURS: [RGBColor; 12] = [
@@ -77,7 +78,45 @@ pub(crate) fn all(dir: &Path, outcomes: &[Outcome]) -> anyhow::Result<()> {
         };
         plot.draw(&dir.join(file(&title)), &throughputs(&outcomes))?;
     }
+    let mut regimes = BTreeMap::<String, Vec<Column>>::new();
+    for outcome in outcomes {
+        if let Task::Regime { pace, .. } = outcome.group.task {
+            let name = format!("regimes, {}, {pace} consumer", outcome.group.setting);
+            regimes.entry(name).or_default().extend(columns(outcome));
+        }
+    }
+    for (title, columns) in regimes {
+        draw_runs(&dir.join(file(&title)), &title, &columns)?;
+    }
     Ok(())
+}
+
+/// The runs of a flow of ours.
+struct Column {
+    name: String,
+    /// Over the fastest.
+    runs: Vec<f64>,
+}
+
+fn columns(outcome: &Outcome) -> Vec<Column> {
+    let ours = outcome.group.places(|entry| entry.standing == Standing::Ours);
+    let counted = ours.into_iter().filter(|place| outcome.has_counted(*place));
+    counted
+        .map(|place| {
+            let task = outcome.group.task;
+            let (_, fastest) = outcome.extremes(place);
+            let runs = outcome.figures(place, Measure::Value);
+            Column {
+                name: format!(
+                    "{} B, {}, {}",
+                    8 * task.words(),
+                    task.capacity(),
+                    outcome.group.entries[place].name
+                ),
+                runs: runs.into_iter().map(|run| run / fastest).collect(),
+            }
+        })
+        .collect()
 }
 
 /// Percentiles by the nines that they leave: 1 is the median of ten, 1000 is p99.9.
@@ -180,6 +219,48 @@ impl Plot<'_> {
     }
 }
 
+/// A dot for each run, in a column for each flow, and a line at the share of the fastest that the slowest is to reach.
+fn draw_runs(path: &Path, title: &str, columns: &[Column]) -> anyhow::Result<()> {
+    let failed = |error: &dyn std::fmt::Display| anyhow!("{}: {error}", path.display());
+    let area = SVGBackend::new(path, SIZE).into_drawing_area();
+    area.fill(&WHITE).map_err(|error| failed(&error))?;
+    let across = columns.len() as f64;
+    let names = 190;
+    let mut chart = ChartBuilder::on(&area)
+        .caption(title, ("sans-serif", 20))
+        .margin(12)
+        .x_label_area_size(names)
+        .y_label_area_size(64)
+        .build_cartesian_2d(0.0..across, 0.0..1.05)
+        .map_err(|error| failed(&error))?;
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .x_labels(0)
+        .y_desc("a run over the fastest")
+        .light_line_style(BLACK.mix(0.04))
+        .draw()
+        .map_err(|error| failed(&error))?;
+    let bound = LineSeries::new([(0.0, WITHIN), (across, WITHIN)], BLACK.mix(0.5));
+    chart.draw_series(bound).map_err(|error| failed(&error))?;
+    let style = ("sans-serif", 13).into_font().transform(FontTransform::Rotate90);
+    for (at, column) in columns.iter().enumerate() {
+        // Four ways of each flow, in the same colours everywhere.
+        let (x, colour) = (at as f64 + 0.5, COLOURS[[0, 4, 6, 10][at % 4]]);
+        let dots = column
+            .runs
+            .iter()
+            .map(|run| Circle::new((x, *run), 3, colour.mix(0.5)));
+        chart
+            .draw_series(dots.map(|dot| dot.into_dyn()))
+            .map_err(|error| failed(&error))?;
+        let (left, bottom) = chart.backend_coord(&(x, 0.0));
+        let name = Text::new(column.name.clone(), (left + 6, bottom + 8), style.clone());
+        area.draw(&name).map_err(|error| failed(&error))?;
+    }
+    area.present().map_err(|error| failed(&error))
+}
+
 /// A range that has room for all of them.
 fn range(values: impl Iterator<Item = f64>) -> Range<f64> {
     let (least, most) = values.fold((f64::INFINITY, 0.0_f64), |(least, most), value| {
@@ -210,5 +291,27 @@ mod tests {
         let text =
             fs::read_to_string(dir.path().join("flow-one-process-capacity-1024.svg")).expect("it was drawn");
         assert!(text.starts_with("<svg") && text.contains("rtrb push/pop"));
+    }
+
+    #[test]
+    fn a_plot_of_runs_has_a_column_for_each_of_ours() {
+        let dir = tempfile::tempdir().expect("a directory can be made");
+        let group = crate::catalogue::regimes().swap_remove(0);
+        let place = group.place("put/next").expect("it is there");
+        let run = |value| {
+            Some(Measured {
+                value,
+                quantiles: Vec::new(),
+                around: [220.0; 2],
+                preempted: 0,
+            })
+        };
+        let mut outcome = Outcome::new(group);
+        outcome.values[place] = vec![run(4.0), run(3.0)];
+        assert_eq!(columns(&outcome)[0].runs, [1.0, 0.75]);
+        all(dir.path(), &[outcome]).expect("it can be drawn");
+        let text = fs::read_to_string(dir.path().join("regimes-one-process-slow-consumer.svg"))
+            .expect("it was drawn");
+        assert!(text.contains("8 B, 1024, put/next") && text.matches("<circle").count() == 2);
     }
 }

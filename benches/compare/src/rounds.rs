@@ -59,14 +59,7 @@ impl Conductor {
         let mut outcomes: Vec<_> = groups.into_iter().map(Outcome::new).collect();
         for round in 1..=rounds {
             for outcome in &mut outcomes {
-                let load = Load::now();
-                for place in 0..outcome.group.entries.len() {
-                    let entry = outcome.group.entries[place].clone();
-                    let (measured, repeated) = self.measure(&outcome.group.name, &entry);
-                    outcome.repeated += repeated;
-                    outcome.values[place].push(measured);
-                }
-                outcome.others.push(Load::others_since(load));
+                self.round(outcome);
             }
             eprintln!(
                 "round {round} of {rounds}, {:.0} s",
@@ -76,8 +69,20 @@ impl Conductor {
         outcomes
     }
 
+    /// Measures each entry of a group once.
+    pub(crate) fn round(&mut self, outcome: &mut Outcome) {
+        let load = Load::now();
+        for place in 0..outcome.group.entries.len() {
+            let entry = outcome.group.entries[place].clone();
+            let (measured, repeated) = self.measure(&outcome.group.name, &entry);
+            outcome.repeated += repeated;
+            outcome.values[place].push(measured);
+        }
+        outcome.others.push(Load::others_since(load));
+    }
+
     /// Measures one entry, again if it ran on a shared core; how often again.
-    pub(crate) fn measure(&mut self, group: &str, entry: &Entry) -> (Option<Measured>, usize) {
+    fn measure(&mut self, group: &str, entry: &Entry) -> (Option<Measured>, usize) {
         let mut repeated = 0;
         loop {
             match self.once(group, entry) {

@@ -41,12 +41,11 @@ impl Contender for Millstream {
             }
             (Setting::Within, Task::Flow { .. }) if task.words() > LARGE => &[LARGE_CLAIM, FRAMES_CLAIM],
             (Setting::Within, Task::Flow { .. }) => &[NEXT, DRAIN, SLICE, CLAIM],
-            (Setting::Within, Task::Regime { .. }) => &[NEXT, DRAIN, SLICE, CLAIM],
+            (_, Task::Regime { .. }) => &[NEXT, DRAIN, SLICE, CLAIM],
             (Setting::Between, Task::Flow { .. }) => &[NEXT, DRAIN, SLICE, CLAIM, COPIED],
             (_, Task::Untouched { .. }) => &[LARGE_CLAIM],
             (_, Task::Trip { .. }) => const { &[single("millstream")] },
             (_, Task::Wake) => &[SPINS, PARKS],
-            (Setting::Between, Task::Regime { .. }) => &[],
         }
     }
 
@@ -54,7 +53,7 @@ impl Contender for Millstream {
         let (words, capacity) = (job.task.words(), job.task.capacity());
         match job.task {
             Task::Wake => sleeper::run(way, job),
-            Task::Regime { pace, .. } => paced::run(way, words, capacity, pace, job.count),
+            Task::Regime { pace, .. } => paced::run(way, pace, job),
             Task::Trip { .. } if words <= LARGE => Figure::Times(match job.setting {
                 Setting::Within => round_trip::within(words, job.count),
                 Setting::Between => round_trip::between(words, job.count),
@@ -92,6 +91,7 @@ impl Contender for Millstream {
     fn play(&self, way: &str, job: Job, role: &mut Role) {
         match job.task {
             Task::Wake => sleeper::play(way, job, role),
+            Task::Regime { pace, .. } => paced::play(way, pace, job, role),
             _ => large::play(job, role),
         }
     }
