@@ -52,10 +52,30 @@ impl Lines {
 
 /// Million elements a second, put one by one; elements of up to 56 bytes.
 pub(crate) fn measure(words: usize, capacity: usize, take: Take, count: u64) -> f64 {
-    for_width!(words, W => flow::<W>(capacity, take, count).rate::<W>(count))
+    let none = |number| number;
+    burdened(words, capacity, take, count, none, none)
 }
 
-fn flow<const W: usize>(capacity: usize, take: Take, count: u64) -> Taken {
+/// The same, of sides that have work of their own with each element: `making` with its index, and `taking` with its sum, each of which
+/// it gives on.
+pub(crate) fn burdened(
+    words: usize,
+    capacity: usize,
+    take: Take,
+    count: u64,
+    making: impl Fn(u64) -> u64 + Send,
+    taking: impl Fn(u64) -> u64 + Send,
+) -> f64 {
+    for_width!(words, W => flow::<W>(capacity, take, count, making, taking).rate::<W>(count))
+}
+
+fn flow<const W: usize>(
+    capacity: usize,
+    take: Take,
+    count: u64,
+    making: impl Fn(u64) -> u64 + Send,
+    taking: impl Fn(u64) -> u64 + Send,
+) -> Taken {
     assert!(W <= ROOM, "{W} words do not fit in a line");
     let mut memory = vec![Line([0; 1 + ROOM]); (capacity.div_ceil(ROOM / W.min(ROOM)) + 1).max(AHEAD + 1)];
     let range = memory.as_mut_ptr_range();
@@ -67,12 +87,12 @@ fn flow<const W: usize>(capacity: usize, take: Take, count: u64) -> Taken {
     let (capacity, step) = (capacity as u64, capacity as u64 / 4);
     side_by_side(
         // SAFETY: the only producer, with the only consumer beside it.
-        || unsafe { put::<W>(lines, capacity, &released, count) },
+        || unsafe { put::<W>(lines, capacity, &released, count, making) },
         || match take {
             // SAFETY: the only consumer.
-            Take::Next => unsafe { next::<W>(lines, step, &released, count) },
+            Take::Next => unsafe { next::<W>(lines, step, &released, count, taking) },
             // SAFETY: as above.
-            Take::Drain | Take::Peek => unsafe { drain::<W>(lines, step, &released, count) },
+            Take::Drain | Take::Peek => unsafe { drain::<W>(lines, step, &released, count, taking) },
         },
     )
 }
@@ -80,7 +100,13 @@ fn flow<const W: usize>(capacity: usize, take: Take, count: u64) -> Taken {
 /// # Safety
 /// The one producer of the lines.
 #[inline(never)]
-unsafe fn put<const W: usize>(lines: Lines, capacity: u64, released: &AtomicU64, count: u64) {
+unsafe fn put<const W: usize>(
+    lines: Lines,
+    capacity: u64,
+    released: &AtomicU64,
+    count: u64,
+    making: impl Fn(u64) -> u64,
+) {
     let per = (ROOM / W) as u64;
     let (mut line, mut edge, mut limit) = (lines.begin, per, capacity);
     let mut stop = edge.min(limit);
@@ -98,7 +124,7 @@ unsafe fn put<const W: usize>(lines: Lines, capacity: u64, released: &AtomicU64,
         }
         // SAFETY: `pos` is below the limit, so its slot is free.
         unsafe {
-            slot::<W>(line, edge - pos).write(make(pos));
+            slot::<W>(line, edge - pos).write(make(making(pos)));
             AtomicU64::from_ptr(line.cast()).store(pos + 1, Ordering::Release);
         }
     }
@@ -107,7 +133,13 @@ unsafe fn put<const W: usize>(lines: Lines, capacity: u64, released: &AtomicU64,
 /// # Safety
 /// The one consumer of the lines.
 #[inline(never)]
-unsafe fn next<const W: usize>(lines: Lines, step: u64, released: &AtomicU64, count: u64) -> Taken {
+unsafe fn next<const W: usize>(
+    lines: Lines,
+    step: u64,
+    released: &AtomicU64,
+    count: u64,
+    taking: impl Fn(u64) -> u64,
+) -> Taken {
     let per = (ROOM / W) as u64;
     let (mut line, mut edge, mut mark, mut there, mut total) = (lines.begin, per, step, 0, 0_u64);
     // SAFETY: the first line.
@@ -123,7 +155,7 @@ unsafe fn next<const W: usize>(lines: Lines, step: u64, released: &AtomicU64, co
             there = unsafe { stamp(line) }.max(pos);
         }
         // SAFETY: stamped.
-        total = total.wrapping_add(sum(&unsafe { slot::<W>(line, edge - pos).read() }));
+        total = total.wrapping_add(taking(sum(&unsafe { slot::<W>(line, edge - pos).read() })));
         if pos + 1 == mark {
             released.store(pos + 1, Ordering::Release);
             mark += step;
@@ -138,7 +170,13 @@ unsafe fn next<const W: usize>(lines: Lines, step: u64, released: &AtomicU64, co
 /// # Safety
 /// The one consumer of the lines.
 #[inline(never)]
-unsafe fn drain<const W: usize>(lines: Lines, step: u64, released: &AtomicU64, count: u64) -> Taken {
+unsafe fn drain<const W: usize>(
+    lines: Lines,
+    step: u64,
+    released: &AtomicU64,
+    count: u64,
+    taking: impl Fn(u64) -> u64,
+) -> Taken {
     let per = (ROOM / W) as u64;
     let (mut line, mut edge, mut mark, mut pos, mut total) = (lines.begin, per, step, 0, 0_u64);
     // SAFETY: the first line.
@@ -150,13 +188,13 @@ unsafe fn drain<const W: usize>(lines: Lines, step: u64, released: &AtomicU64, c
         if there == edge && pos + per == edge {
             for left in (1..=per).rev() {
                 // SAFETY: stamped.
-                total = total.wrapping_add(sum(&unsafe { slot::<W>(line, left).read() }));
+                total = total.wrapping_add(taking(sum(&unsafe { slot::<W>(line, left).read() })));
             }
             pos += per;
         } else {
             while pos < there {
                 // SAFETY: stamped.
-                total = total.wrapping_add(sum(&unsafe { slot::<W>(line, edge - pos).read() }));
+                total = total.wrapping_add(taking(sum(&unsafe { slot::<W>(line, edge - pos).read() })));
                 pos += 1;
             }
         }

@@ -16,9 +16,6 @@ use super::stream::{self, NAME, Trust};
 /// Elements of a batch.
 pub(crate) const BATCH: usize = 64;
 
-/// Elements of a claim; half of the smallest ring, so that it need not be empty.
-const CLAIM: usize = 32;
-
 /// A count of elements that every way of putting divides.
 pub(crate) fn whole(count: u64) -> u64 {
     count.next_multiple_of(BATCH as u64)
@@ -166,7 +163,8 @@ pub(crate) fn produce<const W: usize>(
     match put {
         Put::One => put_one(sink, count),
         Put::Slice => put_slice(sink, count),
-        Put::Claim => put_claim(sink, CLAIM.min(capacity / 2), count),
+        // As rtrb's chunks: half of a small ring, so that it need not be empty.
+        Put::Claim => put_claim(sink, BATCH.min(capacity / 2), count),
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::contender::{Contender, Figure, Job, Pace, Setting, Standing, Task, Way, single};
 use crate::harness::bare_lines::{self, ROOM};
 use crate::harness::element_flow::Take;
+use crate::labour::labour;
 
 /// Elements of up to seven words.
 pub(crate) struct BareLines;
@@ -17,24 +18,22 @@ impl Contender for BareLines {
 
     fn ways(&self, setting: Setting, task: Task) -> &'static [Way] {
         match (setting, task) {
-            (
-                Setting::Within,
-                Task::Regime {
-                    pace: Pace::Equal, ..
-                }
-                | Task::Flow { .. },
-            ) if task.words() <= ROOM => const { &[single(NEXT), single(DRAIN)] },
+            (Setting::Within, Task::Regime { .. } | Task::Flow { .. }) if task.words() <= ROOM => {
+                const { &[single(NEXT), single(DRAIN)] }
+            }
             _ => &[],
         }
     }
 
     fn run(&self, way: &str, job: Job) -> Figure {
         let take = if way == DRAIN { Take::Drain } else { Take::Next };
-        Figure::Rate(bare_lines::measure(
-            job.task.words(),
-            job.task.capacity(),
-            take,
-            job.count,
-        ))
+        let (words, capacity, count) = (job.task.words(), job.task.capacity(), job.count);
+        let Task::Regime { pace, .. } = job.task else {
+            return Figure::Rate(bare_lines::measure(words, capacity, take, count));
+        };
+        let (fast, slow) = (pace == Pace::Fast, pace == Pace::Slow);
+        let making = move |index| labour(fast, index);
+        let taking = move |sum| labour(slow, sum);
+        Figure::Rate(bare_lines::burdened(words, capacity, take, count, making, taking))
     }
 }

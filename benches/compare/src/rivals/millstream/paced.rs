@@ -65,7 +65,7 @@ fn put<const W: usize>(sink: SinkRef<Words<W>>, way: &str, pace: Pace, capacity:
         return produce(put, count);
     }
     if way == CLAIM.name {
-        let each = (BATCH / 2).min(capacity / 2);
+        let each = BATCH.min(capacity / 2);
         let put = move |index| match sink.claim(each) {
             Ok(mut claim) => {
                 for index in (index..).take(each) {
