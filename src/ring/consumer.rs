@@ -19,6 +19,8 @@ pub(crate) struct Consumer<S> {
     stop: u64,
     /// Position at which something is due besides: credit is to be given back, or a look ahead.
     mark: u64,
+    /// Whether a bundle's stamp may tell of those behind it, as [`Producer::tells_ends`](super::Producer::tells_ends) says.
+    believes_ends: bool,
 }
 
 // SAFETY: the pointers lead to memory that the owner of the consumer keeps alive and that is accessed by
@@ -36,6 +38,17 @@ impl<S: Shape> Consumer<S> {
             pos,
             stop: pos,
             mark: pos,
+            believes_ends: false,
+        }
+    }
+
+    /// Believes a stamp that lies beyond its bundle: everything before it is there. Of a producer in this process, which never stamps
+    /// what it has not written. A stamp of the lap before is at most the first position of its bundle, for a batch ends within the
+    /// capacity, and a ring has room for a bundle less one element beyond that.
+    pub(crate) fn believes_ends(self) -> Self {
+        Self {
+            believes_ends: true,
+            ..self
         }
     }
 
@@ -74,6 +87,7 @@ impl<S: Shape> Consumer<S> {
         // Pairs with the Release in `Producer::put` and `Producer::publish`.
         let stamp = self.place.stamp().load(Ordering::Acquire);
         let edge = self.place.edge(self.shape, self.pos);
+        let highest = self.highest_stamp_at(&self.place);
         // Of a full block the end is known without its stamp, as above.
         let there = if stamp == keep_value(edge) {
             edge
@@ -81,10 +95,15 @@ impl<S: Shape> Consumer<S> {
             crate::primitive::hint::keep_branch();
             // One comparison for "nothing yet" (0, or an older lap: huge) and for "more than the block holds".
             let fresh = stamp.wrapping_sub(self.pos);
-            if fresh.wrapping_sub(1) >= edge.wrapping_sub(self.pos) {
+            if fresh.wrapping_sub(1) >= highest.wrapping_sub(self.pos) {
                 return false;
             }
-            stamp
+            // One that tells of what lies behind this block says that the block is full.
+            if self.shape.is_bundle() && fresh > edge.wrapping_sub(self.pos) {
+                edge
+            } else {
+                stamp
+            }
         };
         // None if it is the next element that something is due with; huge if nothing is.
         let before_due = self.mark.wrapping_sub(self.pos).wrapping_sub(1);
@@ -167,7 +186,16 @@ impl<S: Shape> Consumer<S> {
     /// The highest stamp that the present block can carry.
     #[inline(always)]
     pub(crate) fn highest_stamp(&self) -> u64 {
-        self.place.edge(self.shape, self.pos)
+        self.highest_stamp_at(&self.place)
+    }
+
+    /// As [`highest_stamp`](Self::highest_stamp), of the block that lies at `place`.
+    #[inline(always)]
+    pub(crate) fn highest_stamp_at(&self, place: &Place) -> u64 {
+        if self.shape.is_bundle() && self.believes_ends {
+            return self.pos.wrapping_add(place.slots(self.shape));
+        }
+        place.edge(self.shape, self.pos)
     }
 
     /// Blocks of the ring.
@@ -238,6 +266,7 @@ impl<S: Shape> Consumer<S> {
             shape: self.shape,
             place: self.place.clone(),
             pos: self.pos,
+            believes_ends: self.believes_ends,
         }
     }
 
@@ -301,6 +330,8 @@ pub(crate) struct Run<S> {
     shape: S,
     place: Place,
     pos: u64,
+    /// As [`Consumer`]'s.
+    believes_ends: bool,
 }
 
 impl<S: Shape> Run<S> {
@@ -309,11 +340,11 @@ impl<S: Shape> Run<S> {
     #[inline(always)]
     fn go(&mut self, end: u64, mark: u64, mut read: impl FnMut(&mut Self, Filled)) {
         let per = self.shape.per() as u64;
+        let mut known = self.pos;
         while self.pos != end {
             self.place.reach(self.shape, self.pos);
-            // Pairs with the Release in `Producer::put` and `Producer::publish`.
-            let stamp = self.place.stamp().load(Ordering::Acquire);
             let edge = self.place.edge(self.shape, self.pos);
+            let stamp = self.stamp(edge, &mut known);
             let mut most = end.wrapping_sub(self.pos);
             if self.shape.is_bundle() {
                 let before_due = mark.wrapping_sub(self.pos);
@@ -338,6 +369,26 @@ impl<S: Shape> Run<S> {
                 return;
             }
         }
+    }
+
+    /// The stamp of this block, which ends at `edge`; without a look where it is known by `known`, before which everything is there. Sets
+    /// that, if the stamp tells of what lies behind the block.
+    #[inline(always)]
+    fn stamp(&self, edge: u64, known: &mut u64) -> u64 {
+        let left = known.wrapping_sub(self.pos);
+        if self.shape.is_bundle() && left as i64 > 0 {
+            return self.pos.wrapping_add(left.min(edge.wrapping_sub(self.pos)));
+        }
+        // Pairs with the Release in `Producer::put` and `Producer::publish`.
+        let stamp = self.place.stamp().load(Ordering::Acquire);
+        if self.shape.is_bundle() && self.believes_ends {
+            let beyond = stamp.wrapping_sub(edge);
+            if beyond.wrapping_sub(1) < self.place.slots(self.shape) {
+                *known = stamp;
+                return edge;
+            }
+        }
+        stamp
     }
 
     /// Where the next element lies.

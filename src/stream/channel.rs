@@ -241,8 +241,8 @@ impl<T: Send + 'static> Payload for T {
         // and both keep the ring.
         let (put, take) = unsafe {
             (
-                Producer::new(Fixed::new(), place.clone(), sink.start, producer.watch()),
-                Consumer::new(Fixed::new(), place, sink.start),
+                Producer::new(Fixed::new(), place.clone(), sink.start, producer.watch()).tells_ends(),
+                Consumer::new(Fixed::new(), place, sink.start).believes_ends(),
             )
         };
         let unbounded = sink.buffer == Buffer::Unbounded;

@@ -31,7 +31,7 @@ fn is_anywhere<T>(
 ) -> Result<bool, Corruption> {
     let pos = ring.pos();
     let here = match aside {
-        Some(place) => is_there(place.stamp(), pos, place.edge(ring.shape(), pos))?,
+        Some(place) => is_there(place.stamp(), pos, ring.highest_stamp_at(place))?,
         None => is_there(ring.stamp(), pos, ring.highest_stamp())?,
     };
     Ok(here || unbounded.as_ref().is_some_and(|all| all.continues(pos)))

@@ -282,8 +282,8 @@ fn halves<T: Send + 'static>(
     // the ring.
     let (put, take) = unsafe {
         (
-            Producer::new(Fixed::new(), place.clone(), 0, producer.watch()),
-            Consumer::new(Fixed::new(), place, 0),
+            Producer::new(Fixed::new(), place.clone(), 0, producer.watch()).tells_ends(),
+            Consumer::new(Fixed::new(), place, 0).believes_ends(),
         )
     };
     let unbounded = (buffer == Buffer::Unbounded).then(|| Arc::clone(&ring));
