@@ -42,8 +42,8 @@ impl<S: Shape> Consumer<S> {
         }
     }
 
-    /// Believes a stamp that lies beyond its bundle: everything before it is there. Of a producer in this process, which never stamps
-    /// what it has not written. A stamp of the lap before is at most the first position of its bundle, for a batch ends within the
+    /// Believes a stamp that lies beyond its bundle: everything before it is there. Of a producer in this process: the first stamp of a batch is
+    /// stored last, and who stands at a later one has seen that one. A stamp of the lap before is at most the first position of its bundle, for a batch ends within the
     /// capacity, and a ring has room for a bundle less one element beyond that.
     pub(crate) fn believes_ends(self) -> Self {
         Self {
@@ -93,14 +93,14 @@ impl<S: Shape> Consumer<S> {
             edge
         } else {
             crate::primitive::hint::keep_branch();
-            // One comparison for "nothing yet" (0, or an older lap: huge) and for "more than the block holds".
+            // One comparison for "nothing yet" (0, or an older lap: huge) and for "more than can be".
             let fresh = stamp.wrapping_sub(self.pos);
             if fresh.wrapping_sub(1) >= highest.wrapping_sub(self.pos) {
                 return false;
             }
-            // One that tells of what lies behind this block says that the block is full.
-            if self.shape.is_bundle() && fresh > edge.wrapping_sub(self.pos) {
-                edge
+            if self.shape.is_bundle() {
+                // One that tells of what lies behind this block says that the block is full.
+                self.pos.wrapping_add(fresh.min(edge.wrapping_sub(self.pos)))
             } else {
                 stamp
             }

@@ -77,6 +77,7 @@ in_both_settings! {
     singles_to_a_consumer_right_behind
     singles_that_are_drained
     slices_and_claims_to_one_that_looks_first
+    batches_of_every_length_to_one_that_takes_in_every_way
     what_was_asked_for_by_hand_is_taken_and_no_more
     a_drain_gives_credit_in_the_midst_of_a_bundle
     an_end_in_the_midst_of_a_bundle_comes_after_the_last
@@ -227,6 +228,91 @@ fn slices_and_claims_to_one_that_looks_first(make: Make) {
             }
             expected
         });
+    }
+}
+
+/// Batches reach over bundles, and what is taken ends anywhere in them.
+fn batches_of_every_length_to_one_that_takes_in_every_way(make: Make) {
+    fn put_batches(sink: &mut SinkRef<Quote>) {
+        let mut next = 0;
+        while next < MANY {
+            let some = (next % 67 + 1).min(MANY - next);
+            if let Ok(mut claim) = sink.claim(some as usize) {
+                for number in next..next + some {
+                    claim.push(quote(number)).unwrap();
+                }
+                claim.commit().unwrap();
+            } else {
+                let elements: Vec<Quote> = (next..next + some).map(quote).collect();
+                sink.put_slice(&elements).unwrap();
+            }
+            next += some;
+        }
+    }
+    for capacity in CAPACITIES {
+        apart(make, capacity, put_batches, |source| {
+            let mut expected = 0;
+            while source.wait_readable() {
+                for _ in 0..expected % 5 {
+                    if let TryNext::Item(element) = source.try_next() {
+                        assert_eq!(element, quote(expected));
+                        expected += 1;
+                    }
+                }
+                source.drain(expected as usize % 37, |element| {
+                    assert_eq!(element, quote(expected));
+                    expected += 1;
+                });
+                let peek = source.peek(40);
+                for (element, number) in peek.iter().zip(expected..) {
+                    assert_eq!(*element, quote(number));
+                }
+                let some = peek.len().div_ceil(3);
+                expected += peek.release(some) as u64;
+            }
+            expected
+        });
+    }
+}
+
+/// The stamps of a batch of all that a ring holds are those of the lap before when the next one comes, wherever it begins.
+#[test]
+fn a_batch_of_the_whole_ring_is_not_seen_again_a_lap_later() {
+    for (capacity, offset) in (9..=66).flat_map(|capacity| (0..16).map(move |offset| (capacity, offset))) {
+        let builder = millstream::channel::<Quote>().start_position(START);
+        let builder = builder.buffer_size(Buffer::Bounded(capacity - 8));
+        let (mut sink, mut source) = builder.initial_demand(8).build().unwrap();
+        let mut put = 0;
+        let mut taken = 0;
+        for batch in (0..offset).map(|_| 1).chain([capacity; 3]).chain([1; 40]) {
+            let mut claim = sink.claim(batch).unwrap();
+            for _ in 0..batch {
+                claim.push(quote(put)).unwrap();
+                put += 1;
+            }
+            claim.commit().unwrap();
+            // Twice, for who finds nothing gives all of the credit.
+            for way in [put % 3, 1] {
+                while way == 0
+                    && let TryNext::Item(element) = source.try_next()
+                {
+                    assert_eq!(element, quote(taken), "{capacity} {offset}");
+                    taken += 1;
+                }
+                let drain = |source: &mut SourceRef<Quote>, taken: &mut u64| {
+                    source.drain(usize::MAX, |element| {
+                        assert_eq!(element, quote(*taken), "{capacity} {offset}");
+                        *taken += 1;
+                    })
+                };
+                while drain(&mut source, &mut taken) > 0 {}
+            }
+            assert_eq!(
+                (taken, source.try_next()),
+                (put, TryNext::Empty),
+                "{capacity} {offset}"
+            );
+        }
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) struct Command {
     /// Names the groups and who is in them, and measures nothing
     #[arg(long)]
     pub(crate) list: bool,
-    /// Runs each of our flows 20 times, with a slow, an equal and a fast consumer, to see whether some runs are slow; nothing else
+    /// Runs our flows 20 times each, with a slow, an equal and a fast consumer, beside rtrb's chunks and bare lines, to see whether some runs are slow; nothing else, whatever --rounds says
     #[arg(long)]
     pub(crate) regimes: bool,
 }

@@ -100,12 +100,17 @@ struct Column {
 
 fn columns(outcome: &Outcome) -> Vec<Column> {
     let ours = outcome.group.places(|entry| entry.standing == Standing::Ours);
-    let counted = ours.into_iter().filter(|place| outcome.has_counted(*place));
-    counted
+    ours.into_iter()
         .map(|place| {
             let task = outcome.group.task;
             let (_, fastest) = outcome.extremes(place);
-            let runs = outcome.figures(place, Measure::Value);
+            // Those on a shared core are none.
+            let counts = outcome.has_counted(place);
+            let runs = if counts {
+                outcome.figures(place, Measure::Value)
+            } else {
+                Vec::new()
+            };
             Column {
                 name: format!(
                     "{} B, {}, {}",
@@ -221,6 +226,9 @@ impl Plot<'_> {
 
 /// A dot for each run, in a column for each flow, and a line at the share of the fastest that the slowest is to reach.
 fn draw_runs(path: &Path, title: &str, columns: &[Column]) -> anyhow::Result<()> {
+    if columns.iter().all(|column| column.runs.is_empty()) {
+        return Ok(());
+    }
     let failed = |error: &dyn std::fmt::Display| anyhow!("{}: {error}", path.display());
     let area = SVGBackend::new(path, SIZE).into_drawing_area();
     area.fill(&WHITE).map_err(|error| failed(&error))?;

@@ -14,7 +14,7 @@ pub(crate) const WITHIN: f64 = 0.75;
 
 /// Runs each of them many times, and tells of each when it is through.
 pub(crate) fn run(conductor: &mut Conductor, groups: Vec<Group>, extent: Extent) -> Vec<Outcome> {
-    let runs = if extent == Extent::Test { 1 } else { RUNS };
+    let runs = runs(extent);
     println!("\n{runs} runs of each, those on separate cores; * is not within 25 %");
     let mut outcomes = Vec::new();
     for group in groups {
@@ -31,6 +31,11 @@ pub(crate) fn run(conductor: &mut Conductor, groups: Vec<Group>, extent: Extent)
         println!("\nOurs: {met} met, {} missed", ours().count() - met);
     }
     outcomes
+}
+
+/// Runs of each.
+pub(crate) fn runs(extent: Extent) -> usize {
+    if extent == Extent::Test { 1 } else { RUNS }
 }
 
 /// The slowest run over the fastest of those that count, if there are any.

@@ -8,6 +8,7 @@ use crate::harness::probe;
 use crate::harness::statistic::{extremes, median};
 use crate::measured::NAMED;
 use crate::outcome::{Measure, Outcome};
+use crate::regimes;
 use crate::rounds::Conductor;
 use crate::target::Verdict;
 
@@ -28,7 +29,12 @@ pub(crate) fn begin(command: &Command, bounces: Vec<f64>) {
         Extent::Quick => " (quick: a look, not a figure)",
         Extent::Test => " (test: FIGURES MEAN NOTHING)",
     };
-    println!("{:26}{}{note}", "rounds", command.rounds());
+    let rounds = if command.regimes {
+        regimes::runs(command.extent())
+    } else {
+        command.rounds()
+    };
+    println!("{:26}{rounds}{note}", "rounds");
 }
 
 /// The groups, and who is in them.
