@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Parser;
 
 use crate::harness::options::Extent;
+use crate::regimes;
 
 /// Measures millstream beside its rivals and its limits on this machine.
 #[derive(Clone, Debug, Parser)]
@@ -45,7 +46,11 @@ impl Command {
         }
     }
 
+    /// Rounds of the comparison, or runs of each flow where regimes are looked for.
     pub(crate) fn rounds(&self) -> usize {
+        if self.regimes {
+            return regimes::runs(self.extent());
+        }
         let usual = match self.extent() {
             Extent::Full => 5,
             Extent::Quick => 3,

@@ -8,7 +8,6 @@ use crate::command::Command;
 use crate::contender::Standing;
 use crate::measured::NAMED;
 use crate::outcome::{Measure, Outcome};
-use crate::regimes;
 use crate::target::Verdict;
 
 /// Everything: `cells` for comparisons, `groups` for every value of every round, `promises`.
@@ -30,12 +29,7 @@ pub(crate) fn collect(
             })
         })
         .collect();
-    let rounds = if command.regimes {
-        regimes::runs(command.extent())
-    } else {
-        command.rounds()
-    };
-    let options = json!({"rounds": rounds, "regimes": command.regimes, "quick": command.quick, "test": command.test, "filter": command.filter});
+    let options = json!({"rounds": command.rounds(), "regimes": command.regimes, "quick": command.quick, "test": command.test, "filter": command.filter});
     json!({"machine": machine, "options": options, "cells": cells, "groups": groups, "promises": promises})
 }
 

@@ -8,7 +8,6 @@ use crate::harness::probe;
 use crate::harness::statistic::{extremes, median};
 use crate::measured::NAMED;
 use crate::outcome::{Measure, Outcome};
-use crate::regimes;
 use crate::rounds::Conductor;
 use crate::target::Verdict;
 
@@ -29,12 +28,7 @@ pub(crate) fn begin(command: &Command, bounces: Vec<f64>) {
         Extent::Quick => " (quick: a look, not a figure)",
         Extent::Test => " (test: FIGURES MEAN NOTHING)",
     };
-    let rounds = if command.regimes {
-        regimes::runs(command.extent())
-    } else {
-        command.rounds()
-    };
-    println!("{:26}{rounds}{note}", "rounds");
+    println!("{:26}{}{note}", "rounds", command.rounds());
 }
 
 /// The groups, and who is in them.
