@@ -45,7 +45,7 @@ impl<S: Shape> Consumer<S> {
     /// Believes a stamp that lies beyond its bundle: everything before it is there. Of a producer in this process: the first stamp of a batch is
     /// stored last, and who stands at a later one has seen that one. A stamp of the lap before is at most the first position of its bundle, for a batch ends within the
     /// capacity, and a ring has room for a bundle less one element beyond that.
-    pub(crate) fn believes_ends(self) -> Self {
+    pub(super) fn believes_ends(self) -> Self {
         Self {
             believes_ends: true,
             ..self

@@ -8,10 +8,10 @@ use crate::memory::HeapMemory;
 use crate::primitive::Mutex;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 
-use super::History;
 use super::block::{Area, Place};
 use super::page::{CreditLine, EndLine, WordLine};
 use super::shape::{Fixed, LINE, Measured};
+use super::{Consumer, History, Producer, Watch};
 
 /// The lines of a stream in one process.
 #[derive(Debug)]
@@ -137,6 +137,25 @@ impl<T> HeapRing<T> {
                 .map(|segment| segment.area.place(Fixed::<T>::new(), 0, pos));
         }
         place
+    }
+}
+
+/// The cursors of a ring's one producer and its one consumer, in one process: the stamps of the one's batches tell where they end, and the other
+/// believes it.
+///
+/// # Safety
+/// `place` is the place of `start` in a heap ring that nobody else puts into or takes from, and that outlives both; the words of `watch` do, too.
+pub(crate) unsafe fn cursors<T>(
+    place: Place,
+    start: u64,
+    watch: Watch,
+) -> (Producer<Fixed<T>>, Consumer<Fixed<T>>) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        (
+            Producer::new(Fixed::new(), place.clone(), start, watch).tells_ends(),
+            Consumer::new(Fixed::new(), place, start).believes_ends(),
+        )
     }
 }
 

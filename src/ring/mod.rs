@@ -34,7 +34,7 @@ pub(crate) use expected::Expected;
 pub(crate) use frame::{FrameArea, FrameConsumer, FrameProducer};
 #[cfg(not(millstream_loom))]
 pub(crate) use heap::HeapFrames;
-pub(crate) use heap::{HeapLines, HeapRing, stamp_all};
+pub(crate) use heap::{HeapLines, HeapRing, cursors, stamp_all};
 pub(crate) use history::History;
 pub(crate) use lobby::{Entry, Lobby, News, NotHeld, Refused};
 pub use lobby::{JoinPosition, OnNoConsumer};

@@ -98,7 +98,7 @@ impl<S: Shape> Producer<S> {
     /// Stamps each bundle of a batch that is published together with the end of the batch, rather than its own, for a consumer that
     /// [believes](super::Consumer::believes_ends) it: of four bundles it then fetches one stamp's line, and the others stay with
     /// the producer. In claims of 64, and by `put_slice`, 64 bytes at a capacity of 1,024 went 1.05 times as fast.
-    pub(crate) fn tells_ends(self) -> Self {
+    pub(super) fn tells_ends(self) -> Self {
         Self {
             tells_ends: true,
             ..self

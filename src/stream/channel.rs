@@ -15,8 +15,7 @@ use super::sink::SinkRef;
 use super::source::SourceRef;
 use crate::primitive::Arc;
 use crate::primitive::atomic::AtomicU64;
-use crate::ring::shape::Fixed;
-use crate::ring::{Consumer, HeapLines, HeapRing, Ledger, Producer};
+use crate::ring::{HeapLines, HeapRing, Ledger, cursors};
 use crate::wait::{Doorbell, Fence};
 
 /// What a stream within one process can carry: any `T: Send`, by move, or frames of bytes (`[u8]`).
@@ -239,12 +238,7 @@ impl<T: Send + 'static> Payload for T {
         };
         // SAFETY: the first place belongs to the first position; this is the only producer and the only consumer,
         // and both keep the ring.
-        let (put, take) = unsafe {
-            (
-                Producer::new(Fixed::new(), place.clone(), sink.start, producer.watch()).tells_ends(),
-                Consumer::new(Fixed::new(), place, sink.start).believes_ends(),
-            )
-        };
+        let (put, take) = unsafe { cursors(place, sink.start, producer.watch()) };
         let unbounded = sink.buffer == Buffer::Unbounded;
         if unbounded {
             let ring = ring.clone();

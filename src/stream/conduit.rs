@@ -14,7 +14,7 @@ use super::sink::SinkRef;
 use super::source::SourceRef;
 use crate::primitive::{Arc, Mutex, MutexGuard};
 use crate::ring::shape::Fixed;
-use crate::ring::{Consumer, HeapRing, Producer};
+use crate::ring::{Consumer, HeapRing, cursors};
 use crate::wait::{Doorbell, Fence, Ringer, WaitStrategy};
 
 #[cfg(all(test, not(millstream_loom)))]
@@ -280,12 +280,7 @@ fn halves<T: Send + 'static>(
         unsafe { endpoints(&ring.lines, &keep, &sink, &SourceSettings::by_hand(0), wiring) };
     // SAFETY: the first place belongs to the first position; this is the only producer and the only consumer, and both keep
     // the ring.
-    let (put, take) = unsafe {
-        (
-            Producer::new(Fixed::new(), place.clone(), 0, producer.watch()).tells_ends(),
-            Consumer::new(Fixed::new(), place, 0).believes_ends(),
-        )
-    };
+    let (put, take) = unsafe { cursors(place, 0, producer.watch()) };
     let unbounded = (buffer == Buffer::Unbounded).then(|| Arc::clone(&ring));
     if unbounded.is_some() {
         producer.set_grower(Box::new(move |least, pos| ring.grow(least, pos)));
