@@ -21,6 +21,7 @@ mod table;
 mod target;
 mod wake;
 
+use std::io;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -57,8 +58,11 @@ fn main() -> anyhow::Result<ExitCode> {
         command.filter
     );
     if command.list {
-        table::list(&groups);
-        return Ok(ExitCode::SUCCESS);
+        return match table::list(&groups, &mut io::stdout().lock()) {
+            // Who reads no further has seen what it wanted.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+            _ => Ok(ExitCode::SUCCESS),
+        };
     }
     let machine = machine::describe();
     let mut conductor = Conductor::new(command.extent(), command.repeats())?;

@@ -1,5 +1,7 @@
 //! What is printed.
 
+use std::io::{self, Write};
+
 use crate::catalogue::Group;
 use crate::command::Command;
 use crate::contender::Standing;
@@ -32,13 +34,14 @@ pub(crate) fn begin(command: &Command, bounces: Vec<f64>) {
 }
 
 /// The groups, and who is in them.
-pub(crate) fn list(groups: &[Group]) {
+pub(crate) fn list(groups: &[Group], to: &mut impl Write) -> io::Result<()> {
     for group in groups {
-        println!("{}", group.name);
+        writeln!(to, "{}", group.name)?;
         for entry in &group.entries {
-            println!("  {:34}{}", entry.name, standing(entry.standing));
+            writeln!(to, "  {:34}{}", entry.name, standing(entry.standing))?;
         }
     }
+    to.flush()
 }
 
 /// A group: each entry's median, extremes, percentiles, and ratio to the best rival.
