@@ -9,6 +9,14 @@ pub(crate) use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
 pub(crate) mod thread {
     pub(crate) use loom::thread::yield_now;
 }
+pub(crate) mod time {
+    use std::time::Instant;
+
+    /// Of what is explored nobody asks.
+    pub(crate) fn now() -> Instant {
+        Instant::now()
+    }
+}
 pub(crate) mod hint {
     /// A busy wait gives way under loom, which would otherwise explore it for ever.
     pub(crate) fn spin_loop() {

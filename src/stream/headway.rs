@@ -6,14 +6,16 @@
 //! some blocks, whether as many more are written; if not, and it has not waited long for what it took, it leaves the ring alone
 //! until they are, or until its producer does not come on for a moment. Where that does not help, because its producer is no faster, it soon leaves off.
 //!
-//! In a ring that is too small for a distance it keeps at least away from the block that is being [filled](super::filling).
+//! In a small ring it helps where the producer is the slower one, and harms where both are equally fast, so there it is [tried](super::trial). In
+//! one that is too small for a distance the consumer keeps at least away from the block that is being [filled](super::filling).
 //!
 //! It is a matter of speed alone: what a stamp says ahead of its turn is used for nothing else.
 
 #![forbid(unsafe_code)]
 
 use super::filling::Filling;
-use crate::primitive::hint;
+use super::trial::Trial;
+use crate::primitive::{hint, time};
 use crate::ring::shape::{LINE, Shape};
 use crate::ring::{Consumer, Spot, Telescope};
 
@@ -25,7 +27,8 @@ const MOST_LINES: usize = 512;
 const SHARE: usize = 4;
 /// Fewer blocks are no distance.
 const LEAST_BLOCKS: usize = 4;
-/// A ring of lines that has fewer loses more than it gains: 56 bytes at 64 by a sixth, and at 128 nothing changes.
+/// In a ring of lines that has fewer a distance may harm: 56 bytes at 64 lose a sixth where both sides are equally fast, and at 128 nothing changes; with a
+/// producer that works on each element single puts at 64 gain two thirds. So it is tried.
 const LEAST_LINES: usize = 144;
 /// The longest moment, in pause hints of 15 to 40 ns, in which the producer is to come on by a [stage](STAGES).
 const PAUSES: u32 = 64;
@@ -68,6 +71,8 @@ impl Ahead {
 pub(super) struct Headway {
     /// Nothing where it keeps no distance.
     ahead: Option<Ahead>,
+    /// Whether it pays, where that is not known.
+    trial: Option<Trial>,
     /// Elements from look to look.
     step: u64,
     /// Position of the next look.
@@ -87,10 +92,7 @@ impl Headway {
     pub(super) fn of<S: Shape>(ring: &Consumer<S>) -> Self {
         let (shape, all) = (ring.shape(), ring.blocks());
         let most = (MOST_LINES * LINE).div_ceil(shape.stride().max(1));
-        let blocks = match shape.stride() {
-            0..=LINE if all < LEAST_LINES => 0,
-            _ => most.min(all / SHARE),
-        };
+        let blocks = most.min(all / SHARE);
         let (ahead, blocks) = match Filling::of(ring) {
             _ if blocks >= LEAST_BLOCKS => (Some(Ahead::distance(ring, blocks)), blocks),
             Some(filling) => (Some(Ahead::Filling(filling)), 1),
@@ -98,8 +100,10 @@ impl Headway {
         };
         let step = (blocks * shape.per()) as u64;
         let idle_unit = if shape.is_bundle() { step } else { blocks as u64 };
+        let is_small = shape.stride() <= LINE && all < LEAST_LINES;
         Self {
             ahead,
+            trial: is_small.then(|| Trial::new(step)),
             step,
             next: ring.pos().wrapping_add(step),
             idle: 0,
@@ -148,6 +152,13 @@ impl Headway {
         self.next = pos.wrapping_add(self.step);
         let has_waited = idle.wrapping_sub(self.idle) >= self.idle_bound;
         self.idle = idle;
+        if let Some(trial) = &mut self.trial
+            && !trial.is_on(pos, !has_waited, time::now)
+        {
+            // What was in vain before is nothing to the next trial.
+            (self.left_out, self.penalty) = (0, 0);
+            return false;
+        }
         // What was not asked for is not put; where each element has a block, the walk stands before the next one already.
         if open <= self.step || far.is_written(spot) {
             return false;

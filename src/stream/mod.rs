@@ -56,6 +56,7 @@ mod subscribed;
 mod tests;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 mod transactional;
+mod trial;
 
 #[cfg(all(target_os = "linux", not(millstream_loom)))]
 pub(crate) use crate::process::{ListError, ObserveError, PublishError, SubscribeError};

@@ -1,4 +1,4 @@
-//! A consumer of a large ring keeps its distance to its producer. That takes time now and then, and nothing else: nobody
+//! A consumer of a ring that is large enough keeps its distance to its producer. That takes time now and then, and nothing else: nobody
 //! can tell it from what a source gives.
 
 use std::num::NonZeroU64;
@@ -19,6 +19,12 @@ const LARGE: Config = Config {
     source_wait: WaitStrategy::BusySpin,
     complete_on_drop: false,
     start: 0,
+};
+/// A smaller one, in which it tries whether that pays.
+const SMALL: Config = Config {
+    buffer_size: 256,
+    demand: 256,
+    ..LARGE
 };
 const HALF: u64 = 1000;
 const MANY: u64 = 300_000;
@@ -161,18 +167,23 @@ fn check_by_drains(mut source: Source) {
 
 fn a_consumer_right_behind_gets_everything<S: Setting>() {
     S::apart(LARGE, count_up, check);
+    S::apart(SMALL, count_up, check);
 }
 
 fn a_drain_right_behind_gets_everything<S: Setting>() {
     S::apart(LARGE, count_up, check_by_drains);
+    S::apart(SMALL, count_up, check_by_drains);
 }
 
 fn batches_to_a_consumer_right_behind<S: Setting>() {
     S::apart(LARGE, count_up_by_batches, check);
+    S::apart(SMALL, count_up_by_batches, check);
 }
 
 fn positions_that_wrap<S: Setting>() {
-    S::apart(LARGE.start(u64::MAX - 100_000), count_up, check);
+    for config in [LARGE, SMALL] {
+        S::apart(config.start(u64::MAX - 100_000), count_up, check);
+    }
 }
 
 #[test]

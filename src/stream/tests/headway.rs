@@ -9,7 +9,11 @@ type Quote = [u64; 8];
 
 /// Of a source that leaves nothing alone by itself, so that its cursors stay where they are.
 fn pair(capacity: usize, start: u64) -> (SinkRef<Quote>, SourceRef<Quote>) {
-    let (sink, mut source) = crate::channel::<Quote>()
+    pair_of(capacity, start)
+}
+
+fn pair_of<T: Send + 'static>(capacity: usize, start: u64) -> (SinkRef<T>, SourceRef<T>) {
+    let (sink, mut source) = crate::channel::<T>()
         .buffer_size(capacity / 2)
         .initial_demand(capacity as u64 / 2)
         .start_position(start)
@@ -115,17 +119,23 @@ fn rings_of_lines_of_records_and_of_few_bundles_have_none() {
 }
 
 /// How often a consumer of single puts leaves its ring alone that looks in vain so often before each.
-fn pauses(capacity: usize, in_vain: u64) -> u64 {
-    let (mut sink, mut source) = pair(capacity, 0);
+fn pauses<T: Copy + Send + 'static>(element: T, capacity: usize, in_vain: u64) -> usize {
+    // More than what goes before the first trial.
+    pauses_at(element, capacity, &vec![in_vain; 4_000]).len()
+}
+
+/// After how many elements it does, looking in vain so often before each.
+fn pauses_at<T: Copy + Send + 'static>(element: T, capacity: usize, in_vain: &[u64]) -> Vec<usize> {
+    let (mut sink, mut source) = pair_of::<T>(capacity, 0);
     let mut headway = Headway::of(&source.ring);
-    let (mut idle, mut pauses) = (0, 0);
-    for _ in 0..2_000 {
+    let (mut idle, mut pauses) = (0, Vec::new());
+    for (count, in_vain) in in_vain.iter().enumerate() {
         idle += in_vain;
-        put(&mut sink, 1);
-        take(&mut source, 1);
+        sink.put(element).unwrap();
+        assert!(source.next().is_some());
         let (pos, spot) = (source.ring.pos(), source.ring.spot());
         if headway.look(pos, spot, ALL, idle) {
-            pauses += 1;
+            pauses.push(count);
             headway.waive();
         }
     }
@@ -135,13 +145,26 @@ fn pauses(capacity: usize, in_vain: u64) -> u64 {
 #[test]
 fn who_waits_for_each_element_leaves_nothing_alone() {
     for capacity in [64, 200, 1024] {
-        assert!(pauses(capacity, 0) > 0, "of {capacity}");
+        assert!(pauses([7_u64; 8], capacity, 0) > 0, "of {capacity}");
+        assert!(pauses([7_u64; 7], capacity, 0) > 0, "lines, of {capacity}");
         for in_vain in [70, 200, 900, 5_000] {
-            assert_eq!(
-                pauses(capacity, in_vain),
-                0,
-                "of {capacity}, {in_vain} looks in vain"
-            );
+            let pauses = pauses([7_u64; 8], capacity, in_vain) + pauses([7_u64; 7], capacity, in_vain);
+            assert_eq!(pauses, 0, "of {capacity}, {in_vain} looks in vain");
         }
     }
+}
+
+#[test]
+fn in_a_small_ring_of_lines_a_distance_is_tried() {
+    let at = |capacity, in_vain: &[u64]| pauses_at([7_u64; 7], capacity, in_vain);
+    assert!(
+        at(200, &[0; 4_000])[0] < 1_000,
+        "not tried where it is known to help"
+    );
+    let first = at(64, &[0; 4_000])[0];
+    assert!(first > 2_000, "there are turns without it");
+    let mut waits = [0; 4_000];
+    waits[first + 1..first + 17].fill(200);
+    let after: Vec<_> = at(64, &waits).into_iter().filter(|at| *at > first + 17).collect();
+    assert!(after.is_empty(), "that trial was disturbed: {after:?}");
 }

@@ -7,3 +7,4 @@ mod headway;
 mod hooks;
 #[cfg(target_os = "linux")]
 mod revisions;
+mod trial;
