@@ -67,7 +67,7 @@ const OPERATIONS: [Operation; 19] = [
     Operation::new("put, next and credit, 8 B, ring of 64", 84.5, |n| {
         counted_turns(ends::<1>(SMALL), n)
     }),
-    Operation::new("put, next and credit, 56 B, ring of 64", 81.5, |n| {
+    Operation::new("put, next and credit, 56 B, ring of 64", 87.0, |n| {
         counted_turns(ends::<7>(SMALL), n)
     }),
     Operation::new("put, drain and credit, 8 B, ring of 64", 66.0, |n| {
