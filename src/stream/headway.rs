@@ -6,13 +6,16 @@
 //! some blocks, whether as many more are written; if not, and it has not waited long for what it took, it leaves the ring alone
 //! until they are, or until its producer does not come on for a moment. Where that does not help, because its producer is no faster, it soon leaves off.
 //!
-//! In a small ring it helps where the producer is the slower one, and harms where both are equally fast, so there it is [tried](super::trial). In
-//! one that is too small for a distance the consumer keeps at least away from the block that is being [filled](super::filling).
+//! In a small ring it helps where the producer is the slower one, and harms where both are equally fast, so there it is [tried](super::trial). One of
+//! few bundles keeps at least away from the one that is being [filled](super::filling) otherwise.
 //!
 //! It is a matter of speed alone: what a stamp says ahead of its turn is used for nothing else.
 
 #![forbid(unsafe_code)]
 
+use std::mem;
+
+use super::backoff::Backoff;
 use super::filling::Filling;
 use super::trial::Trial;
 use crate::primitive::{hint, time};
@@ -30,6 +33,9 @@ const LEAST_BLOCKS: usize = 4;
 /// In a ring of lines that has fewer a distance may harm: 56 bytes at 64 lose a sixth where both sides are equally fast, and at 128 nothing changes; with a
 /// producer that works on each element single puts at 64 gain two thirds. So it is tried.
 const LEAST_LINES: usize = 144;
+/// Full bundles that are kept free between the two in a ring of few. In one of four, to a producer that works on each element of 64 bytes, single puts go at 20 million a
+/// second without a distance, at 27 with this one, and at 8 with one of three bundles.
+const FEW_BUNDLES: usize = 2;
 /// The longest moment, in pause hints of 15 to 40 ns, in which the producer is to come on by a [stage](STAGES).
 const PAUSES: u32 = 64;
 /// Parts of the distance. A consumer that leaves its ring alone gives up where its producer does not get through one of them in a moment:
@@ -38,41 +44,72 @@ const STAGES: usize = 8;
 /// A consumer that looked this often in vain for each block, of about 4 ns each, or for each element of a bundle, has not been right
 /// behind its producer.
 const IDLE_LOOKS: u64 = 64;
-/// The most looks ahead that are left out after one that was in vain.
-const MOST_LEFT_OUT: u32 = 64;
 
-/// What a consumer looks at.
+/// The block that has to be written, and those on the way there, the nearest first.
 #[derive(Debug)]
-enum Ahead {
-    /// The block that has to be written, and those on the way there, the nearest first.
-    Distance {
-        far: Telescope,
-        stages: Box<[Telescope]>,
-    },
-    /// The block that it is about to read.
-    Filling(Filling),
+struct Distance {
+    far: Telescope,
+    stages: Box<[Telescope]>,
+    backoff: Backoff,
 }
 
-impl Ahead {
-    /// A distance of so many blocks, which the ring of this consumer has.
-    fn distance<S: Shape>(ring: &Consumer<S>, blocks: usize) -> Self {
+impl Distance {
+    /// Up to so many blocks ahead, which the ring of this consumer has.
+    fn new<S: Shape>(ring: &Consumer<S>, blocks: usize) -> Self {
         let stages = STAGES.min(blocks);
-        Self::Distance {
+        Self {
             far: ring.telescope(blocks),
             stages: (1..stages)
                 .map(|stage| ring.telescope(blocks * stage / stages))
                 .collect(),
+            backoff: Backoff::default(),
         }
     }
+
+    /// What has to be written, and what before: less by a block for who stands in the midst of one, if that counts.
+    fn ahead(&self, is_within: bool) -> (&Telescope, &[Telescope]) {
+        match self.stages.split_last() {
+            Some(less) if is_within => less,
+            _ => (&self.far, &self.stages),
+        }
+    }
+
+    /// Waits until it is there, as long as the producer comes on from stage to stage. Whether it is.
+    fn keep(&self, spot: Spot, is_within: bool) -> bool {
+        let (far, mut stages) = self.ahead(is_within);
+        // They are looked at from moment to moment only: a look at a block that is being written takes its line away.
+        while !is_over_soon(|| far.is_written(spot)) {
+            let passed = stages.iter().take_while(|stage| stage.is_written(spot)).count();
+            if passed == 0 {
+                return false;
+            }
+            stages = stages.get(passed..).unwrap_or_default();
+        }
+        true
+    }
+}
+
+/// What a consumer is to wait for before it takes more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    Nothing,
+    Distance {
+        /// Whether it stands in the midst of a bundle, of few.
+        is_within: bool,
+    },
+    /// The block after the one that is being filled.
+    NextBlock,
 }
 
 /// Keeps a consumer at its distance.
 #[derive(Debug)]
 pub(super) struct Headway {
-    /// Nothing where it keeps no distance.
-    ahead: Option<Ahead>,
+    /// Nothing where it keeps none.
+    distance: Option<Distance>,
     /// Whether it pays, where that is not known.
     trial: Option<Trial>,
+    /// What is done in a ring of few bundles as long as it does not.
+    filling: Option<Filling>,
     /// Elements from look to look.
     step: u64,
     /// Position of the next look.
@@ -80,11 +117,7 @@ pub(super) struct Headway {
     /// Looks that found nothing to take, as of the last look ahead, and how many more say that there was time.
     idle: u64,
     idle_bound: u64,
-    /// Whether the consumer is to wait before it takes more.
-    is_due: bool,
-    /// Looks ahead still to be left out, and how many after the next in vain.
-    left_out: u32,
-    penalty: u32,
+    due: Due,
 }
 
 impl Headway {
@@ -93,42 +126,47 @@ impl Headway {
         let (shape, all) = (ring.shape(), ring.blocks());
         let most = (MOST_LINES * LINE).div_ceil(shape.stride().max(1));
         let blocks = most.min(all / SHARE);
-        let (ahead, blocks) = match Filling::of(ring) {
-            _ if blocks >= LEAST_BLOCKS => (Some(Ahead::distance(ring, blocks)), blocks),
-            Some(filling) => (Some(Ahead::Filling(filling)), 1),
+        let filling = (blocks < LEAST_BLOCKS).then(|| Filling::of(ring)).flatten();
+        let (distance, blocks) = match &filling {
+            // Two bundles are full once the one after them is begun.
+            Some(_) => (Some(Distance::new(ring, FEW_BUNDLES + 1)), FEW_BUNDLES),
+            None if blocks >= LEAST_BLOCKS => (Some(Distance::new(ring, blocks)), blocks),
             None => (None, 0),
         };
         let step = (blocks * shape.per()) as u64;
-        let idle_unit = if shape.is_bundle() { step } else { blocks as u64 };
+        let idle_unit = match &filling {
+            Some(_) => shape.per() as u64,
+            None if shape.is_bundle() => step,
+            None => blocks as u64,
+        };
         let is_small = shape.stride() <= LINE && all < LEAST_LINES;
         Self {
-            ahead,
-            trial: is_small.then(|| Trial::new(step)),
+            distance,
+            trial: (is_small || filling.is_some()).then(|| Trial::new(step)),
+            filling,
             step,
             next: ring.pos().wrapping_add(step),
             idle: 0,
             idle_bound: IDLE_LOOKS * idle_unit,
-            is_due: false,
-            left_out: 0,
-            penalty: 0,
+            due: Due::Nothing,
         }
     }
 
     /// Keeps none from now on: the consumer is about to go from place to place.
     pub(super) fn stop(&mut self) {
-        self.ahead = None;
+        self.distance = None;
         self.waive();
     }
 
     /// Goes on without a wait.
     pub(super) fn waive(&mut self) {
-        self.is_due = false;
+        self.due = Due::Nothing;
     }
 
     /// The nearer of the next look ahead and of `mark`, at which something else is due and which is not before `pos`.
     #[inline]
     pub(super) fn nearer(&self, pos: u64, mark: u64) -> u64 {
-        if self.ahead.is_none() {
+        if self.distance.is_none() {
             return mark;
         }
         // One that was passed comes with the next element.
@@ -140,93 +178,83 @@ impl Headway {
     /// `open` elements were asked for, and `idle` are the looks of this consumer that found nothing.
     #[inline]
     pub(super) fn look(&mut self, pos: u64, spot: Spot, open: u64, idle: u64) -> bool {
-        let Some(ahead) = &self.ahead else {
+        let Some(distance) = &mut self.distance else {
             return false;
         };
         if (self.next.wrapping_sub(pos) as i64) > 0 {
             return false;
         }
-        let Ahead::Distance { far, .. } = ahead else {
-            return self.look_at_filling(pos, spot, open, idle);
-        };
-        self.next = pos.wrapping_add(self.step);
         let has_waited = idle.wrapping_sub(self.idle) >= self.idle_bound;
-        self.idle = idle;
         if let Some(trial) = &mut self.trial
             && !trial.is_on(pos, !has_waited, time::now)
         {
             // What was in vain before is nothing to the next trial.
-            (self.left_out, self.penalty) = (0, 0);
-            return false;
+            distance.backoff = Backoff::default();
+            return self.look_at_filling(pos, spot, open, idle, has_waited);
         }
+        self.idle = idle;
+        // Two full bundles are to be taken, or the rest of one and a full one.
+        let is_within = self.filling.is_some() && spot.edge() != pos;
+        let left = if is_within {
+            spot.edge().wrapping_sub(pos) + self.step / FEW_BUNDLES as u64
+        } else {
+            self.step
+        };
+        self.next = pos.wrapping_add(left);
         // What was not asked for is not put; where each element has a block, the walk stands before the next one already.
-        if open <= self.step || far.is_written(spot) {
+        if open <= left || distance.ahead(is_within).0.is_written(spot) {
             return false;
         }
-        self.is_due = self.is_in_turn() && !has_waited;
-        self.is_due
+        if distance.backoff.is_in_turn() && !has_waited {
+            self.due = Due::Distance { is_within };
+            return true;
+        }
+        false
     }
 
-    /// As [`look`](Self::look), where it is time to and the block that is about to be read is looked at.
+    /// As [`look`](Self::look), where it is time to and the consumer keeps no distance now.
     #[inline(never)]
-    fn look_at_filling(&mut self, pos: u64, spot: Spot, open: u64, idle: u64) -> bool {
-        let Some(Ahead::Filling(filling)) = &mut self.ahead else {
+    fn look_at_filling(&mut self, pos: u64, spot: Spot, open: u64, idle: u64, has_waited: bool) -> bool {
+        let Some(filling) = &mut self.filling else {
+            self.idle = idle;
+            self.next = pos.wrapping_add(self.step);
             return false;
         };
-        let has_waited = idle.wrapping_sub(self.idle) >= self.idle_bound;
         let seen = filling.look(pos, spot, open, has_waited);
         if seen.step > 1 {
             self.idle = idle;
         }
         self.next = pos.wrapping_add(seen.step);
-        self.is_due = seen.is_filling && self.is_in_turn();
-        self.is_due
-    }
-
-    /// Whether this look is not left out.
-    #[inline]
-    fn is_in_turn(&mut self) -> bool {
-        let left = self.left_out.checked_sub(1);
-        self.left_out = left.unwrap_or(0);
-        left.is_none()
+        let is_due = seen.is_filling && filling.backoff.is_in_turn();
+        if is_due {
+            self.due = Due::NextBlock;
+        }
+        is_due
     }
 
     /// Whether the consumer is to [`keep`](Self::keep) its distance before it takes more.
     pub(super) fn is_due(&self) -> bool {
-        self.is_due
+        self.due != Due::Nothing
     }
 
     /// Leaves the ring alone, until enough of it is written or its producer does not come on.
     pub(super) fn keep(&mut self, spot: Spot) {
-        self.is_due = false;
-        let helped = match &self.ahead {
-            None => true,
-            Some(Ahead::Distance { far, stages }) => keep_distance(far, stages, spot),
-            Some(Ahead::Filling(filling)) => {
-                debug_assert!(spot.edge() == self.next);
-                is_over_soon(|| filling.is_over(spot))
+        match (
+            mem::replace(&mut self.due, Due::Nothing),
+            &mut self.distance,
+            &mut self.filling,
+        ) {
+            (Due::Distance { is_within }, Some(distance), _) => {
+                let is_there = distance.keep(spot, is_within);
+                distance.backoff.note(is_there);
             }
-        };
-        self.penalty = if helped {
-            0
-        } else {
-            (2 * self.penalty).clamp(1, MOST_LEFT_OUT)
-        };
-        self.left_out = self.penalty;
-    }
-}
-
-/// Waits until the block is written at which `far` looks, as long as the producer comes on from stage to stage.
-fn keep_distance(far: &Telescope, mut stages: &[Telescope], spot: Spot) -> bool {
-    // The stages are looked at from moment to moment only: a look at a block that is being written takes its line away.
-    while !is_over_soon(|| far.is_written(spot)) {
-        let passed = stages.iter().take_while(|stage| stage.is_written(spot)).count();
-        if passed == 0 {
-            return false;
+            (Due::NextBlock, _, Some(filling)) => {
+                let is_begun = is_over_soon(|| filling.is_over(spot));
+                filling.backoff.note(is_begun);
+            }
+            _ => {}
         }
-        stages = stages.get(passed..).unwrap_or_default();
     }
-    true
 }
 
 /// Whether it is over within a moment.

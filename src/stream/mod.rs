@@ -1,6 +1,7 @@
 //! Handles and their builders: `SinkRef`, `SourceRef`, and how a stream ends.
 
 mod attend;
+mod backoff;
 mod broadcast;
 mod buffer;
 #[cfg(all(target_os = "linux", not(millstream_loom)))]

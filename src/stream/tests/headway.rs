@@ -126,13 +126,25 @@ fn pauses<T: Copy + Send + 'static>(element: T, capacity: usize, in_vain: u64) -
 
 /// After how many elements it does, looking in vain so often before each.
 fn pauses_at<T: Copy + Send + 'static>(element: T, capacity: usize, in_vain: &[u64]) -> Vec<usize> {
+    pauses_by(1, element, capacity, in_vain)
+}
+
+/// After how many peeks of so many elements it does, looking in vain so often before each.
+fn pauses_by<T: Copy + Send + 'static>(
+    by: usize,
+    element: T,
+    capacity: usize,
+    in_vain: &[u64],
+) -> Vec<usize> {
     let (mut sink, mut source) = pair_of::<T>(capacity, 0);
     let mut headway = Headway::of(&source.ring);
     let (mut idle, mut pauses) = (0, Vec::new());
     for (count, in_vain) in in_vain.iter().enumerate() {
         idle += in_vain;
-        sink.put(element).unwrap();
-        assert!(source.next().is_some());
+        for _ in 0..by {
+            sink.put(element).unwrap();
+            assert!(source.next().is_some());
+        }
         let (pos, spot) = (source.ring.pos(), source.ring.spot());
         if headway.look(pos, spot, ALL, idle) {
             pauses.push(count);
@@ -167,4 +179,41 @@ fn in_a_small_ring_of_lines_a_distance_is_tried() {
     waits[first + 1..first + 17].fill(200);
     let after: Vec<_> = at(64, &waits).into_iter().filter(|at| *at > first + 17).collect();
     assert!(after.is_empty(), "that trial was disturbed: {after:?}");
+}
+
+#[test]
+fn in_a_ring_of_few_bundles_a_distance_of_two_full_ones_is_tried() {
+    for capacity in [64, 66, 200] {
+        let at = pauses_at([7_u64; 8], capacity, &[0; 8_000]);
+        let is_tried = |at: &[usize]| at[1] - at[0] == 32;
+        let first = at.windows(2).position(is_tried).unwrap();
+        assert!(at[first] > 2_000, "there are turns without it, of {capacity}");
+        let gaps: Vec<_> = at[..=first].windows(2).map(|at| at[1] - at[0]).collect();
+        assert!(gaps.iter().all(|gap| *gap <= 17), "of {capacity}: {gaps:?}");
+        let ends: Vec<_> = at[first..first + 16].iter().map(|at| (at + 1) % 16).collect();
+        assert_eq!(ends, [0; 16], "of {capacity}");
+    }
+}
+
+#[test]
+fn from_the_midst_of_a_bundle_its_rest_and_a_full_one_are_a_distance() {
+    for by in [3, 5, 7, 11] {
+        let after: Vec<_> = pauses_by(by, [7_u64; 8], 64, &[0; 3_000])
+            .iter()
+            .map(|at| by * (at + 1))
+            .collect();
+        let next = |pos: usize| {
+            (if pos.is_multiple_of(16) {
+                pos + 32
+            } else {
+                pos.next_multiple_of(16) + 16
+            })
+            .next_multiple_of(by)
+        };
+        let longest = after
+            .chunk_by(|at, then| *then == next(*at))
+            .map(<[usize]>::len)
+            .max();
+        assert!(longest > Some(16), "of a turn of 1,024 by {by}: {after:?}");
+    }
 }
