@@ -33,8 +33,8 @@ const LEAST_BLOCKS: usize = 4;
 /// In a ring of lines that has fewer a distance may harm: 56 bytes at 64 lose a sixth where both sides are equally fast, and at 128 nothing changes; with a
 /// producer that works on each element single puts at 64 gain two thirds. So it is tried.
 const LEAST_LINES: usize = 144;
-/// Full bundles that are kept free between the two in a ring of few. In one of four, to a producer that works on each element of 64 bytes, single puts go at 20 million a
-/// second without a distance, at 27 with this one, and at 8 with one of three bundles.
+/// Full bundles that are kept free between the two in a ring of few. With 64 elements of 64 bytes, single puts to a producer that works on each go at 20 million a
+/// second without a distance, and at 26 with this one and with one of three, which not every ring of four has room for.
 const FEW_BUNDLES: usize = 2;
 /// The longest moment, in pause hints of 15 to 40 ns, in which the producer is to come on by a [stage](STAGES).
 const PAUSES: u32 = 64;
@@ -50,6 +50,8 @@ const IDLE_LOOKS: u64 = 64;
 struct Distance {
     far: Telescope,
     stages: Box<[Telescope]>,
+    /// In a ring of few bundles: `far` for who stands at the end of the one before.
+    beyond: Option<Telescope>,
     backoff: Backoff,
 }
 
@@ -62,23 +64,39 @@ impl Distance {
             stages: (1..stages)
                 .map(|stage| ring.telescope(blocks * stage / stages))
                 .collect(),
+            beyond: None,
             backoff: Backoff::default(),
         }
     }
 
-    /// What has to be written, and what before: less by a block for who stands in the midst of one, if that counts.
-    fn ahead(&self, is_within: bool) -> (&Telescope, &[Telescope]) {
-        match self.stages.split_last() {
-            Some(less) if is_within => less,
-            _ => (&self.far, &self.stages),
+    /// Up to the end of so many bundles, which the ring of this consumer has, and more.
+    fn of_few<S: Shape>(ring: &Consumer<S>, bundles: usize) -> Self {
+        // They are full once the one after them is begun.
+        Self {
+            beyond: Some(ring.telescope(bundles + 1)),
+            ..Self::new(ring, bundles)
+        }
+    }
+
+    /// What a walk sees there that has come to `pos`, and the elements from there to the next look.
+    #[inline]
+    fn seen_from(&self, pos: u64, spot: Spot, step: u64) -> (&Telescope, u64) {
+        match &self.beyond {
+            None => (&self.far, step),
+            Some(beyond) if spot.edge() == pos => (beyond, step),
+            // The rest of a bundle is one of them.
+            Some(_) => {
+                let rest = spot.edge().wrapping_sub(pos);
+                (&self.far, rest + step - step / FEW_BUNDLES as u64)
+            }
         }
     }
 
     /// Waits until it is there, as long as the producer comes on from stage to stage. Whether it is.
-    fn keep(&self, spot: Spot, is_within: bool) -> bool {
-        let (far, mut stages) = self.ahead(is_within);
+    fn keep(&self, spot: Spot) -> bool {
+        let mut stages = &*self.stages;
         // They are looked at from moment to moment only: a look at a block that is being written takes its line away.
-        while !is_over_soon(|| far.is_written(spot)) {
+        while !is_over_soon(|| self.far.is_written(spot)) {
             let passed = stages.iter().take_while(|stage| stage.is_written(spot)).count();
             if passed == 0 {
                 return false;
@@ -93,10 +111,7 @@ impl Distance {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Due {
     Nothing,
-    Distance {
-        /// Whether it stands in the midst of a bundle, of few.
-        is_within: bool,
-    },
+    Distance,
     /// The block after the one that is being filled.
     NextBlock,
 }
@@ -128,8 +143,7 @@ impl Headway {
         let blocks = most.min(all / SHARE);
         let filling = (blocks < LEAST_BLOCKS).then(|| Filling::of(ring)).flatten();
         let (distance, blocks) = match &filling {
-            // Two bundles are full once the one after them is begun.
-            Some(_) => (Some(Distance::new(ring, FEW_BUNDLES + 1)), FEW_BUNDLES),
+            Some(_) => (Some(Distance::of_few(ring, FEW_BUNDLES)), FEW_BUNDLES),
             None if blocks >= LEAST_BLOCKS => (Some(Distance::new(ring, blocks)), blocks),
             None => (None, 0),
         };
@@ -184,29 +198,28 @@ impl Headway {
         if (self.next.wrapping_sub(pos) as i64) > 0 {
             return false;
         }
+        self.due = Due::Nothing;
         let has_waited = idle.wrapping_sub(self.idle) >= self.idle_bound;
-        if let Some(trial) = &mut self.trial
-            && !trial.is_on(pos, !has_waited, time::now)
-        {
+        let is_on = match &mut self.trial {
+            Some(trial) => trial.is_on(pos, !has_waited, time::now),
+            None => true,
+        };
+        if !is_on {
             // What was in vain before is nothing to the next trial.
             distance.backoff = Backoff::default();
-            return self.look_at_filling(pos, spot, open, idle, has_waited);
+            if self.filling.is_some() {
+                return self.look_at_filling(pos, spot, open, idle, has_waited);
+            }
         }
         self.idle = idle;
-        // Two full bundles are to be taken, or the rest of one and a full one.
-        let is_within = self.filling.is_some() && spot.edge() != pos;
-        let left = if is_within {
-            spot.edge().wrapping_sub(pos) + self.step / FEW_BUNDLES as u64
-        } else {
-            self.step
-        };
+        let (far, left) = distance.seen_from(pos, spot, self.step);
         self.next = pos.wrapping_add(left);
         // What was not asked for is not put; where each element has a block, the walk stands before the next one already.
-        if open <= left || distance.ahead(is_within).0.is_written(spot) {
+        if !is_on || open <= left || far.is_written(spot) {
             return false;
         }
         if distance.backoff.is_in_turn() && !has_waited {
-            self.due = Due::Distance { is_within };
+            self.due = Due::Distance;
             return true;
         }
         false
@@ -216,8 +229,6 @@ impl Headway {
     #[inline(never)]
     fn look_at_filling(&mut self, pos: u64, spot: Spot, open: u64, idle: u64, has_waited: bool) -> bool {
         let Some(filling) = &mut self.filling else {
-            self.idle = idle;
-            self.next = pos.wrapping_add(self.step);
             return false;
         };
         let seen = filling.look(pos, spot, open, has_waited);
@@ -237,18 +248,16 @@ impl Headway {
         self.due != Due::Nothing
     }
 
-    /// Leaves the ring alone, until enough of it is written or its producer does not come on.
+    /// Leaves the ring alone, until enough of it is written or its producer does not come on. The walk stands at the block of the next element.
     pub(super) fn keep(&mut self, spot: Spot) {
-        match (
-            mem::replace(&mut self.due, Due::Nothing),
-            &mut self.distance,
-            &mut self.filling,
-        ) {
-            (Due::Distance { is_within }, Some(distance), _) => {
-                let is_there = distance.keep(spot, is_within);
+        let due = mem::replace(&mut self.due, Due::Nothing);
+        match (due, &mut self.distance, &mut self.filling) {
+            (Due::Distance, Some(distance), _) => {
+                let is_there = distance.keep(spot);
                 distance.backoff.note(is_there);
             }
             (Due::NextBlock, _, Some(filling)) => {
+                debug_assert!(spot.edge() == self.next);
                 let is_begun = is_over_soon(|| filling.is_over(spot));
                 filling.backoff.note(is_begun);
             }

@@ -25,8 +25,8 @@ pub enum WaitStrategy {
     /// `docs/performance.md`.
     ///
     /// Of a stream that carries as much as it can, a consumer that has come right behind its producer leaves the ring alone for some
-    /// microseconds, whatever its strategy: both are faster for it (`docs/performance.md`), which in a ring of 1 to 9 KiB it finds out by trying. It
-    /// goes on after one to three of them in which the producer does not get on.
+    /// microseconds, whatever its strategy: both are faster for it (`docs/performance.md`), which in a small ring (of 1 to 9 KiB, or of 34 to 225 elements
+    /// of 57 to 128 bytes) it finds out by trying. It goes on after one to three of them in which the producer does not get on.
     BusySpin,
     /// Spins `spins` times with the processor's pause hint, then gives the core away between looks.
     SpinThenYield {

@@ -217,3 +217,27 @@ fn from_the_midst_of_a_bundle_its_rest_and_a_full_one_are_a_distance() {
         assert!(longest > Some(16), "of a turn of 1,024 by {by}: {after:?}");
     }
 }
+
+#[test]
+fn two_full_bundles_are_enough_and_what_was_in_vain_is_left_out_once() {
+    for (there, helps) in [(33, true), (32, false)] {
+        let (mut sink, mut source) = pair(64, 0);
+        let mut headway = Headway::of(&source.ring);
+        let mut is_due = |source: &mut SourceRef<Quote>, headway: &mut Headway| {
+            put(&mut sink, 32);
+            take(source, 32);
+            headway.look(source.ring.pos(), source.ring.spot(), ALL, 0)
+        };
+        // Where it finds every bundle empty it keeps from none that is being filled: only the distance can be due.
+        while !is_due(&mut source, &mut headway) {}
+        put(&mut sink, there);
+        // As a source does that pauses: its place is that of the next element.
+        let place = source.ring.place();
+        source.ring.set_place(place);
+        headway.keep(source.ring.spot());
+        assert!(!headway.is_due());
+        take(&mut source, there as usize);
+        let is_due = headway.look(source.ring.pos(), source.ring.spot(), ALL, 0);
+        assert_eq!(is_due, helps, "{there} there");
+    }
+}
