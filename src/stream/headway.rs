@@ -25,7 +25,7 @@ use crate::ring::{Consumer, Spot, Telescope};
 /// The most lines that a consumer stays behind. Single puts at a capacity of 1,024, million elements a second, with 64, 256 and
 /// 1,024 of them: 256 bytes 21, 24 and 27, 1,024 bytes 5.3, 7.0 and 7.1.
 const MOST_LINES: usize = 512;
-/// A ring has at least this many times as many blocks as are kept free between the two, for its producer waits otherwise. With 2, some
+/// A ring of more than a [few bundles](FEW_BUNDLES) has at least this many times as many blocks as are kept free between the two, for its producer waits otherwise. With 2, some
 /// runs of claims are a third slower; with 8 in lines of 8 bytes, `put_slice` is a fifth slower.
 const SHARE: usize = 4;
 /// Fewer blocks are no distance.
@@ -33,7 +33,7 @@ const LEAST_BLOCKS: usize = 4;
 /// In a ring of lines that has fewer a distance may harm: 56 bytes at 64 lose a sixth where both sides are equally fast, and at 128 nothing changes; with a
 /// producer that works on each element single puts at 64 gain two thirds. So it is tried.
 const LEAST_LINES: usize = 144;
-/// Full bundles that are kept free between the two in a ring of few. With 64 elements of 64 bytes, single puts to a producer that works on each go at 20 million a
+/// Full bundles that are kept free between the two in a ring of few. With 64 elements of 64 bytes, single puts of a producer that works on each go at 20 million a
 /// second without a distance, and at 26 with this one and with one of three, which not every ring of four has room for.
 const FEW_BUNDLES: usize = 2;
 /// The longest moment, in pause hints of 15 to 40 ns, in which the producer is to come on by a [stage](STAGES).
@@ -42,7 +42,7 @@ const PAUSES: u32 = 64;
 /// so the last elements of a burst do not wait for others that never come.
 const STAGES: usize = 8;
 /// A consumer that looked this often in vain for each block, of about 4 ns each, or for each element of a bundle, has not been right
-/// behind its producer.
+/// behind its producer. In a distance of a few bundles half as many do.
 const IDLE_LOOKS: u64 = 64;
 
 /// The block that has to be written, and those on the way there, the nearest first.
