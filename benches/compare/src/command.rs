@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -20,6 +21,9 @@ pub(crate) struct Command {
     /// Rounds of which medians are taken [default: 5, quick 3]
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
+    /// Waits for separate cores before each round of a group, and before a figure is taken again, at most SECS seconds in all
+    #[arg(long, value_name = "SECS", default_value_t = 0)]
+    patience: u64,
     /// Only groups with this in their names
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) filter: String,
@@ -57,6 +61,11 @@ impl Command {
             Extent::Test => 1,
         };
         self.rounds.unwrap_or(usual).max(1)
+    }
+
+    /// What the run may spend on waiting for separate cores.
+    pub(crate) fn patience(&self) -> Duration {
+        Duration::from_secs(self.patience)
     }
 
     /// How often a figure is measured again that was taken on a shared core.

@@ -29,7 +29,7 @@ pub(crate) fn collect(
             })
         })
         .collect();
-    let options = json!({"rounds": command.rounds(), "regimes": command.regimes, "quick": command.quick, "test": command.test, "filter": command.filter});
+    let options = json!({"rounds": command.rounds(), "regimes": command.regimes, "quick": command.quick, "patience": command.patience().as_secs(), "test": command.test, "filter": command.filter});
     json!({"machine": machine, "options": options, "cells": cells, "groups": groups, "promises": promises})
 }
 

@@ -11,6 +11,7 @@ mod harness;
 mod labour;
 mod measured;
 mod outcome;
+mod patience;
 mod plot;
 mod regimes;
 mod rivals;
@@ -65,7 +66,7 @@ fn main() -> anyhow::Result<ExitCode> {
         };
     }
     let machine = machine::describe();
-    let mut conductor = Conductor::new(command.extent(), command.repeats())?;
+    let mut conductor = Conductor::new(command.extent(), command.repeats(), command.patience())?;
     table::begin(&command, conductor.bounce()?);
     let (outcomes, verdicts) = if command.regimes {
         let outcomes = regimes::run(&mut conductor, groups, command.extent());

@@ -16,6 +16,7 @@ use crate::harness::options::Extent;
 use crate::harness::probe;
 use crate::measured::Measured;
 use crate::outcome::Outcome;
+use crate::patience::Patience;
 use crate::seam::SeamFile;
 
 /// How many a first look takes: flows, and exchanges.
@@ -29,6 +30,7 @@ pub(crate) struct Conductor {
     seam: SeamFile,
     extent: Extent,
     repeats: usize,
+    patience: Patience,
     began: Instant,
     /// Elements, or exchanges, a second, by group and entry.
     rates: BTreeMap<(String, String), f64>,
@@ -37,11 +39,12 @@ pub(crate) struct Conductor {
 }
 
 impl Conductor {
-    pub(crate) fn new(extent: Extent, repeats: usize) -> anyhow::Result<Self> {
+    pub(crate) fn new(extent: Extent, repeats: usize, patience: Duration) -> anyhow::Result<Self> {
         Ok(Self {
             seam: SeamFile::new()?,
             extent,
             repeats,
+            patience: Patience::new(patience),
             began: Instant::now(),
             rates: BTreeMap::new(),
             failures: Vec::new(),
@@ -71,6 +74,7 @@ impl Conductor {
 
     /// Measures each entry of a group once.
     pub(crate) fn round(&mut self, outcome: &mut Outcome) {
+        self.patience.settle(probe::bounce);
         let load = Load::now();
         for place in 0..outcome.group.entries.len() {
             let entry = outcome.group.entries[place].clone();
@@ -95,7 +99,10 @@ impl Conductor {
                 Ok(measured) if measured.counts() || repeated == self.repeats => {
                     return (Some(measured), repeated);
                 }
-                Ok(_) => repeated += 1,
+                Ok(_) => {
+                    repeated += 1;
+                    self.patience.settle(probe::bounce);
+                }
             }
         }
     }
@@ -139,9 +146,9 @@ impl Conductor {
         &self.failures
     }
 
-    /// How many processes have measured, and for how long.
-    pub(crate) fn effort(&self) -> (usize, Duration) {
-        (self.processes, self.began.elapsed())
+    /// How many processes have measured, how long everything took, and how much of it was spent on waiting for separate cores.
+    pub(crate) fn effort(&self) -> (usize, Duration, Duration) {
+        (self.processes, self.began.elapsed(), self.patience.spent())
     }
 
     /// Success if nothing failed; a figure that is low is no failure.

@@ -151,8 +151,11 @@ pub(crate) fn verdicts(verdicts: &[Verdict]) {
 
 /// How long it took, and what failed.
 pub(crate) fn end(conductor: &Conductor) {
-    let (processes, time) = conductor.effort();
-    println!("\n{processes} processes measured in {:.0} s", time.as_secs_f64());
+    let (processes, time, waited) = conductor.effort();
+    let [time, waited] = [time, waited].map(|span| span.as_secs_f64());
+    println!(
+        "\n{processes} processes measured in {time:.0} s, of which {waited:.0} s were waiting for separate cores"
+    );
     for failure in conductor.failures() {
         println!("FAILED {failure}");
     }
